@@ -1,0 +1,2 @@
+//! seald
+fn main() {}

@@ -1,0 +1,6 @@
+//! Tensors: loads a decoder, generates with it, scores text with it and trains LoRA adapters on it.
+//!
+//! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
+
+pub mod lora;
+pub mod model_config;

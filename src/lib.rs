@@ -1,0 +1,6 @@
+//! seald: a daemon that keeps a local language model learning from the documents you drop into a folder.
+
+pub mod engine;
+pub mod error;
+
+pub use error::{Error, Kind, Result};
