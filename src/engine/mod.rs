@@ -2,5 +2,9 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub mod batch;
+pub mod cache;
+pub mod kernels;
 pub mod lora;
+pub mod loss;
 pub mod model_config;
