@@ -2,5 +2,6 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub mod kernels;
 pub mod lora;
 pub mod model_config;
