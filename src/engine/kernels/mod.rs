@@ -2,6 +2,8 @@
 //! the CPU, and a composite of candle operations that serves CUDA and is the reference in tests.
 
 pub mod attention;
+pub mod bf16;
+pub mod outer;
 pub mod attention_backward;
 pub mod cpu;
 pub mod dropout;

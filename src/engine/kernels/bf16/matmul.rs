@@ -1,0 +1,262 @@
+//! y (+)= x Wᵀ: blocks for the caches, shared among the threads of the current rayon pool.
+
+use super::input::PackedInput;
+use super::tile::{Segment, Tile, kernel};
+use super::weight::{NR, PackedWeight};
+use crate::engine::kernels::cpu::Isa;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// A further product for some columns of y, summed while they are still in registers: y[:, columns] += input weightᵀ.
+///
+/// The LoRA up-projection: input h (rows, r), weight B (columns, r), the scale already in one of them.
+#[derive(Debug, Clone)]
+pub struct Tail<'a> {
+    /// (rows, r), as many rows as x.
+    pub input: &'a PackedInput,
+    /// (columns.len(), r)
+    pub weight: &'a PackedWeight,
+    /// The columns of y. Free of extra work if they start at a multiple of 32.
+    pub columns: Range<usize>,
+}
+
+/// y = x Wᵀ + tails, or y += ... if `accumulate` is set. y is (rows, n), dense.
+///
+/// Sums in f32 over bf16 products. Each element's order of summation depends on k alone: the same bits for any number of
+/// threads and whatever the other rows are.
+///
+/// # Panics
+/// If the shapes do not fit one another.
+pub fn matmul(x: &PackedInput, w: &PackedWeight, y: &mut [f32], accumulate: bool, tails: &[Tail<'_>]) {
+    matmul_with(Isa::detect(), x, w, y, accumulate, tails);
+}
+
+pub(super) fn matmul_with(
+    isa: Isa,
+    x: &PackedInput,
+    w: &PackedWeight,
+    y: &mut [f32],
+    accumulate: bool,
+    tails: &[Tail<'_>],
+) {
+    check(x, w, y.len(), tails);
+    // SAFETY: `y` is exclusively ours, has the size just checked, and is initialised.
+    unsafe { run(isa, x, w, y.as_mut_ptr(), accumulate, tails) };
+}
+
+/// [`matmul`] without accumulation into memory that need not be initialised; afterwards every element is.
+pub fn matmul_into(x: &PackedInput, w: &PackedWeight, y: &mut [MaybeUninit<f32>], tails: &[Tail<'_>]) {
+    check(x, w, y.len(), tails);
+    // SAFETY: `y` is exclusively ours and has the size just checked; nothing is read before it is written.
+    unsafe { run(Isa::detect(), x, w, y.as_mut_ptr().cast(), false, tails) };
+}
+
+/// [`matmul`] into a new vector, which is not zero-filled first.
+pub fn matmul_new(x: &PackedInput, w: &PackedWeight, tails: &[Tail<'_>]) -> Vec<f32> {
+    let size = x.rows() * w.n();
+    let mut y = Vec::with_capacity(size);
+    matmul_into(x, w, &mut y.spare_capacity_mut()[..size], tails);
+    // SAFETY: `matmul_into` has initialised `size` elements.
+    unsafe { y.set_len(size) };
+    y
+}
+
+fn check(x: &PackedInput, w: &PackedWeight, size: usize, tails: &[Tail<'_>]) {
+    assert_eq!(x.k(), w.k(), "matmul: {x:?} does not fit {w:?}");
+    assert_eq!(size, x.rows() * w.n(), "matmul: size of y for {x:?} and {w:?}");
+    for Tail { input, weight, columns } in tails {
+        let fits = input.rows() == x.rows()
+            && input.k() == weight.k()
+            && weight.n() == columns.len()
+            && columns.start <= columns.end
+            && columns.end <= w.n();
+        assert!(
+            fits,
+            "matmul: tail {input:?}, {weight:?} does not fit columns {columns:?} of {} x {}",
+            x.rows(),
+            w.n()
+        );
+    }
+}
+
+/// # Safety
+/// The shapes have been checked; `y` is exclusively the caller's, and initialised if `accumulate` is set.
+unsafe fn run(
+    isa: Isa,
+    x: &PackedInput,
+    w: &PackedWeight,
+    y: *mut f32,
+    accumulate: bool,
+    tails: &[Tail<'_>],
+) {
+    let (aligned, others): (Vec<_>, Vec<_>) = tails.iter().partition(|tail| tail.columns.start % NR == 0);
+    // SAFETY: handed on from the caller.
+    unsafe { Plan::new(isa, x, w, y, w.n(), accumulate, aligned).run() };
+    for tail in others {
+        // SAFETY: the columns lie within y, which is initialised by now.
+        unsafe {
+            let y = y.add(tail.columns.start);
+            Plan::new(isa, tail.input, tail.weight, y, w.n(), true, Vec::new()).run();
+        }
+    }
+}
+
+/// One matmul, cut into blocks.
+struct Plan<'a> {
+    isa: Isa,
+    x: &'a PackedInput,
+    w: &'a PackedWeight,
+    y: *mut f32,
+    ldy: usize,
+    accumulate: bool,
+    tails: Vec<&'a Tail<'a>>,
+    /// Panels of x that are worked through together: their block stays in the second-level cache.
+    row_panels: usize,
+    /// Pairs of k that are worked through together: a multiple of 8.
+    block_pairs: usize,
+}
+
+// SAFETY: `y` is only written in the panels that a task has taken from the queue, which no other task gets.
+unsafe impl Sync for Plan<'_> {}
+
+impl<'a> Plan<'a> {
+    fn new(
+        isa: Isa,
+        x: &'a PackedInput,
+        w: &'a PackedWeight,
+        y: *mut f32,
+        ldy: usize,
+        accumulate: bool,
+        tails: Vec<&'a Tail<'a>>,
+    ) -> Self {
+        let env = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let most_pairs = env("KC", 448);
+        let block_words = env("AB", 128 << 10);
+        let pairs = w.pairs();
+        // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which comes
+        // from memory, is then read straight through.
+        let blocks = if x.panels() <= 2 { 1 } else { pairs.div_ceil(most_pairs).max(1) };
+        let block_pairs = pairs.div_ceil(blocks).next_multiple_of(8);
+        let most_panels = (block_words / (block_pairs.max(1) * super::input::MR)).max(1);
+        let row_blocks = x.panels().div_ceil(most_panels).max(1);
+        let row_panels = x.panels().div_ceil(row_blocks);
+        Self { isa, x, w, y, ldy, accumulate, tails, row_panels, block_pairs }
+    }
+
+    /// # Safety
+    /// As for `super::run`.
+    unsafe fn run(&self) {
+        if self.x.rows() == 0 || self.w.n() == 0 {
+            return;
+        }
+        let threads = rayon::current_num_threads();
+        let work = self.x.rows() * self.w.panels() * self.w.pairs();
+        const WORTH_SHARING: usize = 1 << 13; // vector products; below, waking a thread costs more
+        let threads = if work < WORTH_SHARING { 1 } else { threads };
+        let queue = Queue::new(self.x.panels().div_ceil(self.row_panels), self.w.panels(), threads);
+        share(threads, &|| {
+            while let Some((block, panels)) = queue.take() {
+                // SAFETY: the queue gives each block of y to one task.
+                unsafe { self.block(block, panels) };
+            }
+        });
+    }
+
+    /// Computes the rows of one block for some panels of w.
+    ///
+    /// # Safety
+    /// Nobody else works on these elements of y.
+    unsafe fn block(&self, row_block: usize, panels: Range<usize>) {
+        let rows: Vec<(usize, usize)> = (row_block * self.row_panels..self.x.panels())
+            .take(self.row_panels)
+            .map(|panel| self.x.panel_rows(panel))
+            .collect();
+        let pairs = self.w.pairs();
+        let mut segments = Vec::with_capacity(1 + self.tails.len());
+        let mut first = 0;
+        loop {
+            let count = self.block_pairs.min(pairs - first);
+            let is_last = first + count == pairs;
+            let fetch_lines = (2 * 8usize).div_ceil(rows.len());
+            for panel in panels.clone() {
+                let b = &self.w.panel(panel)[first * NR..][..count * NR];
+                let mut fetch = b.as_ptr().wrapping_add(pairs * NR);
+                let columns = NR.min(self.w.n() - panel * NR);
+                for (i, &(row, height)) in rows.iter().enumerate() {
+                    segments.clear();
+                    let a = &self.x.panel((row, height))[first * height..][..count * height];
+                    segments.push(Segment { a: a.as_ptr(), b: b.as_ptr(), pairs: count });
+                    if is_last {
+                        self.add_tails(panel, (row, height), &mut segments);
+                    }
+                    let (next_row, next_panel) =
+                        if i + 1 < rows.len() { (rows[i + 1].0, panel) } else { (rows[0].0, panel + 1) };
+                    let tile = Tile {
+                        c: self.y.wrapping_add(row * self.ldy + panel * NR),
+                        ldc: self.ldy,
+                        columns,
+                        load: self.accumulate || first > 0,
+                        next_c: self.y.wrapping_add(next_row * self.ldy + next_panel * NR),
+                        fetch,
+                        fetch_lines,
+                    };
+                    fetch = fetch.wrapping_add(count / 8 * fetch_lines * 16);
+                    // SAFETY: the slices above have the words that the segments claim, the tile lies within y, and it
+                    // is initialised where it is loaded: by the caller or by the first block.
+                    unsafe { kernel(self.isa, height, columns)(&segments, &tile) };
+                }
+            }
+            first += count;
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    fn add_tails(&self, panel: usize, rows: (usize, usize), segments: &mut Vec<Segment>) {
+        for tail in &self.tails {
+            let own = panel.wrapping_sub(tail.columns.start / NR);
+            if own < tail.weight.panels() {
+                let (a, b) = (tail.input.panel(rows), tail.weight.panel(own));
+                segments.push(Segment { a: a.as_ptr(), b: b.as_ptr(), pairs: tail.weight.pairs() });
+            }
+        }
+    }
+}
+
+/// The blocks that are left: large ones first, small ones at the end, so that no thread waits long for another.
+struct Queue {
+    next: Mutex<usize>,
+    blocks: usize,
+    panels: usize,
+    threads: usize,
+}
+
+impl Queue {
+    fn new(blocks: usize, panels: usize, threads: usize) -> Self {
+        Self { next: Mutex::new(0), blocks, panels, threads }
+    }
+
+    /// A row block and a range of panels.
+    fn take(&self) -> Option<(usize, Range<usize>)> {
+        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let left = self.blocks * self.panels - *next;
+        if left == 0 {
+            return None;
+        }
+        let (block, first) = (*next / self.panels, *next % self.panels);
+        let share = if self.threads == 1 { left } else { (left / (3 * self.threads)).max(1) };
+        let count = share.min(self.panels - first);
+        *next += count;
+        Some((block, first..first + count))
+    }
+}
+
+/// Runs `work` on `threads` threads of the pool; one that comes late finds nothing left to do.
+fn share(threads: usize, work: &(dyn Fn() + Sync)) {
+    if threads <= 1 {
+        return work();
+    }
+    rayon::join(work, || share(threads - 1, work));
+}
