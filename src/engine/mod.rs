@@ -4,3 +4,4 @@
 
 pub mod lora;
 pub mod model_config;
+pub mod weights;
