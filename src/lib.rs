@@ -2,5 +2,6 @@
 
 pub mod engine;
 pub mod error;
+pub mod files;
 
 pub use error::{Error, Kind, Result};

@@ -8,3 +8,4 @@ pub mod kernels;
 pub mod lora;
 pub mod loss;
 pub mod model_config;
+pub mod weights;
