@@ -104,9 +104,13 @@ mod tests {
     #[test]
     fn neighbouring_segments_of_one_adapter_form_one_range() {
         let mut batch = Batch::new();
-        for (tokens, past, adapter) in
-            [(&[1, 2][..], 0, Some(0)), (&[3], 4, Some(0)), (&[4], 0, None), (&[5, 6], 1, Some(1)), (&[7], 0, Some(0))]
-        {
+        for (tokens, past, adapter) in [
+            (&[1, 2][..], 0, Some(0)),
+            (&[3], 4, Some(0)),
+            (&[4], 0, None),
+            (&[5, 6], 1, Some(1)),
+            (&[7], 0, Some(0)),
+        ] {
             batch.push(tokens, past, adapter).unwrap();
         }
         assert_eq!(batch.adapter_ranges(), vec![(0, 0..3), (1, 4..6), (0, 6..7)]);

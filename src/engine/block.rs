@@ -5,13 +5,13 @@ use candle_core::Tensor;
 
 use super::batch::Segment;
 use super::cache::KvCache;
+use super::kernels::adapted::{Hidden, LoraRows, PairGradients};
 use super::kernels::attention::{self, Attended};
-use super::kernels::linear::{FrozenLinear, Hidden, LoraRows, PairGradient};
+use super::kernels::linear::FrozenLinear;
 use super::kernels::norm::{self, Heads};
 use super::kernels::rope::{self, Angles, Direction};
 use super::kernels::{Compute, attention_backward, rows, swiglu};
-use super::lora::Projection;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// The frozen weights of one block.
 #[derive(Debug)]
@@ -59,9 +59,6 @@ pub(super) struct BlockTrace {
     /// The adapters' inner activations of qkv, o, gate_up, down.
     hidden: [Hidden; 4],
 }
-
-/// The gradients found in one block: (index into the adapter rows, projection, gradients).
-pub(super) type BlockGradients = Vec<(usize, Projection, PairGradient)>;
 
 impl Block {
     /// `x` (t, hidden) -> (t, hidden), each segment attending to itself.
@@ -140,33 +137,37 @@ impl Block {
         dy: Tensor,
         lora: &[LoraRows<'_>],
         want_input: bool,
-    ) -> Result<(Option<Tensor>, BlockGradients)> {
+    ) -> Result<(Option<Tensor>, PairGradients)> {
         let c = g.compute;
         let BlockTrace { x, unnormed, qkv, attended, x2, gate_up, hidden } = trace;
         let [hidden_qkv, hidden_o, hidden_up, hidden_down] = hidden;
 
-        let d_act = self.down.input_gradient(c, &dy, lora)?; // (t, f)
-        let (d_gate_up, act) = swiglu::backward(c, gate_up, d_act.input)?;
-        let mut pairs = self.down.weight_gradients(c, &act, &hidden_down, &dy, &d_act.hidden, lora)?;
+        let (d_act, dh) = self.down.input_gradient(c, &dy, lora, true)?; // (t, f)
+        let (d_gate_up, act) = swiglu::backward(c, gate_up, wanted(d_act)?)?;
+        let mut pairs = self.down.weight_gradients(c, &act, &dy, &hidden_down, &dh, lora)?;
         drop(act);
-        let up = self.gate_up.input_gradient(c, &d_gate_up, lora)?; // (t, hidden)
+        let (dxn, dh) = self.gate_up.input_gradient(c, &d_gate_up, lora, true)?; // (t, hidden)
         let xn = norm::forward(c, &x2, &self.mlp_norm, g.eps)?;
-        pairs.extend(self.gate_up.weight_gradients(c, &xn, &hidden_up, &d_gate_up, &up.hidden, lora)?);
+        pairs.extend(self.gate_up.weight_gradients(c, &xn, &d_gate_up, &hidden_up, &dh, lora)?);
         drop(d_gate_up);
-        let dx2 = norm::backward(c, &x2, &self.mlp_norm, g.eps, &up.input, dy)?;
+        let dx2 = norm::backward(c, &x2, &self.mlp_norm, g.eps, &wanted(dxn)?, dy)?;
 
-        let o = self.o.input_gradient(c, &dx2, lora)?; // (t, q)
-        pairs.extend(self.o.weight_gradients(c, &attended.output, &hidden_o, &dx2, &o.hidden, lora)?);
-        let d_qkv = attention_backward::backward(c, g.heads, g.segments, &qkv, &attended, &o.input)?;
+        let (d_out, dh) = self.o.input_gradient(c, &dx2, lora, true)?; // (t, q)
+        pairs.extend(self.o.weight_gradients(c, &attended.output, &dx2, &hidden_o, &dh, lora)?);
+        let d_qkv = attention_backward::backward(c, g.heads, g.segments, &qkv, &attended, &wanted(d_out)?)?;
         let mut d_qkv = rope::rotate(c, g.heads, g.angles, Direction::Backward, d_qkv)?; // (t, row)
         if let (Some((q, k)), Some(unnormed)) = (&self.head_norms, &unnormed) {
             d_qkv = norm::heads_backward(c, g.heads, unnormed, (q, k), g.eps, d_qkv)?;
         }
+        let (dxn, dh) = self.qkv.input_gradient(c, &d_qkv, lora, want_input)?; // (t, hidden)
         let xn = norm::forward(c, &x, &self.attention_norm, g.eps)?;
-        let (dxn, d_hidden) = self.qkv.maybe_input_gradient(c, &d_qkv, lora, want_input)?;
-        pairs.extend(self.qkv.weight_gradients(c, &xn, &hidden_qkv, &d_qkv, &d_hidden, lora)?);
-        let dx =
-            dxn.map(|dxn| norm::backward(c, &x, &self.attention_norm, g.eps, &dxn, dx2)).transpose()?;
-        Ok((dx, pairs))
+        pairs.extend(self.qkv.weight_gradients(c, &xn, &d_qkv, &hidden_qkv, &dh, lora)?);
+        let back = |dxn: Tensor| norm::backward(c, &x, &self.attention_norm, g.eps, &dxn, dx2);
+        Ok((dxn.map(back).transpose()?, pairs))
     }
+}
+
+/// An input gradient that was asked for.
+fn wanted(gradient: Option<Tensor>) -> Result<Tensor> {
+    gradient.ok_or_else(|| Error::new(Kind::Internal, "a layer did not give its input's gradient"))
 }

@@ -81,8 +81,7 @@ impl KvCache {
             LayerKv::Rows { k, v } => {
                 let data = Slice::of(qkv)?;
                 for r in start..start + count {
-                    let (key, value) =
-                        data[r * row + queries * width..(r + 1) * row].split_at(keys * width);
+                    let (key, value) = data[r * row + queries * width..(r + 1) * row].split_at(keys * width);
                     k.extend_from_slice(key);
                     v.extend_from_slice(value);
                 }

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use super::batch::Batch;
 use super::block::{Block, BlockTrace, Geometry};
 use super::cache::KvCache;
+use super::kernels::adapted::LoraRows;
 use super::kernels::dropout::{Dropout, mix};
-use super::kernels::linear::{FrozenLinear, LoraRows};
+use super::kernels::linear::FrozenLinear;
 use super::kernels::norm::{self, Heads};
 use super::kernels::rope::{self, Angles};
 use super::kernels::{Compute, rows};
@@ -244,7 +245,11 @@ impl Decoder {
 }
 
 /// The adapters' matrices for one block, with the rows that use them.
-pub(super) fn lora_rows<'a>(batch: &Batch, adapters: &[ActiveAdapter<'a>], block: usize) -> Vec<LoraRows<'a>> {
+pub(super) fn lora_rows<'a>(
+    batch: &Batch,
+    adapters: &[ActiveAdapter<'a>],
+    block: usize,
+) -> Vec<LoraRows<'a>> {
     let of = |(index, rows): (usize, std::ops::Range<usize>)| {
         let active = adapters[index];
         LoraRows { rows, matrices: &active.adapter.layers[block], dropout: active.dropout(block) }

@@ -182,7 +182,9 @@ impl LoraConfig {
         let alphas = self.alpha_pattern.iter().map(|(key, &alpha)| (format!("alpha_pattern[{key}]"), alpha));
         for (field, alpha) in std::iter::once(("alpha".to_string(), self.alpha)).chain(alphas) {
             if !alpha.is_finite() || alpha == 0.0 {
-                return invalid(format!("{field} is {alpha}: the adapter would do nothing; give a finite number"));
+                return invalid(format!(
+                    "{field} is {alpha}: the adapter would do nothing; give a finite number"
+                ));
             }
         }
         if !(0.0..1.0).contains(&self.dropout) {
@@ -293,7 +295,8 @@ impl Adapter {
             let values: Vec<f32> = std::iter::repeat_with(uniform).take(target.rank * in_features).collect();
             let a = Tensor::from_vec(values, (target.rank, in_features), device)?;
             let b = Tensor::zeros((out_features, target.rank), candle_core::DType::F32, device)?;
-            layers[target.layer][target.projection as usize] = Some(LoraMatrices { a, b, scale: target.scale });
+            layers[target.layer][target.projection as usize] =
+                Some(LoraMatrices { a, b, scale: target.scale });
         }
         Ok(Self { config: config.clone(), layers })
     }

@@ -56,7 +56,12 @@ pub fn logits(compute: &Compute, head: &FrozenLinear, hidden: &Tensor) -> Result
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn log_probs(compute: &Compute, head: &FrozenLinear, hidden: &Tensor, tokens: &[u32]) -> Result<Vec<f32>> {
+pub fn log_probs(
+    compute: &Compute,
+    head: &FrozenLinear,
+    hidden: &Tensor,
+    tokens: &[u32],
+) -> Result<Vec<f32>> {
     let mut out = Vec::with_capacity(tokens.len());
     let step = chunk_rows(head.outputs());
     for (i, tokens) in tokens.chunks(step).enumerate() {
@@ -92,7 +97,8 @@ pub fn top_log_probs(
     let mut out = Vec::with_capacity(m);
     for first in (0..m).step_by(step) {
         let rows = step.min(m - first);
-        let logits = logits(compute, head, &hidden.narrow(0, first, rows)?)?.to_device(&candle_core::Device::Cpu)?;
+        let logits =
+            logits(compute, head, &hidden.narrow(0, first, rows)?)?.to_device(&candle_core::Device::Cpu)?;
         let data = Slice::of(&logits)?;
         out.par_extend((0..rows).into_par_iter().map(|r| {
             let row = &data[r * v..(r + 1) * v];

@@ -2,9 +2,13 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub mod backward;
 pub mod batch;
+mod block;
 pub mod cache;
+pub mod decoder;
 pub mod kernels;
+mod load;
 pub mod lora;
 pub mod loss;
 pub mod model_config;

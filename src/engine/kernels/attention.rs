@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::cpu::Isa;
 use super::norm::Heads;
-use super::simd::{self, dot, simd_fn};
 use super::sgemm::{View, sgemm};
+use super::simd::{self, dot, simd_fn};
 use super::{Compute, Disjoint, Slice, matrix, uninit};
 use crate::engine::batch::Segment;
 use crate::engine::cache::KvCache;
@@ -142,8 +142,11 @@ pub fn forward_cached(
                 let mut scores = uninit(n);
                 attend_one(compute.isa, &query[..hd], &keys[kv..], &values[kv..], stride, &mut scores, out);
             } else {
-                let views =
-                    [View::rows(query, row), View::rows(&keys[kv..], stride), View::rows(&values[kv..], stride)];
+                let views = [
+                    View::rows(query, row),
+                    View::rows(&keys[kv..], stride),
+                    View::rows(&values[kv..], stride),
+                ];
                 blocks_forward(compute.isa, hd, segment, views, (out_at.at(out), nq * hd), None);
             }
         }

@@ -93,7 +93,14 @@ struct Data<'a> {
 ///
 /// # Safety
 /// `gradient` must be as large as `data.qkv`, and nobody else may use this group's part of it.
-unsafe fn group_backward(isa: Isa, heads: Heads, segment: Segment, kv: usize, data: &Data<'_>, gradient: Disjoint) {
+unsafe fn group_backward(
+    isa: Isa,
+    heads: Heads,
+    segment: Segment,
+    kv: usize,
+    data: &Data<'_>,
+    gradient: Disjoint,
+) {
     let (nq, nk, hd, row) = (heads.queries, heads.keys, heads.width, heads.row());
     let (len, group) = (segment.len, nq / nk);
     let scale = 1.0 / (hd as f32).sqrt();

@@ -1,14 +1,16 @@
 //! The operations a decoder is made of, forward and backward, each in two forms: fused loops for
 //! the CPU, and a composite of candle operations that serves CUDA and is the reference in tests.
 
+pub mod adapted;
 pub mod attention;
-pub mod bf16;
-pub mod outer;
 pub mod attention_backward;
+pub mod bf16;
 pub mod cpu;
+mod dense;
 pub mod dropout;
 pub mod linear;
 pub mod norm;
+pub mod outer;
 pub mod rope;
 pub mod rows;
 pub(crate) mod sgemm;
@@ -192,7 +194,10 @@ impl Disjoint {
 /// writing them.
 ///
 /// Private to the kernels: each writes every element before it reads any.
-#[expect(clippy::uninit_vec, reason = "f32 has no invalid bit pattern, and every kernel writes before it reads")]
+#[expect(
+    clippy::uninit_vec,
+    reason = "f32 has no invalid bit pattern, and every kernel writes before it reads"
+)]
 pub(crate) fn uninit(len: usize) -> Vec<f32> {
     let mut v = Vec::with_capacity(len);
     // SAFETY: the capacity is `len`, and callers overwrite all elements before reading them.

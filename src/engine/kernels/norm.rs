@@ -136,7 +136,13 @@ pub fn heads_forward(
         let x = &x[i * row_width..(i + 1) * row_width];
         for h in 0..nq + nk {
             let at = h * hd..(h + 1) * hd;
-            row_forward(compute.isa, &x[at.clone()], if h < nq { &wq } else { &wk }, eps as f32, &mut row[at]);
+            row_forward(
+                compute.isa,
+                &x[at.clone()],
+                if h < nq { &wq } else { &wk },
+                eps as f32,
+                &mut row[at],
+            );
         }
         row[(nq + nk) * hd..].copy_from_slice(&x[(nq + nk) * hd..]);
     });
@@ -159,7 +165,8 @@ pub fn heads_backward(
     let (nq, nk, hd) = (heads.queries, heads.keys, heads.width);
     if !compute.fused() {
         let part = |from: usize, count: usize, w: &Tensor| -> Result<Tensor> {
-            let cut = |t2: &Tensor| t2.narrow(1, from * hd, count * hd)?.contiguous()?.reshape((t * count, hd));
+            let cut =
+                |t2: &Tensor| t2.narrow(1, from * hd, count * hd)?.contiguous()?.reshape((t * count, hd));
             let (x, d) = (cut(qkv)?, cut(&dy)?);
             let zero = x.zeros_like()?;
             Ok(backward(compute, &x, w, eps, &d, zero)?.reshape((t, count * hd))?)

@@ -1,0 +1,141 @@
+//! f32 matrix products between tensors: by the `gemm` crate on the CPU, by candle elsewhere.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+use super::outer;
+use super::rows::for_each_row;
+use super::sgemm::{View, sgemm_parallel};
+use super::{Compute, Disjoint, Slice, matrix, uninit, update_in_place};
+use crate::error::Result;
+
+/// `x (m, k) wᵀ` for w (n, k): (m, n).
+pub(super) fn product_transposed(compute: &Compute, x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if !compute.fused() {
+        return Ok(x.matmul(&w.t()?)?);
+    }
+    let ((m, k), n) = (x.dims2()?, w.dim(0)?);
+    let mut y = uninit(m * n);
+    let (x, w) = (Slice::of(x)?, Slice::of(w)?);
+    // SAFETY: the views cover exactly the tensors' data, and `y` is ours.
+    unsafe {
+        let (x, w) = (View::rows(&x, k), View::rows(&w, k).transposed());
+        sgemm_parallel((m, n, k), 1.0, x, w, false, (y.as_mut_ptr(), n));
+    }
+    matrix(y, m, n)
+}
+
+/// `scale x (m, columns) w` for the given columns of x (m, n) and w (columns, k): (m, k).
+pub(super) fn product_of_columns(
+    compute: &Compute,
+    x: &Tensor,
+    columns: &Range<usize>,
+    w: &Tensor,
+    scale: f32,
+) -> Result<Tensor> {
+    if !compute.fused() {
+        let x = x.narrow(1, columns.start, columns.len())?.contiguous()?;
+        return Ok((x.matmul(w)? * f64::from(scale))?);
+    }
+    let ((m, n), k) = (x.dims2()?, w.dim(1)?);
+    let mut y = uninit(m * k);
+    let (x, w) = (Slice::of(x)?, Slice::of(w)?);
+    // SAFETY: as in `product_transposed`.
+    unsafe {
+        let x = View::rows(&x[columns.start..], n);
+        sgemm_parallel((m, k, columns.len()), scale, x, View::rows(&w, k), false, (y.as_mut_ptr(), k));
+    }
+    matrix(y, m, k)
+}
+
+/// `x (m, n) w` for w (n, k): (m, k).
+pub(super) fn product(compute: &Compute, x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    product_of_columns(compute, x, &(0..x.dim(1)?), w, 1.0)
+}
+
+/// `scale leftᵀ right` for the given columns of left (t, p) and right (t, q), all rows: the sum over
+/// tokens that makes a weight gradient, (left columns, right columns).
+pub(super) fn sum_over_rows(
+    compute: &Compute,
+    (left, p): (&Tensor, Range<usize>),
+    (right, q): (&Tensor, Range<usize>),
+    scale: f32,
+) -> Result<Tensor> {
+    if !compute.fused() {
+        let left = left.narrow(1, p.start, p.len())?.contiguous()?;
+        let right = right.narrow(1, q.start, q.len())?.contiguous()?;
+        return Ok((left.t()?.matmul(&right)? * f64::from(scale))?);
+    }
+    let ((t, left_width), right_width) = (left.dims2()?, right.dim(1)?);
+    let (left, right) = (Slice::of(left)?, Slice::of(right)?);
+    let mut out = vec![0.0; p.len() * q.len()];
+    let left = outer::View::new(&left[p.start..], t, p.len(), left_width);
+    let right = outer::View::new(&right[q.start..], t, q.len(), right_width);
+    outer::outer_accumulate(&mut out, scale, left, right);
+    matrix(out, p.len(), q.len())
+}
+
+/// Adds `scale h bᵀ`, for the given columns of h (rows, r) and b (columns, r), to the given rows and
+/// columns of `y` (t, n).
+pub(super) fn add_update(
+    compute: &Compute,
+    y: Tensor,
+    (rows, columns): (&Range<usize>, &Range<usize>),
+    (h, ranks): (&Tensor, &Range<usize>),
+    b: &Tensor,
+    scale: f32,
+) -> Result<Tensor> {
+    if !compute.fused() {
+        let h = h.narrow(1, ranks.start, ranks.len())?.contiguous()?;
+        let update = (h.matmul(&b.t()?)? * f64::from(scale))?;
+        let (t, n) = y.dims2()?;
+        let update = update.pad_with_zeros(1, columns.start, n - columns.end)?;
+        return Ok((y + update.pad_with_zeros(0, rows.start, t - rows.end)?)?);
+    }
+    let ((m, width), n, r) = (h.dims2()?, y.dim(1)?, ranks.len());
+    let (h, b) = (Slice::of(h)?, Slice::of(b)?);
+    update_in_place(&y, |data| {
+        let at = Disjoint::of(data);
+        // SAFETY: rows and columns lie within y, which nobody else uses.
+        unsafe {
+            let c = at.at(rows.start * n + columns.start);
+            let (h, b) = (View::rows(&h[ranks.start..], width), View::rows(&b, r).transposed());
+            sgemm_parallel((m, columns.len(), r), scale, h, b, true, (c, n));
+        }
+    })?;
+    Ok(y)
+}
+
+/// Adds `addend` (rows, width) to the given rows of `x` (t, width).
+pub(super) fn add_rows(compute: &Compute, x: Tensor, rows: &Range<usize>, addend: &Tensor) -> Result<Tensor> {
+    let (t, width) = x.dims2()?;
+    if !compute.fused() {
+        return Ok((x + addend.pad_with_zeros(0, rows.start, t - rows.end)?)?);
+    }
+    let addend = Slice::of(addend)?;
+    update_in_place(&x, |data| {
+        for_each_row(&mut data[rows.start * width..rows.end * width], width, |i, row| {
+            for (x, y) in row.iter_mut().zip(&addend[i * width..(i + 1) * width]) {
+                *x += y;
+            }
+        });
+    })?;
+    Ok(x)
+}
+
+/// Adds `bias` (n) to every row of `y` (t, n).
+pub(super) fn add_bias(compute: &Compute, y: Tensor, bias: &Tensor) -> Result<Tensor> {
+    if !compute.fused() {
+        return Ok(y.broadcast_add(bias)?);
+    }
+    let bias = Slice::of(bias)?;
+    update_in_place(&y, |data| {
+        for_each_row(data, bias.len(), |_, row| {
+            for (y, b) in row.iter_mut().zip(bias.iter()) {
+                *y += b;
+            }
+        });
+    })?;
+    Ok(y)
+}
