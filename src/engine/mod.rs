@@ -2,5 +2,11 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub mod chat;
+pub mod decode_stream;
 pub mod lora;
 pub mod model_config;
+mod python_json;
+pub mod special_tokens;
+pub mod tokenizer;
+pub mod tokenizer_files;
