@@ -37,8 +37,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Reads a whole UTF-8 file; errors name it, and bytes that are not UTF-8 are [`Kind::Corrupt`].
 pub fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?)
-        .map_err(|e| Error::new(Kind::Corrupt, format!("{} is not UTF-8 text", path.display())).with_source(e))
+    String::from_utf8(read(path)?).map_err(|e| {
+        Error::new(Kind::Corrupt, format!("{} is not UTF-8 text", path.display())).with_source(e)
+    })
 }
 
 /// Replaces `path` by `bytes` in one step: readers see the old content or the new, also after a power cut.

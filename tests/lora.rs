@@ -112,7 +112,8 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 #[test]
 fn a_fresh_adapter_is_bounded_zero_in_effect_and_seeded_per_matrix() {
-    let init = |targets: TargetModules, seed| Adapter::init(&config(targets), &model(), seed, &Device::Cpu).unwrap();
+    let init =
+        |targets: TargetModules, seed| Adapter::init(&config(targets), &model(), seed, &Device::Cpu).unwrap();
     let all = init(TargetModules::AllLinear, 7);
     assert_eq!(all.matrices().count(), 84);
     assert_eq!(all.max_rank(), 16);

@@ -51,7 +51,9 @@ fn llama_is_read_whole() {
 fn qwen_families_differ_in_bias_norms_and_head_width() {
     let changes = json!({"attention_bias": true, "mlp_bias": true, "sliding_window": 4096, "tie_word_embeddings": true});
     let qwen2 = family("Qwen2ForCausalLM", "qwen2", changes).unwrap();
-    assert!(qwen2.qkv_bias && !qwen2.o_bias && !qwen2.mlp_bias && !qwen2.qk_norm && qwen2.tie_word_embeddings);
+    assert!(
+        qwen2.qkv_bias && !qwen2.o_bias && !qwen2.mlp_bias && !qwen2.qk_norm && qwen2.tie_word_embeddings
+    );
     assert_eq!(qwen2.head_dim, 8);
 
     let qwen3 = family("Qwen3ForCausalLM", "qwen3", json!({"use_sliding_window": false})).unwrap();
@@ -101,16 +103,32 @@ fn rope_is_read_in_both_notations() {
 fn everything_that_changes_the_forward_pass_is_refused_by_name() {
     let no = Kind::Unsupported;
     for rope_type in ["yarn", "linear", "dynamic", "longrope"] {
-        refused(json!({"rope_scaling": {"type": rope_type, "factor": 2.0}}), no, &[rope_type, "rope_scaling", "llama3"]);
+        refused(
+            json!({"rope_scaling": {"type": rope_type, "factor": 2.0}}),
+            no,
+            &[rope_type, "rope_scaling", "llama3"],
+        );
         refused(json!({"rope_parameters": {"rope_type": rope_type}}), no, &[rope_type, "rope_parameters"]);
     }
     refused(json!({"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}), no, &["full_attention"]);
-    refused(json!({"rope_parameters": {"partial_rotary_factor": 0.5}}), no, &["partial_rotary_factor", "0.5"]);
+    refused(
+        json!({"rope_parameters": {"partial_rotary_factor": 0.5}}),
+        no,
+        &["partial_rotary_factor", "0.5"],
+    );
     refused(json!({"partial_rotary_factor": 0.5}), no, &["partial_rotary_factor", "0.5"]);
     refused(json!({"use_sliding_window": true}), no, &["use_sliding_window", "true"]);
     refused(json!({"sliding_window": 4096}), no, &["sliding_window", "4096"]);
-    refused(json!({"layer_types": ["full_attention", "sliding_attention"]}), no, &["layer_types", "sliding_attention"]);
-    refused(json!({"quantization_config": {"quant_method": "gptq"}}), no, &["quantization_config", "gptq", "bf16"]);
+    refused(
+        json!({"layer_types": ["full_attention", "sliding_attention"]}),
+        no,
+        &["layer_types", "sliding_attention"],
+    );
+    refused(
+        json!({"quantization_config": {"quant_method": "gptq"}}),
+        no,
+        &["quantization_config", "gptq", "bf16"],
+    );
     for name in ["num_experts", "num_local_experts", "n_routed_experts"] {
         refused(json!({name: 8}), no, &[name, "8", "dense"]);
     }
@@ -121,8 +139,10 @@ fn everything_that_changes_the_forward_pass_is_refused_by_name() {
     }
     refused(json!({"architectures": null, "model_type": "gemma3"}), no, &["gemma3", "qwen3"]);
 
-    parse(json!({"sliding_window": null, "num_experts": 0, "pretraining_tp": 1, "partial_rotary_factor": 1.0,
-        "layer_types": ["full_attention", "full_attention"], "quantization_config": null}))
+    parse(
+        json!({"sliding_window": null, "num_experts": 0, "pretraining_tp": 1, "partial_rotary_factor": 1.0,
+        "layer_types": ["full_attention", "full_attention"], "quantization_config": null}),
+    )
     .unwrap();
 }
 

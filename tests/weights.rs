@@ -192,7 +192,11 @@ fn damaged_and_missing_files_are_named() {
     let empty = tempfile::tempdir().unwrap();
     expect(Weights::open(empty.path()).unwrap_err(), Kind::NotFound, &["model.safetensors"]);
     fs::write(empty.path().join("pytorch_model.bin"), b"").unwrap();
-    expect(Weights::open(empty.path()).unwrap_err(), Kind::Unsupported, &["pytorch_model.bin", "safetensors"]);
+    expect(
+        Weights::open(empty.path()).unwrap_err(),
+        Kind::Unsupported,
+        &["pytorch_model.bin", "safetensors"],
+    );
 }
 
 #[test]

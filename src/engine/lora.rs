@@ -182,7 +182,9 @@ impl LoraConfig {
         let alphas = self.alpha_pattern.iter().map(|(key, &alpha)| (format!("alpha_pattern[{key}]"), alpha));
         for (field, alpha) in std::iter::once(("alpha".to_string(), self.alpha)).chain(alphas) {
             if !alpha.is_finite() || alpha == 0.0 {
-                return invalid(format!("{field} is {alpha}: the adapter would do nothing; give a finite number"));
+                return invalid(format!(
+                    "{field} is {alpha}: the adapter would do nothing; give a finite number"
+                ));
             }
         }
         if !(0.0..1.0).contains(&self.dropout) {
@@ -238,11 +240,18 @@ fn possible_names() -> String {
 /// a dot on, gives its value (PEFT's `get_pattern_key`; its files keep the keys sorted, as we do).
 struct Pattern<T>(Vec<(Regex, T)>);
 
+fn compile_pattern(field: &str, key: &str) -> Result<Regex> {
+    compile(field, key, &format!(r"\A(?:.*\.)?(?:{key})\z"))
+}
+
+/// Whether `key` of `rank_pattern` or `alpha_pattern` (`field`) applies to the module `name`.
+pub(crate) fn pattern_matches(field: &str, key: &str, name: &str) -> Result<bool> {
+    is_match(&compile_pattern(field, key)?, name)
+}
+
 impl<T: Copy> Pattern<T> {
     fn compile(field: &str, values: &BTreeMap<String, T>) -> Result<Self> {
-        let entry = |(key, &value): (&String, &T)| {
-            Ok((compile(field, key, &format!(r"\A(?:.*\.)?(?:{key})\z"))?, value))
-        };
+        let entry = |(key, &value): (&String, &T)| Ok((compile_pattern(field, key)?, value));
         Ok(Self(values.iter().map(entry).collect::<Result<_>>()?))
     }
 
@@ -293,7 +302,8 @@ impl Adapter {
             let values: Vec<f32> = std::iter::repeat_with(uniform).take(target.rank * in_features).collect();
             let a = Tensor::from_vec(values, (target.rank, in_features), device)?;
             let b = Tensor::zeros((out_features, target.rank), candle_core::DType::F32, device)?;
-            layers[target.layer][target.projection as usize] = Some(LoraMatrices { a, b, scale: target.scale });
+            layers[target.layer][target.projection as usize] =
+                Some(LoraMatrices { a, b, scale: target.scale });
         }
         Ok(Self { config: config.clone(), layers })
     }

@@ -2,6 +2,8 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub(crate) mod adapter_config;
+pub mod adapter_files;
 pub mod lora;
 pub mod model_config;
 pub mod weights;

@@ -100,7 +100,8 @@ impl ModelConfig {
     /// value; [`Kind::Corrupt`] for JSON that is damaged, lacks a field or contradicts itself.
     pub fn from_json(content: &str, origin: &str) -> Result<Self> {
         let fields: Map<String, Value> = serde_json::from_str(content).map_err(|e| {
-            Error::new(Kind::Corrupt, format!("{origin} is not a JSON object: download it again")).with_source(e)
+            Error::new(Kind::Corrupt, format!("{origin} is not a JSON object: download it again"))
+                .with_source(e)
         })?;
         let fields = Fields { fields: &fields, origin };
         let architecture = architecture(&fields)?;
@@ -277,7 +278,10 @@ impl<'a> Fields<'a> {
     }
 
     fn unsupported(&self, name: &str, value: &Value, supported: &str) -> Error {
-        let text = format!("{}: {name} is {value}, which seald does not compute; supported: {supported}", self.origin);
+        let text = format!(
+            "{}: {name} is {value}, which seald does not compute; supported: {supported}",
+            self.origin
+        );
         Error::new(Kind::Unsupported, text)
     }
 
@@ -309,7 +313,8 @@ impl<'a> Fields<'a> {
 }
 
 fn architecture(fields: &Fields<'_>) -> Result<Architecture> {
-    const SUPPORTED: &str = "Qwen2ForCausalLM, Qwen3ForCausalLM, LlamaForCausalLM (model_type qwen2, qwen3, llama)";
+    const SUPPORTED: &str =
+        "Qwen2ForCausalLM, Qwen3ForCausalLM, LlamaForCausalLM (model_type qwen2, qwen3, llama)";
     let by_class = match fields.get("architectures") {
         None => None,
         Some(value) => {
@@ -328,7 +333,11 @@ fn architecture(fields: &Fields<'_>) -> Result<Architecture> {
     match (by_class, by_type) {
         (Some(class), Some(model_type)) if class != model_type => {
             let value = fields.get("model_type").unwrap_or(&Value::Null);
-            Err(fields.unsupported("model_type", value, &format!("the type that belongs to {class:?}ForCausalLM")))
+            Err(fields.unsupported(
+                "model_type",
+                value,
+                &format!("the type that belongs to {class:?}ForCausalLM"),
+            ))
         }
         (Some(found), _) | (None, Some(found)) => Ok(found),
         (None, None) => Err(fields.corrupt("architectures and model_type are missing")),
@@ -381,9 +390,7 @@ fn refuse_windows(fields: &Fields<'_>, architecture: Architecture) -> Result<()>
         }
     }
     match fields.get("sliding_window") {
-        Some(value)
-            if architecture == Architecture::Llama && fields.get("use_sliding_window").is_none() =>
-        {
+        Some(value) if architecture == Architecture::Llama && fields.get("use_sliding_window").is_none() => {
             Err(fields.unsupported("sliding_window", value, SUPPORTED))
         }
         _ => Ok(()),
@@ -420,7 +427,11 @@ fn rope(fields: &Fields<'_>, architecture: Architecture) -> Result<(f64, Option<
     let theta = inner.number("rope_theta")?.unwrap_or(outer_theta);
     match inner.get("partial_rotary_factor") {
         Some(value) if value.as_f64() != Some(1.0) => {
-            return Err(fields.unsupported(&format!("{name}.partial_rotary_factor"), value, "1 (whole heads turn)"));
+            return Err(fields.unsupported(
+                &format!("{name}.partial_rotary_factor"),
+                value,
+                "1 (whole heads turn)",
+            ));
         }
         _ => {}
     }
@@ -428,9 +439,11 @@ fn rope(fields: &Fields<'_>, architecture: Architecture) -> Result<(f64, Option<
     match rope_type.map(|value| value.as_str()) {
         None | Some(Some("default")) => Ok((theta, None)),
         Some(Some("llama3")) => Ok((theta, Some(llama3(fields, &inner, architecture)?))),
-        Some(_) => {
-            Err(fields.unsupported(&format!("{name}.rope_type"), rope_type.unwrap_or(&Value::Null), SUPPORTED))
-        }
+        Some(_) => Err(fields.unsupported(
+            &format!("{name}.rope_type"),
+            rope_type.unwrap_or(&Value::Null),
+            SUPPORTED,
+        )),
     }
 }
 

@@ -68,14 +68,16 @@ impl Weights {
     /// Errors: [`Kind::NotFound`] for a missing file, naming it; [`Kind::Corrupt`] for a truncated or
     /// damaged one; [`Kind::Unsupported`] where there are only PyTorch pickles.
     pub fn open(dir: &Path) -> Result<Self> {
-        let mut weights = Self { files: Vec::new(), tensors: BTreeMap::new(), origin: dir.display().to_string() };
+        let mut weights =
+            Self { files: Vec::new(), tensors: BTreeMap::new(), origin: dir.display().to_string() };
         if dir.join(SINGLE).exists() {
             weights.add_file(&dir.join(SINGLE), None)?;
         } else if dir.join(INDEX).exists() {
             for (shard, names) in read_index(&dir.join(INDEX))? {
                 weights.add_file(&dir.join(&shard), Some(&names))?;
             }
-        } else if dir.join("pytorch_model.bin").exists() || dir.join("pytorch_model.bin.index.json").exists() {
+        } else if dir.join("pytorch_model.bin").exists() || dir.join("pytorch_model.bin.index.json").exists()
+        {
             let text = format!(
                 "{} has pytorch_model.bin, which seald does not read (a pickle runs code): save the model as \
                  safetensors, `model.save_pretrained(dir, safe_serialization=True)`",
@@ -83,7 +85,8 @@ impl Weights {
             );
             return Err(Error::new(Kind::Unsupported, text));
         } else {
-            let text = format!("{} has neither {SINGLE} nor {INDEX}: is it a model directory?", weights.origin);
+            let text =
+                format!("{} has neither {SINGLE} nor {INDEX}: is it a model directory?", weights.origin);
             return Err(Error::new(Kind::NotFound, text));
         }
         Ok(weights)
@@ -258,7 +261,8 @@ fn read_index(path: &Path) -> Result<BTreeMap<PathBuf, BTreeSet<String>>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let corrupt = |what: &str| Error::new(Kind::Corrupt, format!("{}: {what}; download it again", path.display()));
+    let corrupt =
+        |what: &str| Error::new(Kind::Corrupt, format!("{}: {what}; download it again", path.display()));
     let index: Index = serde_json::from_slice(&files::read(path)?)
         .map_err(|e| corrupt("not an index with a weight_map").with_source(e))?;
     let mut shards: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
