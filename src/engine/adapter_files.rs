@@ -3,7 +3,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `adapter_config.json` | PEFT's `LoraConfig` ([`super::adapter_config`]) |
+//! | `adapter_config.json` | PEFT's `LoraConfig` |
 //! | `adapter_model.safetensors` | `base_model.model.<module>.lora_A.weight` (rank, in) and `lora_B` (out, rank), f32 |
 //! | `seald.json` | [`Manifest`] |
 //!

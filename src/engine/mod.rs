@@ -4,6 +4,7 @@
 
 pub(crate) mod adapter_config;
 pub mod adapter_files;
+pub(crate) mod config_json;
 pub mod lora;
 pub mod model_config;
 pub mod weights;
