@@ -192,3 +192,25 @@ fn shapes_and_counts_follow_the_checkpoint_layout() {
     assert_eq!(names.len(), 14);
     assert_eq!(names[7], "model.layers.1.self_attn.q_proj");
 }
+
+/// `tests/golden/configs` comes from `tools/golden/model_configs.py`.
+#[test]
+fn configurations_written_by_transformers_lead_to_the_same_tensors() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/configs");
+    let files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 6);
+    for path in files {
+        let golden: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let name = path.display().to_string();
+        let config = ModelConfig::from_json(&golden["config"].to_string(), &name).unwrap();
+        let shapes: std::collections::BTreeMap<_, _> = config.weight_shapes().collect();
+        assert_eq!(serde_json::to_value(&shapes).unwrap(), golden["shapes"], "{name}");
+        assert_eq!(json!(config.parameter_count()), golden["parameters"], "{name}");
+        assert_eq!(json!(config.rope_theta), golden["rope_theta"], "{name}");
+        assert_eq!(config.rope_scaling.is_some(), golden["rope_type"] == "llama3", "{name}");
+        let names: std::collections::BTreeSet<_> = config.module_names().collect();
+        let linear: std::collections::BTreeSet<String> =
+            serde_json::from_value(golden["linear"].clone()).unwrap();
+        assert_eq!(names, linear, "{name}");
+    }
+}

@@ -240,11 +240,18 @@ fn possible_names() -> String {
 /// a dot on, gives its value (PEFT's `get_pattern_key`; its files keep the keys sorted, as we do).
 struct Pattern<T>(Vec<(Regex, T)>);
 
+fn compile_pattern(field: &str, key: &str) -> Result<Regex> {
+    compile(field, key, &format!(r"\A(?:.*\.)?(?:{key})\z"))
+}
+
+/// Whether `key` of `rank_pattern` or `alpha_pattern` (`field`) applies to the module `name`.
+pub(crate) fn pattern_matches(field: &str, key: &str, name: &str) -> Result<bool> {
+    is_match(&compile_pattern(field, key)?, name)
+}
+
 impl<T: Copy> Pattern<T> {
     fn compile(field: &str, values: &BTreeMap<String, T>) -> Result<Self> {
-        let entry = |(key, &value): (&String, &T)| {
-            Ok((compile(field, key, &format!(r"\A(?:.*\.)?(?:{key})\z"))?, value))
-        };
+        let entry = |(key, &value): (&String, &T)| Ok((compile_pattern(field, key)?, value));
         Ok(Self(values.iter().map(entry).collect::<Result<_>>()?))
     }
 

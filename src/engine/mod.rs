@@ -2,6 +2,7 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+pub mod adapter_files;
 pub mod backward;
 pub mod batch;
 mod block;

@@ -1,15 +1,10 @@
-//! `config.json` of a Hugging Face model directory: what is honoured, and what is refused by name.
-//!
-//! The rule: a field that would change the forward pass is either honoured or refused; nothing is guessed.
-//! Defaults are those of transformers 5 (`configuration_{qwen2,qwen3,llama}.py`), where they differ between
-//! families by family.
+//! The shape of a decoder: sizes, biases, rotary base, and the names and shapes of its tensors.
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
+use crate::engine::config_json;
 use crate::engine::lora::Projection;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::files;
 
 /// Decoder families that share one forward pass.
@@ -21,15 +16,6 @@ pub enum Architecture {
     Qwen3,
     /// `LlamaForCausalLM` (Llama 3.x and everything with its layout).
     Llama,
-}
-
-impl Architecture {
-    /// Every family, with its name in `architectures` and its `model_type`.
-    const NAMES: [(Architecture, &'static str, &'static str); 3] = [
-        (Architecture::Qwen2, "Qwen2ForCausalLM", "qwen2"),
-        (Architecture::Qwen3, "Qwen3ForCausalLM", "qwen3"),
-        (Architecture::Llama, "LlamaForCausalLM", "llama"),
-    ];
 }
 
 /// Rotary frequency scaling of Llama 3.1 and later (`rope_type: llama3`).
@@ -88,6 +74,8 @@ impl ModelConfig {
     /// Reads `config.json` in `dir`.
     ///
     /// Errors: [`Kind::NotFound`] without the file, and those of [`Self::from_json`].
+    ///
+    /// [`Kind::NotFound`]: crate::Kind::NotFound
     pub fn from_dir(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");
         let text = files::read_text(&path)?;
@@ -98,7 +86,11 @@ impl ModelConfig {
     ///
     /// Errors: [`Kind::Unsupported`] for a model this engine does not compute, naming the field and its
     /// value; [`Kind::Corrupt`] for JSON that is damaged, lacks a field or contradicts itself.
+    ///
+    /// [`Kind::Unsupported`]: crate::Kind::Unsupported
+    /// [`Kind::Corrupt`]: crate::Kind::Corrupt
     pub fn from_json(content: &str, origin: &str) -> Result<Self> {
+<<<<<<< HEAD
         let fields: Map<String, Value> = serde_json::from_str(content).map_err(|e| {
             Error::new(Kind::Corrupt, format!("{origin} is not a JSON object: download it again"))
                 .with_source(e)
@@ -166,6 +158,9 @@ impl ModelConfig {
             }
         }
         Ok(())
+=======
+        config_json::parse(content, origin)
+>>>>>>> files
     }
 
     /// Width of q: `num_attention_heads * head_dim`.
@@ -253,6 +248,7 @@ impl ModelConfig {
 pub fn module_name(layer: usize, projection: Projection) -> String {
     format!("model.layers.{layer}.{}", projection.module_path())
 }
+<<<<<<< HEAD
 
 /// Largest believable size; keeps every product of two sizes far from overflow.
 const MAX_SIZE: u64 = 1 << 28;
@@ -469,3 +465,5 @@ fn llama3(fields: &Fields<'_>, inner: &Fields<'_>, architecture: Architecture) -
     }
     Ok(scaling)
 }
+=======
+>>>>>>> files
