@@ -29,9 +29,9 @@ pub(super) struct Tile {
     pub(super) load: bool,
     /// First element of the next tile: fetched into the cache. Need not be valid.
     pub(super) next_c: *const f32,
-    /// Next weights to be read: `fetch_lines` cache lines for every 8 pairs. Need not be valid.
+    /// Next weights to be read: fetched into the cache, `fetch_step` bytes (up to 128) for each pair. Need not be valid.
     pub(super) fetch: *const u32,
-    pub(super) fetch_lines: usize,
+    pub(super) fetch_step: usize,
 }
 
 /// Computes tiles of a fixed number of rows and of vectors.
@@ -105,9 +105,6 @@ mod x86 {
     use std::arch::asm;
     use std::arch::x86_64::*;
 
-    /// Pairs of k between two prefetches.
-    const STRETCH: usize = 8;
-
     /// `[rows - 1][more than 16 columns]`
     pub(super) static KERNELS: [[Kernel; 2]; MR] = [
         [rows_1::<1>, rows_1::<2>],
@@ -150,50 +147,47 @@ mod x86 {
                     )*
                     let mut fetch = tile.fetch;
                     for segment in segments {
-                        let (mut a, mut b) = (segment.a, segment.b);
-                        let mut left = segment.pairs;
-                        while left > 0 {
-                            for _ in 0..tile.fetch_lines {
-                                _mm_prefetch::<_MM_HINT_T1>(fetch.cast());
-                                fetch = fetch.wrapping_add(16);
-                            }
-                            let stretch = if left < STRETCH { left } else { STRETCH };
-                            left -= stretch;
-                            let end = b.wrapping_add(stretch * NR);
-                            if V == 2 {
-                                asm!(
-                                    "2:",
-                                    "vmovaps zmm28, zmmword ptr [{b}]",
-                                    "vmovaps zmm29, zmmword ptr [{b} + 64]",
-                                    $(
-                                        concat!("vbroadcastss zmm30, dword ptr [{a} + 4*", $i, "]"),
-                                        concat!("vdpbf16ps ", $zl, ", zmm30, zmm28"),
-                                        concat!("vdpbf16ps ", $zh, ", zmm30, zmm29"),
-                                    )*
-                                    concat!("add {a}, 4*", $m),
-                                    "sub {b}, -128",
-                                    "cmp {b}, {end}",
-                                    "jne 2b",
-                                    a = inout(reg) a, b = inout(reg) b, end = in(reg) end,
-                                    $( inout($zl) $low, inout($zh) $high, )*
-                                    out("zmm28") _, out("zmm29") _, out("zmm30") _,
-                                    options(nostack, readonly),
-                                );
-                            } else {
-                                asm!(
-                                    "2:",
-                                    "vmovaps zmm28, zmmword ptr [{b}]",
-                                    $( concat!("vdpbf16ps ", $zl, ", zmm28, dword ptr [{a} + 4*", $i, "]{{1to16}}"), )*
-                                    concat!("add {a}, 4*", $m),
-                                    "sub {b}, -128",
-                                    "cmp {b}, {end}",
-                                    "jne 2b",
-                                    a = inout(reg) a, b = inout(reg) b, end = in(reg) end,
-                                    $( inout($zl) $low, )*
-                                    out("zmm28") _,
-                                    options(nostack, readonly),
-                                );
-                            }
+                        if segment.pairs == 0 {
+                            continue;
+                        }
+                        let end = segment.b.wrapping_add(segment.pairs * NR);
+                        if V == 2 {
+                            asm!(
+                                "2:",
+                                "vmovaps zmm28, zmmword ptr [{b}]",
+                                "vmovaps zmm29, zmmword ptr [{b} + 64]",
+                                "prefetcht1 byte ptr [{fetch}]",
+                                $(
+                                    concat!("vbroadcastss zmm30, dword ptr [{a} + 4*", $i, "]"),
+                                    concat!("vdpbf16ps ", $zl, ", zmm30, zmm28"),
+                                    concat!("vdpbf16ps ", $zh, ", zmm30, zmm29"),
+                                )*
+                                "prefetcht1 byte ptr [{fetch} + 64]",
+                                concat!("add {a}, 4*", $m),
+                                "add {fetch}, {step}",
+                                "sub {b}, -128",
+                                "cmp {b}, {end}",
+                                "jne 2b",
+                                a = inout(reg) segment.a => _, b = inout(reg) segment.b => _, end = in(reg) end,
+                                fetch = inout(reg) fetch, step = in(reg) tile.fetch_step,
+                                $( inout($zl) $low, inout($zh) $high, )*
+                                out("zmm28") _, out("zmm29") _, out("zmm30") _,
+                                options(nostack, readonly),
+                            );
+                        } else {
+                            asm!(
+                                "2:",
+                                "vmovaps zmm28, zmmword ptr [{b}]",
+                                $( concat!("vdpbf16ps ", $zl, ", zmm28, dword ptr [{a} + 4*", $i, "]{{1to16}}"), )*
+                                concat!("add {a}, 4*", $m),
+                                "sub {b}, -128",
+                                "cmp {b}, {end}",
+                                "jne 2b",
+                                a = inout(reg) segment.a => _, b = inout(reg) segment.b => _, end = in(reg) end,
+                                $( inout($zl) $low, )*
+                                out("zmm28") _,
+                                options(nostack, readonly),
+                            );
                         }
                     }
                     $(
