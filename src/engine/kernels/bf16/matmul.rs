@@ -178,7 +178,8 @@ impl<'a> Plan<'a> {
         loop {
             let count = self.block_pairs.min(pairs - first);
             let is_last = first + count == pairs;
-            let fetch_lines = (2 * 8usize).div_ceil(rows.len());
+            // The tiles of a panel share the work of fetching the next one.
+            let fetch_step = (size_of::<u32>() * NR).div_ceil(rows.len()).next_multiple_of(4);
             for panel in panels.clone() {
                 let b = &self.w.panel(panel)[first * NR..][..count * NR];
                 let mut fetch = b.as_ptr().wrapping_add(pairs * NR);
@@ -199,9 +200,9 @@ impl<'a> Plan<'a> {
                         load: self.accumulate || first > 0,
                         next_c: self.y.wrapping_add(next_row * self.ldy + next_panel * NR),
                         fetch,
-                        fetch_lines,
+                        fetch_step,
                     };
-                    fetch = fetch.wrapping_add(count / 8 * fetch_lines * 16);
+                    fetch = fetch.wrapping_add(count * fetch_step / size_of::<u32>());
                     // SAFETY: the slices above have the words that the segments claim, the tile lies within y, and it
                     // is initialised where it is loaded: by the caller or by the first block.
                     unsafe { kernel(self.isa, height, columns)(&segments, &tile) };

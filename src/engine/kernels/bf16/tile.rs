@@ -29,9 +29,9 @@ pub(super) struct Tile {
     pub(super) load: bool,
     /// First element of the next tile: fetched into the cache. Need not be valid.
     pub(super) next_c: *const f32,
-    /// Next weights to be read: `fetch_lines` cache lines for every 8 pairs. Need not be valid.
+    /// Next weights to be read: fetched into the cache, `fetch_step` bytes (up to 128) for each pair. Need not be valid.
     pub(super) fetch: *const u32,
-    pub(super) fetch_lines: usize,
+    pub(super) fetch_step: usize,
 }
 
 /// Computes tiles of a fixed number of rows and of vectors.
@@ -51,17 +51,22 @@ pub(super) fn kernel(isa: Isa, rows: usize, columns: usize) -> Kernel {
     PORTABLE[rows - 1]
 }
 
-macro_rules! by_rows {
-    ($f:ident $(, $v:literal)?) => {
-        [
-            $f::<1 $(, $v)?>, $f::<2 $(, $v)?>, $f::<3 $(, $v)?>, $f::<4 $(, $v)?>, $f::<5 $(, $v)?>, $f::<6 $(, $v)?>,
-            $f::<7 $(, $v)?>, $f::<8 $(, $v)?>, $f::<9 $(, $v)?>, $f::<10 $(, $v)?>, $f::<11 $(, $v)?>,
-            $f::<12 $(, $v)?>, $f::<13 $(, $v)?>, $f::<14 $(, $v)?>,
-        ]
-    };
-}
-
-static PORTABLE: [Kernel; MR] = by_rows!(portable);
+static PORTABLE: [Kernel; MR] = [
+    portable::<1>,
+    portable::<2>,
+    portable::<3>,
+    portable::<4>,
+    portable::<5>,
+    portable::<6>,
+    portable::<7>,
+    portable::<8>,
+    portable::<9>,
+    portable::<10>,
+    portable::<11>,
+    portable::<12>,
+    portable::<13>,
+    portable::<14>,
+];
 
 /// The same sums in plain Rust: the reference, and what runs where there is no AVX512-BF16.
 unsafe fn portable<const M: usize>(segments: &[Segment], tile: &Tile) {
@@ -93,98 +98,139 @@ unsafe fn portable<const M: usize>(segments: &[Segment], tile: &Tile) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    //! The inner loop is assembly: the speed rests on 28 sums staying in registers, which compilers undo at will (builds
+    //! that check arithmetic ran at a quarter of the speed).
+
     use super::{Kernel, MR, NR, Segment, Tile};
+    use std::arch::asm;
     use std::arch::x86_64::*;
 
-    const UNROLL: usize = 8;
-
     /// `[rows - 1][more than 16 columns]`
-    pub(super) static KERNELS: [[Kernel; 2]; MR] = {
-        let (narrow, wide): ([Kernel; MR], [Kernel; MR]) = (by_rows!(tile, 1), by_rows!(tile, 2));
-        let mut both = [[narrow[0]; 2]; MR];
-        let mut rows = 0;
-        while rows < MR {
-            both[rows] = [narrow[rows], wide[rows]];
-            rows += 1;
-        }
-        both
-    };
+    pub(super) static KERNELS: [[Kernel; 2]; MR] = [
+        [rows_1::<1>, rows_1::<2>],
+        [rows_2::<1>, rows_2::<2>],
+        [rows_3::<1>, rows_3::<2>],
+        [rows_4::<1>, rows_4::<2>],
+        [rows_5::<1>, rows_5::<2>],
+        [rows_6::<1>, rows_6::<2>],
+        [rows_7::<1>, rows_7::<2>],
+        [rows_8::<1>, rows_8::<2>],
+        [rows_9::<1>, rows_9::<2>],
+        [rows_10::<1>, rows_10::<2>],
+        [rows_11::<1>, rows_11::<2>],
+        [rows_12::<1>, rows_12::<2>],
+        [rows_13::<1>, rows_13::<2>],
+        [rows_14::<1>, rows_14::<2>],
+    ];
 
-    /// M rows by V vectors of 16 columns.
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn tile<const M: usize, const V: usize>(segments: &[Segment], tile: &Tile) {
-        let last: __mmask16 = ((1u32 << (tile.columns - 16 * (V - 1))) - 1) as u16;
-        let mut sums = [[_mm512_setzero_ps(); V]; M];
-        // SAFETY: the caller vouches for the segments and the tile (see `kernel`); prefetches may point anywhere.
-        unsafe {
-            if tile.load {
-                for i in 0..M {
-                    for v in 0..V {
-                        let mask = if v + 1 == V { last } else { 0xffff };
-                        sums[i][v] = _mm512_maskz_loadu_ps(mask, tile.c.add(i * tile.ldc + 16 * v));
+    /// Defines the tile of `$m` rows by V vectors of 16 columns. A row is its index, its two sums, and their registers.
+    macro_rules! define {
+        ($name:ident $m:literal [$(($i:tt $low:ident $high:ident $zl:tt $zh:tt))*]) => {
+            #[target_feature(enable = "avx512f,avx512bf16")]
+            unsafe fn $name<const V: usize>(segments: &[Segment], tile: &Tile) {
+                let columns = if V == 1 { tile.columns } else { tile.columns - 16 };
+                let mask: __mmask16 = if columns == 16 { 0xffff } else { (1 << columns) - 1 };
+                $( let (mut $low, mut $high) = (_mm512_setzero_ps(), _mm512_setzero_ps()); )*
+                // SAFETY: the caller vouches for the segments and the tile (see `kernel`); prefetches may point anywhere.
+                unsafe {
+                    $(
+                        let c = tile.c.wrapping_add($i * tile.ldc);
+                        if tile.load && V == 1 {
+                            $low = _mm512_maskz_loadu_ps(mask, c);
+                        } else if tile.load {
+                            $low = _mm512_loadu_ps(c);
+                            $high = _mm512_maskz_loadu_ps(mask, c.wrapping_add(16));
+                        }
+                        let next = tile.next_c.wrapping_add($i * tile.ldc);
+                        _mm_prefetch::<_MM_HINT_ET0>(next.cast());
+                        _mm_prefetch::<_MM_HINT_ET0>(next.wrapping_add(16 * V - 1).cast());
+                    )*
+                    let mut fetch = tile.fetch;
+                    for segment in segments {
+                        if segment.pairs == 0 {
+                            continue;
+                        }
+                        let end = segment.b.wrapping_add(segment.pairs * NR);
+                        if V == 2 {
+                            asm!(
+                                "2:",
+                                "vmovaps zmm28, zmmword ptr [{b}]",
+                                "vmovaps zmm29, zmmword ptr [{b} + 64]",
+                                "prefetcht1 byte ptr [{fetch}]",
+                                $(
+                                    concat!("vbroadcastss zmm30, dword ptr [{a} + 4*", $i, "]"),
+                                    concat!("vdpbf16ps ", $zl, ", zmm30, zmm28"),
+                                    concat!("vdpbf16ps ", $zh, ", zmm30, zmm29"),
+                                )*
+                                "prefetcht1 byte ptr [{fetch} + 64]",
+                                concat!("add {a}, 4*", $m),
+                                "add {fetch}, {step}",
+                                "sub {b}, -128",
+                                "cmp {b}, {end}",
+                                "jne 2b",
+                                a = inout(reg) segment.a => _, b = inout(reg) segment.b => _, end = in(reg) end,
+                                fetch = inout(reg) fetch, step = in(reg) tile.fetch_step,
+                                $( inout($zl) $low, inout($zh) $high, )*
+                                out("zmm28") _, out("zmm29") _, out("zmm30") _,
+                                options(nostack, readonly),
+                            );
+                        } else {
+                            asm!(
+                                "2:",
+                                "vmovaps zmm28, zmmword ptr [{b}]",
+                                $( concat!("vdpbf16ps ", $zl, ", zmm28, dword ptr [{a} + 4*", $i, "]{{1to16}}"), )*
+                                concat!("add {a}, 4*", $m),
+                                "sub {b}, -128",
+                                "cmp {b}, {end}",
+                                "jne 2b",
+                                a = inout(reg) segment.a => _, b = inout(reg) segment.b => _, end = in(reg) end,
+                                $( inout($zl) $low, )*
+                                out("zmm28") _,
+                                options(nostack, readonly),
+                            );
+                        }
                     }
+                    $(
+                        let c = tile.c.wrapping_add($i * tile.ldc);
+                        let last = if V == 2 { $high } else { $low };
+                        if V == 2 {
+                            _mm512_storeu_ps(c, $low);
+                        }
+                        let c = c.wrapping_add(16 * (V - 1));
+                        if mask == 0xffff {
+                            _mm512_storeu_ps(c, last);
+                        } else {
+                            _mm512_mask_storeu_ps(c, mask, last);
+                        }
+                    )*
                 }
             }
-            for i in 0..M {
-                let line = tile.next_c.wrapping_add(i * tile.ldc);
-                _mm_prefetch::<_MM_HINT_ET0>(line.cast());
-                _mm_prefetch::<_MM_HINT_ET0>(line.wrapping_add(16 * V - 1).cast());
-            }
-            let mut fetch = tile.fetch;
-            for segment in segments {
-                let (mut a, mut b) = (segment.a, segment.b);
-                for _ in 0..segment.pairs / UNROLL {
-                    for _ in 0..tile.fetch_lines {
-                        _mm_prefetch::<_MM_HINT_T1>(fetch.cast());
-                        fetch = fetch.wrapping_add(16);
-                    }
-                    for u in 0..UNROLL {
-                        step::<M, V>(a.add(u * M), b.add(u * NR), &mut sums);
-                    }
-                    a = a.add(UNROLL * M);
-                    b = b.add(UNROLL * NR);
-                }
-                for u in 0..segment.pairs % UNROLL {
-                    step::<M, V>(a.add(u * M), b.add(u * NR), &mut sums);
-                }
-            }
-            for i in 0..M {
-                for v in 0..V {
-                    let to = tile.c.add(i * tile.ldc + 16 * v);
-                    if v + 1 < V || last == 0xffff {
-                        _mm512_storeu_ps(to, sums[i][v]);
-                    } else {
-                        _mm512_mask_storeu_ps(to, last, sums[i][v]);
-                    }
-                }
-            }
-        }
+        };
     }
 
-    /// One pair of k: an outer product of M words and 16 V words.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn step<const M: usize, const V: usize>(
-        a: *const u32,
-        b: *const u32,
-        sums: &mut [[__m512; V]; M],
-    ) {
-        // SAFETY: the caller has M words at `a` and 32 at `b`; the transmutes are between 64 plain bytes.
-        unsafe {
-            let mut columns = [_mm512_setzero_si512(); V];
-            for (v, column) in columns.iter_mut().enumerate() {
-                *column = _mm512_load_si512(b.add(16 * v).cast());
-            }
-            for i in 0..M {
-                let row = _mm512_set1_epi32(*a.add(i) as i32);
-                for v in 0..V {
-                    sums[i][v] = _mm512_dpbf16_ps(
-                        sums[i][v],
-                        std::mem::transmute(row),
-                        std::mem::transmute(columns[v]),
-                    );
-                }
-            }
-        }
+    /// Defines a tile for each first rows of the list.
+    macro_rules! define_all {
+        ([$($above:tt)*]) => {};
+        ([$($above:tt)*] $name:ident $m:literal $row:tt $($rest:tt)*) => {
+            define!($name $m [$($above)* $row]);
+            define_all!([$($above)* $row] $($rest)*);
+        };
     }
+
+    define_all!([]
+        rows_1 1 (0 l0 h0 "zmm0" "zmm1")
+        rows_2 2 (1 l1 h1 "zmm2" "zmm3")
+        rows_3 3 (2 l2 h2 "zmm4" "zmm5")
+        rows_4 4 (3 l3 h3 "zmm6" "zmm7")
+        rows_5 5 (4 l4 h4 "zmm8" "zmm9")
+        rows_6 6 (5 l5 h5 "zmm10" "zmm11")
+        rows_7 7 (6 l6 h6 "zmm12" "zmm13")
+        rows_8 8 (7 l7 h7 "zmm14" "zmm15")
+        rows_9 9 (8 l8 h8 "zmm16" "zmm17")
+        rows_10 10 (9 l9 h9 "zmm18" "zmm19")
+        rows_11 11 (10 l10 h10 "zmm20" "zmm21")
+        rows_12 12 (11 l11 h11 "zmm22" "zmm23")
+        rows_13 13 (12 l12 h12 "zmm24" "zmm25")
+        rows_14 14 (13 l13 h13 "zmm26" "zmm27")
+    );
 }
