@@ -2,12 +2,14 @@
 //!
 //! Knows token ids, not what a text is for: prompts, probes and self-edits belong to `learn`.
 
+mod adapter_config;
 pub mod adapter_files;
 pub mod backward;
 pub mod batch;
 mod block;
 pub mod cache;
 pub mod chat;
+mod config_json;
 pub mod decode_stream;
 pub mod decoder;
 pub mod kernels;

@@ -1,5 +1,5 @@
 //! Golden folders made by PyTorch, transformers and PEFT (`tools/golden/engine.py`), and comparisons with them.
-#![allow(dead_code, reason = "each test crate uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses a part")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -324,9 +324,14 @@ def bf16_reference(name, folder, rows):
         out["row1.bf16_lora_logits"] = logits_of(model, rows[1][0])
         with model.disable_adapter():
             out["row1.bf16_base_logits"] = logits_of(model, rows[1][0])
+    exact = gradients(model, rows_loss(model, rows))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = rows_loss(model, rows)
+    rounded = gradients(model, loss)
+    errors = {key: float((rounded[key] - g).norm() / g.norm()) for key, g in exact.items()}
     rates = learning_rates(TRAIN["steps"], TRAIN["learning_rate"], TRAIN["warmup_steps"])
     losses, norms = train(model, [rows], rates, train_options(name), autocast=True)
-    return out, {"losses": losses, "grad_norms": norms}
+    return out, {"losses": losses, "grad_norms": norms, "grad_errors": errors}
 
 
 def noise(out, facts, exact, exact_facts):

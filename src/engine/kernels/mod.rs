@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, StorageRef, Tensor};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Storage, StorageRef, Tensor};
 
 use crate::error::{Context, Error, Kind, Result};
 use cpu::Isa;
@@ -208,9 +208,4 @@ pub(crate) fn uninit(len: usize) -> Vec<f32> {
 /// Wraps `data` as a (rows, columns) tensor on the CPU.
 pub(crate) fn matrix(data: Vec<f32>, rows: usize, columns: usize) -> Result<Tensor> {
     Ok(Tensor::from_vec(data, (rows, columns), &Device::Cpu)?)
-}
-
-/// `t` as f32, without a copy where it is f32 already.
-pub(crate) fn to_f32(t: &Tensor) -> Result<Tensor> {
-    Ok(t.to_dtype(DType::F32)?)
 }
