@@ -73,6 +73,8 @@ fn an_existing_target_is_not_overwritten() {
 #[test]
 fn replacing_swaps_the_content_and_removes_the_old() {
     let dir = tempfile::tempdir().unwrap();
+    // A crash after the rename left this.
+    fs::create_dir_all(dir.path().join(".replaced-gen/deep")).unwrap();
     for content in ["old", "new"] {
         let staged = StagedDir::replacing(dir.path(), "gen").unwrap();
         staged.write(content, b"").unwrap();

@@ -111,6 +111,26 @@ fn hashes_notice_values_names_and_types() {
 }
 
 #[test]
+fn the_quick_fingerprint_reads_both_ends_of_a_tensor_and_the_hash_all_of_it() {
+    let hashes = |changed: Option<usize>| {
+        let mut values = vec![0f32; 5000]; // 20,000 bytes; the ends are 1024 values each
+        if let Some(index) = changed {
+            values[index] = 1.0;
+        }
+        let tensor = Tensor::from_vec(values, 5000, &Device::Cpu).unwrap();
+        let dir = save_single(&Tensors::from([("t".to_string(), tensor)]));
+        let weights = Weights::open(dir.path()).unwrap();
+        (weights.quick_fingerprint(), weights.base_hash())
+    };
+    let original = hashes(None);
+    for (index, in_an_end) in [(0, true), (1023, true), (2500, false), (4999 - 1023, true), (4999, true)] {
+        let changed = hashes(Some(index));
+        assert_eq!(changed.0 != original.0, in_an_end, "value {index}");
+        assert_ne!(changed.1, original.1, "value {index}");
+    }
+}
+
+#[test]
 fn half_precision_is_widened_and_other_types_are_refused() {
     let config = config(true);
     let name = "model.norm.weight";
