@@ -70,9 +70,11 @@ impl Bench {
         let h = PackedInput::pack(&values(t * r), t, r, r);
         let b = PackedWeight::from_f32(n, r, &values(n * r), r);
         let tails = if r > 0 { vec![Tail { input: &h, weight: &b, columns: 0..n }] } else { vec![] };
-        let mut y = vec![1f32; t * n];
+        let mut y = vec![1f32; t * n + 16];
+        let o = y.as_ptr().align_offset(64);
+        let y = &mut y[o..][..t * n];
         self.line(&name, 2.0 * (t * (k + r) * n) as f64, w.bytes() as f64, || {
-            matmul(&x, &w, &mut y, false, &tails)
+            matmul(&x, &w, y, false, &tails)
         });
     }
 

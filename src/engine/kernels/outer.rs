@@ -181,10 +181,10 @@ unsafe fn plain<const M: usize>(tile: &Tile) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{COLUMNS, Kernel, ROWS, Tile};
+    use super::{Kernel, ROWS, Tile};
+    use std::arch::asm;
     use std::arch::x86_64::*;
 
-    pub(super) static AVX512: [Kernel; ROWS] = by_rows!(avx512);
     pub(super) static AVX2: [Kernel; ROWS] = by_rows!(avx2);
 
     #[target_feature(enable = "avx2,fma")]
@@ -193,38 +193,88 @@ mod x86 {
         unsafe { super::plain::<M>(tile) }
     }
 
-    #[target_feature(enable = "avx512f")]
-    unsafe fn avx512<const M: usize>(tile: &Tile) {
-        let bits = ((1u64 << tile.columns) - 1) as u32;
-        let masks = [bits as u16, (bits >> 16) as u16];
-        let mut sums = [[_mm512_setzero_ps(); 2]; M];
-        // SAFETY: handed on from the caller; masked lanes are not touched; a prefetch may point anywhere.
-        unsafe {
-            let (mut left, mut right) = (tile.left, tile.right);
-            for _ in 0..tile.tokens {
-                // The strip beside this one, which comes next.
-                _mm_prefetch::<_MM_HINT_T0>(right.wrapping_add(COLUMNS).cast());
-                _mm_prefetch::<_MM_HINT_T0>(right.wrapping_add(COLUMNS + 16).cast());
-                let r0 = _mm512_maskz_loadu_ps(masks[0], right);
-                let r1 = _mm512_maskz_loadu_ps(masks[1], right.wrapping_add(16));
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let l = _mm512_set1_ps(*left.add(i));
-                    sums[0] = _mm512_fmadd_ps(l, r0, sums[0]);
-                    sums[1] = _mm512_fmadd_ps(l, r1, sums[1]);
+    /// Defines the tile of `$m` rows by 32 columns. A row is its index, its two sums, and their registers. In assembly
+    /// for the reason given in `bf16::tile`.
+    macro_rules! define {
+        ($name:ident $m:literal [$(($i:tt $low:ident $high:ident $zl:tt $zh:tt))*]) => {
+            #[target_feature(enable = "avx512f")]
+            unsafe fn $name(tile: &Tile) {
+                let bits = ((1u64 << tile.columns) - 1) as u32;
+                let masks = [bits as u16, (bits >> 16) as u16];
+                $( let (mut $low, mut $high) = (_mm512_setzero_ps(), _mm512_setzero_ps()); )*
+                // SAFETY: handed on from the caller; masked lanes are not touched; a prefetch may point anywhere.
+                unsafe {
+                    // The strip beside this one comes next: its lines are fetched meanwhile.
+                    asm!(
+                        "test {tokens}, {tokens}",
+                        "jz 3f",
+                        "2:",
+                        "vmovups zmm28 {{{k0}}}{{z}}, zmmword ptr [{right}]",
+                        "vmovups zmm29 {{{k1}}}{{z}}, zmmword ptr [{right} + 64]",
+                        "prefetcht0 byte ptr [{right} + 128]",
+                        "prefetcht0 byte ptr [{right} + 192]",
+                        $(
+                            concat!("vbroadcastss zmm30, dword ptr [{left} + 4*", $i, "]"),
+                            concat!("vfmadd231ps ", $zl, ", zmm30, zmm28"),
+                            concat!("vfmadd231ps ", $zh, ", zmm30, zmm29"),
+                        )*
+                        "add {left}, {left_step}",
+                        "add {right}, {right_step}",
+                        "dec {tokens}",
+                        "jnz 2b",
+                        "3:",
+                        tokens = inout(reg) tile.tokens => _,
+                        left = inout(reg) tile.left => _, left_step = in(reg) 4 * tile.left_stride,
+                        right = inout(reg) tile.right => _, right_step = in(reg) 4 * tile.right_stride,
+                        k0 = in(kreg) masks[0], k1 = in(kreg) masks[1],
+                        $( inout($zl) $low, inout($zh) $high, )*
+                        out("zmm28") _, out("zmm29") _, out("zmm30") _,
+                        options(nostack, readonly),
+                    );
+                    let scale = _mm512_set1_ps(tile.scale);
+                    $(
+                        let out = tile.out.wrapping_add($i * tile.out_stride);
+                        let new = _mm512_fmadd_ps(scale, $low, _mm512_maskz_loadu_ps(masks[0], out));
+                        _mm512_mask_storeu_ps(out, masks[0], new);
+                        let out = out.wrapping_add(16);
+                        let new = _mm512_fmadd_ps(scale, $high, _mm512_maskz_loadu_ps(masks[1], out));
+                        _mm512_mask_storeu_ps(out, masks[1], new);
+                    )*
                 }
-                left = left.wrapping_add(tile.left_stride);
-                right = right.wrapping_add(tile.right_stride);
             }
-            let scale = _mm512_set1_ps(tile.scale);
-            for (i, sums) in sums.iter().enumerate() {
-                for (v, &sum) in sums.iter().enumerate() {
-                    let out = tile.out.wrapping_add(i * tile.out_stride + 16 * v);
-                    let new = _mm512_fmadd_ps(scale, sum, _mm512_maskz_loadu_ps(masks[v], out));
-                    _mm512_mask_storeu_ps(out, masks[v], new);
-                }
-            }
-        }
+        };
     }
+
+    /// Defines a tile for each first rows of the list.
+    macro_rules! define_all {
+        ([$($above:tt)*]) => {};
+        ([$($above:tt)*] $name:ident $m:literal $row:tt $($rest:tt)*) => {
+            define!($name $m [$($above)* $row]);
+            define_all!([$($above)* $row] $($rest)*);
+        };
+    }
+
+    define_all!([]
+        rows_1 1 (0 l0 h0 "zmm0" "zmm1")
+        rows_2 2 (1 l1 h1 "zmm2" "zmm3")
+        rows_3 3 (2 l2 h2 "zmm4" "zmm5")
+        rows_4 4 (3 l3 h3 "zmm6" "zmm7")
+        rows_5 5 (4 l4 h4 "zmm8" "zmm9")
+        rows_6 6 (5 l5 h5 "zmm10" "zmm11")
+        rows_7 7 (6 l6 h6 "zmm12" "zmm13")
+        rows_8 8 (7 l7 h7 "zmm14" "zmm15")
+        rows_9 9 (8 l8 h8 "zmm16" "zmm17")
+        rows_10 10 (9 l9 h9 "zmm18" "zmm19")
+        rows_11 11 (10 l10 h10 "zmm20" "zmm21")
+        rows_12 12 (11 l11 h11 "zmm22" "zmm23")
+        rows_13 13 (12 l12 h12 "zmm24" "zmm25")
+        rows_14 14 (13 l13 h13 "zmm26" "zmm27")
+    );
+
+    pub(super) static AVX512: [Kernel; ROWS] = [
+        rows_1, rows_2, rows_3, rows_4, rows_5, rows_6, rows_7, rows_8, rows_9, rows_10, rows_11, rows_12,
+        rows_13, rows_14,
+    ];
 }
 
 #[cfg(test)]

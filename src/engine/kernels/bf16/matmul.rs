@@ -1,7 +1,7 @@
 //! y (+)= x Wᵀ: blocks for the caches, shared among the threads of the current rayon pool.
 
-use super::input::PackedInput;
-use super::tile::{Segment, Tile, kernel};
+use super::input::{MR, PackedInput};
+use super::tile::{Segment, Tile, finish_streaming, kernel};
 use super::weight::{NR, PackedWeight};
 use crate::engine::kernels::cpu::Isa;
 use std::mem::MaybeUninit;
@@ -102,6 +102,15 @@ unsafe fn run(
     }
 }
 
+/// Pairs of k in a block, at most. Tiles of this depth hide the cost of their start and end; a deeper panel of w would
+/// crowd the second-level cache.
+const MOST_PAIRS: usize = 1216;
+/// Words of x in a block, at most: 640 KiB of a second-level cache of 1 MiB.
+const BLOCK_WORDS: usize = 160 << 10;
+/// A y larger than this, in bytes, is written past the caches: it would drive out everything else, and reading its lines
+/// before writing them costs 3 % of a head over 151,936 tokens.
+const STREAM_BYTES: usize = 32 << 20;
+
 /// One matmul, cut into blocks.
 struct Plan<'a> {
     isa: Isa,
@@ -115,6 +124,8 @@ struct Plan<'a> {
     row_panels: usize,
     /// Pairs of k that are worked through together: a multiple of 8.
     block_pairs: usize,
+    /// Write y past the caches.
+    stream: bool,
 }
 
 // SAFETY: `y` is only written in the panels that a task has taken from the queue, which no other task gets.
@@ -130,18 +141,17 @@ impl<'a> Plan<'a> {
         accumulate: bool,
         tails: Vec<&'a Tail<'a>>,
     ) -> Self {
-        let env = |n: &str, d: usize| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let most_pairs = env("KC", 448);
-        let block_words = env("AB", 128 << 10);
         let pairs = w.pairs();
         // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which comes
         // from memory, is then read straight through.
-        let blocks = if x.panels() <= 2 { 1 } else { pairs.div_ceil(most_pairs).max(1) };
+        let blocks = if x.panels() <= 2 { 1 } else { pairs.div_ceil(MOST_PAIRS).max(1) };
         let block_pairs = pairs.div_ceil(blocks).next_multiple_of(8);
-        let most_panels = (block_words / (block_pairs.max(1) * super::input::MR)).max(1);
+        let most_panels = (BLOCK_WORDS / (block_pairs.max(1) * MR)).max(1);
         let row_blocks = x.panels().div_ceil(most_panels).max(1);
         let row_panels = x.panels().div_ceil(row_blocks);
-        Self { isa, x, w, y, ldy, accumulate, tails, row_panels, block_pairs }
+        let on_lines = (y as usize).is_multiple_of(64) && ldy.is_multiple_of(16);
+        let stream = on_lines && !accumulate && x.rows() * w.n() * size_of::<f32>() > STREAM_BYTES;
+        Self { isa, x, w, y, ldy, accumulate, tails, row_panels, block_pairs, stream }
     }
 
     /// # Safety
@@ -159,6 +169,9 @@ impl<'a> Plan<'a> {
             while let Some((block, panels)) = queue.take() {
                 // SAFETY: the queue gives each block of y to one task.
                 unsafe { self.block(block, panels) };
+            }
+            if self.stream {
+                finish_streaming();
             }
         });
     }
@@ -198,6 +211,7 @@ impl<'a> Plan<'a> {
                         ldc: self.ldy,
                         columns,
                         load: self.accumulate || first > 0,
+                        stream: self.stream && is_last,
                         next_c: self.y.wrapping_add(next_row * self.ldy + next_panel * NR),
                         fetch,
                         fetch_step,

@@ -27,6 +27,8 @@ pub(super) struct Tile {
     pub(super) columns: usize,
     /// Add to the old values instead of replacing them.
     pub(super) load: bool,
+    /// Write past the caches. Every row must start on a cache line, and [`finish_streaming`] follow.
+    pub(super) stream: bool,
     /// First element of the next tile: fetched into the cache. Need not be valid.
     pub(super) next_c: *const f32,
     /// Next weights to be read: fetched into the cache, `fetch_step` bytes (up to 128) for each pair. Need not be valid.
@@ -49,6 +51,15 @@ pub(super) fn kernel(isa: Isa, rows: usize, columns: usize) -> Kernel {
     }
     let _ = isa;
     PORTABLE[rows - 1]
+}
+
+/// Makes streamed tiles visible to threads that synchronise with this one.
+pub(super) fn finish_streaming() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an instruction of every x86-64 processor, without operands.
+    unsafe {
+        std::arch::asm!("sfence", options(nostack, preserves_flags));
+    }
 }
 
 static PORTABLE: [Kernel; MR] = [
@@ -142,8 +153,10 @@ mod x86 {
                             $high = _mm512_maskz_loadu_ps(mask, c.wrapping_add(16));
                         }
                         let next = tile.next_c.wrapping_add($i * tile.ldc);
-                        _mm_prefetch::<_MM_HINT_ET0>(next.cast());
-                        _mm_prefetch::<_MM_HINT_ET0>(next.wrapping_add(16 * V - 1).cast());
+                        if !tile.stream {
+                            _mm_prefetch::<_MM_HINT_ET0>(next.cast());
+                            _mm_prefetch::<_MM_HINT_ET0>(next.wrapping_add(16 * V - 1).cast());
+                        }
                     )*
                     let mut fetch = tile.fetch;
                     for segment in segments {
@@ -193,11 +206,15 @@ mod x86 {
                     $(
                         let c = tile.c.wrapping_add($i * tile.ldc);
                         let last = if V == 2 { $high } else { $low };
-                        if V == 2 {
+                        if V == 2 && tile.stream {
+                            _mm512_stream_ps(c, $low);
+                        } else if V == 2 {
                             _mm512_storeu_ps(c, $low);
                         }
                         let c = c.wrapping_add(16 * (V - 1));
-                        if mask == 0xffff {
+                        if mask == 0xffff && tile.stream {
+                            _mm512_stream_ps(c, last);
+                        } else if mask == 0xffff {
                             _mm512_storeu_ps(c, last);
                         } else {
                             _mm512_mask_storeu_ps(c, mask, last);
