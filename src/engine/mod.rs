@@ -16,6 +16,7 @@ pub mod kernels;
 mod load;
 pub mod lora;
 pub mod loss;
+pub mod model;
 pub mod model_config;
 mod python_json;
 pub mod special_tokens;
