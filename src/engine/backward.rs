@@ -2,10 +2,12 @@
 //! tape. Frozen weights get no gradient, and blocks below the lowest adapted one are not visited.
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::decoder::{ActiveAdapter, Decoder, Trace, lora_rows};
 use super::kernels::adapted::{PairGradient, add_pair};
+use super::kernels::{Compute, Slice, rows};
 use super::lora::Adapter;
 use super::loss::{Target, loss_and_gradient};
 use crate::error::{Error, Kind, Result};
@@ -39,25 +41,25 @@ impl Gradients {
         Ok(())
     }
 
-    /// The Euclidean norm over all elements.
+    /// The Euclidean norm over all elements, summed in one order whatever the number of threads.
     ///
     /// # Errors
     /// When a tensor cannot be read.
-    pub fn norm(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for pair in self.layers.iter().flatten().flatten() {
-            for t in [&pair.a, &pair.b] {
-                sum += sum_of_squares(t)?;
-            }
-        }
-        Ok(sum.sqrt())
+    pub fn norm(&self, compute: &Compute) -> Result<f64> {
+        let tensors: Vec<&Tensor> =
+            self.layers.iter().flatten().flatten().flat_map(|pair| [&pair.a, &pair.b]).collect();
+        let sums: Vec<f64> =
+            compute.run(|| tensors.par_iter().map(|t| sum_of_squares(compute, t)).collect::<Result<_>>())?;
+        Ok(sums.iter().sum::<f64>().sqrt())
     }
 }
 
-/// Sum of squares, in f64 in a fixed order.
-fn sum_of_squares(t: &Tensor) -> Result<f64> {
-    let values = t.flatten_all()?.to_vec1::<f32>()?;
-    Ok(values.chunks(4096).map(|c| f64::from(c.iter().map(|v| v * v).sum::<f32>())).sum())
+fn sum_of_squares(compute: &Compute, t: &Tensor) -> Result<f64> {
+    if !compute.fused() {
+        return Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?));
+    }
+    let values = Slice::of(t)?;
+    Ok(values.chunks(4096).map(|c| f64::from(rows::square_sum(compute.isa, c))).sum())
 }
 
 /// What one forward and backward pass over a batch gives.

@@ -32,6 +32,35 @@ pub struct SoftLabel<'a> {
     pub log_probs: &'a [f32],
 }
 
+/// Soft labels of the targets of one sequence, `k` for each, owned.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SoftTargets {
+    /// Tokens named for each target, 1 to [`softmax::MAX_SOFT_LABELS`].
+    pub k: usize,
+    /// Token ids, (targets, k).
+    pub ids: Vec<u32>,
+    /// Their natural log-probabilities under the teacher, (targets, k).
+    pub log_probs: Vec<f32>,
+}
+
+impl SoftTargets {
+    /// Number of targets.
+    pub fn len(&self) -> usize {
+        self.ids.len() / self.k.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The label of target `i`.
+    pub fn label(&self, i: usize) -> SoftLabel<'_> {
+        let range = i * self.k..(i + 1) * self.k;
+        SoftLabel { ids: &self.ids[range.clone()], log_probs: &self.log_probs[range] }
+    }
+}
+
 impl SoftLabel<'_> {
     /// What the teacher leaves to all other tokens, at least a tiny positive amount.
     fn rest(&self) -> f32 {

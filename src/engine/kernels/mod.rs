@@ -1,6 +1,7 @@
 //! The operations a decoder is made of, forward and backward, each in two forms: fused loops for
 //! the CPU, and a composite of candle operations that serves CUDA and is the reference in tests.
 
+pub(in crate::engine) mod adam;
 pub mod adapted;
 pub mod attention;
 pub mod attention_backward;

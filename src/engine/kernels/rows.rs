@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::simd::{dot, simd_fn};
 use super::{Compute, Slice, matrix, uninit, update_in_place};
 use crate::error::Result;
 
@@ -20,6 +21,13 @@ pub(super) fn for_each_row(out: &mut [f32], width: usize, work: impl Fn(usize, &
                 work(block * rows_each + i, row);
             }
         });
+    }
+}
+
+simd_fn! {
+    /// Sum of squares of a short slice.
+    pub(in crate::engine) fn square_sum(values: &[f32]) -> f32 {
+        dot(values, values)
     }
 }
 
