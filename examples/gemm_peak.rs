@@ -1,7 +1,8 @@
 //! How near the packed bf16 matmul comes to this processor's peak: `gemm_peak [THREADS] [FILTER]`.
 //!
-//! Every figure is the best of many short runs, since other work may share the processor; the peak is measured anew
-//! before each line. Pin it for figures of one thread: `taskset -c 0 gemm_peak 1`.
+//! Every figure is the best of several runs, since other work may share the processor; the peak is measured anew before
+//! each line. "processor" counts processor time only, so it holds on a busy machine, but not what threads wait for one
+//! another. Pin it for figures of one thread: `taskset -c 0 gemm_peak 1`.
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
 use seald::engine::kernels::bf16::{PackedInput, PackedWeight, Tail, matmul};
@@ -13,28 +14,26 @@ fn values(count: usize) -> Vec<f32> {
     (0..count as u64).map(|i| ((i * 7919) % 2003) as f32 / 1001.5 - 1.0).collect()
 }
 
-/// Seconds: of this thread's own work if it is alone (others may hold the processor meanwhile), else of the clock.
-fn now(threads: usize, origin: Instant) -> f64 {
-    if threads > 1 {
-        return origin.elapsed().as_secs_f64();
-    }
+/// Seconds of processor time that this process has had: what others take does not count.
+fn processor_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is ours to fill; the clock exists on Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    // SAFETY: `time` is ours to fill; the clock exists on every Unix.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// The shortest time of one call, seconds.
-fn best(threads: usize, mut work: impl FnMut()) -> f64 {
+/// The least wall and processor seconds of one call.
+fn best(mut work: impl FnMut()) -> (f64, f64) {
     let started = Instant::now();
-    let (mut best, mut runs) = (f64::MAX, 0);
+    let (mut wall, mut processor, mut runs) = (f64::MAX, f64::MAX, 0);
     while runs < 4 || started.elapsed() < Duration::from_millis(700) {
-        let run = now(threads, started);
+        let (clock, used) = (Instant::now(), processor_seconds());
         work();
-        best = best.min(now(threads, started) - run);
+        wall = wall.min(clock.elapsed().as_secs_f64());
+        processor = processor.min(processor_seconds() - used);
         runs += 1;
     }
-    best
+    (wall, processor)
 }
 
 struct Bench {
@@ -45,14 +44,16 @@ struct Bench {
 impl Bench {
     /// Runs and prints one line unless it is filtered out.
     fn line(&self, name: &str, flops: f64, bytes: f64, work: impl FnMut()) {
-        let peak = measure_peak(Isa::detect()) * self.threads as f64;
-        let seconds = best(self.threads, work);
+        let peak = measure_peak(Isa::detect());
+        let (wall, processor) = best(work);
         println!(
-            "{name:<34} {:9.3} ms {:7.1} GF/s {:5.1} % of {peak:5.0} {:6.1} GB/s",
-            seconds * 1e3,
-            flops / seconds / 1e9,
-            flops / seconds / 1e7 / peak,
-            bytes / seconds / 1e9
+            "{name:<34} {:9.3} ms {:7.1} GF/s {:5.1} % of {:5.0} | processor {:5.1} % | {:6.1} GB/s",
+            wall * 1e3,
+            flops / wall / 1e9,
+            flops / wall / 1e7 / peak / self.threads as f64,
+            peak * self.threads as f64,
+            flops / processor / 1e7 / peak,
+            bytes / wall / 1e9
         );
     }
 

@@ -31,6 +31,24 @@ pub(super) fn pair(low: bf16, high: bf16) -> u32 {
     u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16
 }
 
+/// Pairs two rows of f32: word i is `low[i]` below `high[i]`, rounded.
+///
+/// # Panics
+/// If the lengths differ.
+pub(super) fn pair_rows(isa: Isa, low: &[f32], high: &[f32], words: &mut [u32]) {
+    assert!(low.len() == words.len() && high.len() == words.len(), "pair_rows: lengths differ");
+    #[cfg(target_arch = "x86_64")]
+    if isa.has_bf16() {
+        // SAFETY: the ISA is there; the lengths are equal.
+        unsafe { x86::pair_rows(low, high, words) };
+        return;
+    }
+    let _ = isa;
+    for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
+        *word = pair(bf16::from_f32(low), bf16::from_f32(high));
+    }
+}
+
 /// Packs 16 rows of `32 * blocks` bf16 into pairs: word `k * stride + row` of `target` is the pair k of that row.
 ///
 /// `rows` holds the 16 rows one after another; `pairs <= 16 * blocks` of each are written.
@@ -106,6 +124,28 @@ pub(super) mod x86 {
                 _mm512_mask_storeu_epi16(target.as_mut_ptr().add(i).cast(), bits, pairs);
             }
             i += count;
+        }
+    }
+
+    /// # Safety
+    /// All three must have the same length.
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    pub(super) unsafe fn pair_rows(low: &[f32], high: &[f32], words: &mut [u32]) {
+        let mut order = [0u16; 32];
+        for (i, lane) in order.iter_mut().enumerate() {
+            *lane = (i / 2 + LANES * (i % 2)) as u16;
+        }
+        for i in (0..words.len()).step_by(LANES) {
+            let mask = ((1u32 << (words.len() - i).min(LANES)) - 1) as u16;
+            // SAFETY: masked lanes are not touched; the transmute is between 64 plain bytes.
+            unsafe {
+                let order = _mm512_loadu_si512(order.as_ptr().cast());
+                let low = _mm512_maskz_loadu_ps(mask, low.as_ptr().add(i));
+                let high = _mm512_maskz_loadu_ps(mask, high.as_ptr().add(i));
+                let halves: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+                let pairs = _mm512_permutexvar_epi16(order, halves);
+                _mm512_mask_storeu_epi32(words.as_mut_ptr().add(i).cast(), mask, pairs);
+            }
         }
     }
 

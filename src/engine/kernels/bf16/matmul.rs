@@ -102,9 +102,9 @@ unsafe fn run(
     }
 }
 
-/// Pairs of k in a block, at most. Tiles of this depth hide the cost of their start and end; a deeper panel of w would
-/// crowd the second-level cache.
-const MOST_PAIRS: usize = 1216;
+/// Pairs of k in a block, at most. Deep tiles hide the cost of their start and end, and y is touched less often; a panel
+/// of w (304 KiB at this depth) still fits the second-level cache beside the block of x.
+const MOST_PAIRS: usize = 2432;
 /// Words of x in a block, at most: 640 KiB of a second-level cache of 1 MiB.
 const BLOCK_WORDS: usize = 160 << 10;
 /// A y larger than this, in bytes, is written past the caches: it would drive out everything else, and reading its lines

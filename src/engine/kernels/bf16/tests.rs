@@ -240,3 +240,43 @@ fn a_repacked_buffer_forgets_what_it_held() {
     reference(&x, &w, 5, 41, 33, &mut expected, 41);
     assert_close(&matmul_new(&input, &weight, &[]), &expected);
 }
+
+#[test]
+fn a_result_written_past_the_caches_is_the_same() {
+    let (rows, n, k) = (30, 290_000, 6);
+    let (x, w) = (values(rows * k, 1), values(n * k, 2));
+    let (x, w) = (PackedInput::pack(&x, rows, k, k), PackedWeight::from_f32(n, k, &w, k));
+    let mut memory = vec![f32::NAN; rows * n + 16];
+    let start = memory.as_ptr().align_offset(64);
+    let streamed = &mut memory[start..][..rows * n];
+    pool(2).install(|| matmul(&x, &w, streamed, false, &[]));
+    let mut cached = vec![0.0; rows * n];
+    matmul(&x, &w, &mut cached, true, &[]); // accumulation is never streamed
+    assert!(streamed == cached);
+}
+
+#[test]
+fn the_portable_shuffles_give_the_same_words() {
+    let (n, k) = (77, 45);
+    let w = values(n * k, 1);
+    let words = |isa| {
+        let weight = packed(isa, n, k, &w);
+        let turned = weight.transposed_with(isa);
+        let input = input(isa, n, k, &w);
+        let panels =
+            [&weight, &turned].map(|w| (0..w.panels()).flat_map(|p| w.panel(p)).copied().collect::<Vec<_>>());
+        let rows: Vec<u32> =
+            (0..input.panels()).flat_map(|p| input.panel(input.panel_rows(p))).copied().collect();
+        (panels, rows)
+    };
+    for isa in isas() {
+        assert_eq!(words(isa), words(Isa::Portable), "{isa}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "does not fit")]
+fn a_wrong_shape_is_refused() {
+    let (x, w) = (PackedInput::pack(&[0.0; 12], 3, 4, 4), PackedWeight::from_f32(2, 5, &[0.0; 10], 5));
+    matmul_new(&x, &w, &[]);
+}

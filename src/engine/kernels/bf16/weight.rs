@@ -93,18 +93,19 @@ impl PackedWeight {
         if n == 0 || k == 0 {
             return;
         }
-        // A row of panel j's pairs lies as it must in two rows of `data`: no shuffle but the pairing.
-        let pairs = k.div_ceil(2);
+        let (isa, pairs, zeros) = (Isa::detect(), k.div_ceil(2), [0f32; NR]);
+        // Two rows of `data` hold a row of each panel as it must be, but for the pairing.
         let pack_panel = |(panel, words): (usize, &mut [u32])| {
             let columns = panel * NR..n.min((panel + 1) * NR);
             for (pair, words) in words.chunks_exact_mut(NR).enumerate() {
                 let even = &data[2 * pair * stride..][columns.clone()];
-                let odd = (2 * pair + 1 < k).then(|| &data[(2 * pair + 1) * stride..][columns.clone()]);
-                for (i, (word, &low)) in words.iter_mut().zip(even).enumerate() {
-                    let high = odd.map_or(0.0, |odd| odd[i]);
-                    *word = blocks::pair(bf16::from_f32(low), bf16::from_f32(high));
-                }
-                words[columns.len()..].fill(0);
+                let odd = match 2 * pair + 1 < k {
+                    true => &data[(2 * pair + 1) * stride..][columns.clone()],
+                    false => &zeros[..columns.len()],
+                };
+                let (words, padding) = words.split_at_mut(columns.len());
+                blocks::pair_rows(isa, even, odd, words);
+                padding.fill(0);
             }
         };
         for_each_chunk(self.words.words_mut(), pairs * NR, pack_panel);
