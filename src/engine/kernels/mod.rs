@@ -2,5 +2,4 @@
 
 pub mod bf16;
 pub mod cpu;
-
 pub mod outer;

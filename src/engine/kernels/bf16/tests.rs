@@ -177,7 +177,7 @@ fn long_sums_over_several_blocks() {
 
 #[test]
 fn a_row_does_not_depend_on_its_batch() {
-    let (rows, n, k) = (75, 130, 1999);
+    let (rows, n, k) = (75, 130, 6001); // one block of k for few rows, two for many
     let (x, w) = (values(rows * k, 7), values(n * k, 8));
     let weight = PackedWeight::from_f32(n, k, &w, k);
     let all = matmul_new(&PackedInput::pack(&x, rows, k, k), &weight, &[]);
