@@ -35,7 +35,8 @@ impl Model {
     /// computed here, [`Kind::Corrupt`] for damaged files; each names the file and the field or tensor.
     pub fn open(path: &Path, compute: &Compute) -> Result<Self> {
         if !path.is_dir() {
-            let text = format!("{} is not a directory: give the folder that holds config.json", path.display());
+            let text =
+                format!("{} is not a directory: give the folder that holds config.json", path.display());
             return Err(Error::new(Kind::NotFound, text));
         }
         let config = ModelConfig::from_dir(path)?;
