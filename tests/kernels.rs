@@ -229,3 +229,25 @@ fn rows_are_gathered_scattered_and_added() {
         });
     }
 }
+
+#[test]
+fn shapes_that_do_not_fit_are_errors() {
+    let (heads, segments, twice) = (heads(4, 2, 6), segments(&[3, 2]), segments(&[5, 5]));
+    let (fits, short, narrow) = (random(1, 5, 48, 1.0), random(1, 4, 48, 1.0), random(1, 5, 42, 1.0));
+    let dy = random(2, 5, 24, 1.0);
+    for (name, c) in COMPUTES.iter() {
+        let attended = attention::forward(c, heads, &segments, &fits).unwrap();
+        for (qkv, segments) in [(&short, &segments), (&narrow, &segments), (&fits, &twice)] {
+            assert!(attention::forward(c, heads, segments, qkv).is_err(), "{name}");
+            let back = attention_backward::backward(c, heads, segments, qkv, &attended, &dy);
+            assert!(back.is_err(), "{name}");
+        }
+        let uneven = Heads { queries: 5, ..heads };
+        assert!(attention::forward(c, uneven, &segments, &random(1, 5, 54, 1.0)).is_err(), "{name}");
+        let back = attention_backward::backward(c, heads, &segments, &fits, &attended, &narrow);
+        assert!(back.is_err(), "{name}");
+        let mut past = segments.clone();
+        past[0].past = 1;
+        assert!(attention::forward(c, heads, &past, &fits).is_err(), "{name}");
+    }
+}

@@ -308,3 +308,21 @@ fn ranges_of_one_adapter_drop_different_elements() {
     let y = values(&case.layer.load(c).forward(c, &case.x, &with_dropout(&case, 7)).unwrap().0);
     assert_ne!(y[..10], y[10..], "both ranges used one mask");
 }
+
+#[test]
+fn inputs_of_another_width_are_errors() {
+    let case = Case::new(5, Layer::new(20, &[9, 7], true), &[(0..5, &[3, 4])]);
+    for (name, c) in COMPUTES.iter() {
+        let (layer, lora) = (case.layer.load(c), case.lora());
+        for columns in [19, 21] {
+            assert!(layer.forward(c, &random(1, 5, columns, 1.0), &lora).is_err(), "{name}");
+        }
+        for columns in [15, 17] {
+            assert!(layer.input_gradient(c, &random(1, 5, columns, 1.0), &lora, true).is_err(), "{name}");
+        }
+        let mut matrices = case.adapters[0].1.clone();
+        matrices[1].as_mut().unwrap().b = random(1, 7, 9, 1.0);
+        let wrong = [LoraRows { matrices: &matrices, ..lora[0].clone() }];
+        assert!(layer.forward(c, &case.x, &wrong).is_err(), "{name}: B of another rank");
+    }
+}
