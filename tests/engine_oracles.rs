@@ -149,8 +149,8 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
 }
 
-/// Why the tape above and the engine stay away from them. If this fails, candle has changed: see whether
-/// `docs/decisions` still says the truth.
+/// Why the tape stays away from them, and one reason why the engine has no tape. If this fails, candle has
+/// learnt to differentiate them: reconsider both.
 #[test]
 fn candles_fused_operations_still_drop_gradients_silently() {
     let x = Var::new(&[[0.3f32, -1.0, 2.0, 0.5]], &Device::Cpu).unwrap();
