@@ -90,6 +90,12 @@ impl Decoder {
         &self.head
     }
 
+    /// Bytes that the first training pass will take for transposed copies of the weights.
+    pub(super) fn backward_weight_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
+        blocks.chain([&self.head]).map(FrozenLinear::missing_backward_bytes).sum()
+    }
+
     pub(super) fn blocks(&self) -> &[Block] {
         &self.blocks
     }

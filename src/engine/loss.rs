@@ -69,7 +69,7 @@ impl SoftLabel<'_> {
 }
 
 /// Rows of logits made at a time: about 64 MiB of f32.
-fn chunk_rows(vocab: usize) -> usize {
+pub(super) fn chunk_rows(vocab: usize) -> usize {
     ((16 << 20) / vocab).clamp(16, 1024)
 }
 

@@ -172,8 +172,14 @@ impl Run {
         self.rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0)
     }
 
-    pub(super) fn restore(&mut self, adapter: Adapter, optimizer: AdamW, tokens: u64) {
-        (self.adapter, self.optimizer, self.tokens) = (adapter, optimizer, tokens);
+    /// Sets the position of a run whose adapter and moments came from a checkpoint.
+    pub(super) fn continue_from(&mut self, step: usize, tokens: u64) -> Result<()> {
+        if step > self.steps() {
+            let text = format!("the checkpoint is at step {step} of a run of {}", self.steps());
+            return Err(Error::new(Kind::Corrupt, text));
+        }
+        (self.optimizer.step, self.tokens) = (step, tokens);
+        Ok(())
     }
 
     fn next_rows(&self) -> &[usize] {

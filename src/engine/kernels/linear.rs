@@ -137,10 +137,11 @@ impl FrozenLinear {
         self.outputs
     }
 
-    /// Makes what the backward pass needs and keeps it, so that the first step is not slower.
-    pub fn prepare_backward(&self) {
-        if let Weight::Bf16 { forward, backward } = &self.weight {
-            backward.get_or_init(|| forward.transposed());
+    /// Bytes that the first backward pass will take for a transposed copy of the weight.
+    pub fn missing_backward_bytes(&self) -> usize {
+        match &self.weight {
+            Weight::Bf16 { forward, backward } if backward.get().is_none() => forward.bytes(),
+            _ => 0,
         }
     }
 }

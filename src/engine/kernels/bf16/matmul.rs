@@ -105,8 +105,16 @@ unsafe fn run(
 /// Pairs of k in a block, at most. Deep tiles hide the cost of their start and end, and y is touched less often; a panel
 /// of w (304 KiB at this depth) still fits the second-level cache beside the block of x.
 const MOST_PAIRS: usize = 2432;
+/// The same for a w that comes from memory at every reading, [`LARGE_WEIGHT`]: shallow blocks of x hold more rows, so that
+/// w is read less often.
+const MOST_PAIRS_LARGE: usize = 1216;
+/// Bytes of w that no third-level cache is sure to keep.
+const LARGE_WEIGHT: usize = 24 << 20;
 /// Words of x in a block, at most: 640 KiB of a second-level cache of 1 MiB.
 const BLOCK_WORDS: usize = 160 << 10;
+/// An x larger than this, in bytes, is worked through in several passes over k, so that the threads read the same part of
+/// it at about the same time.
+const PASS_BYTES: usize = 16 << 20;
 /// A y larger than this, in bytes, is written past the caches: it would drive out everything else, and reading its lines
 /// before writing them costs 3 % of a head over 151,936 tokens.
 const STREAM_BYTES: usize = 32 << 20;
@@ -142,9 +150,16 @@ impl<'a> Plan<'a> {
         tails: Vec<&'a Tail<'a>>,
     ) -> Self {
         let pairs = w.pairs();
-        // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which comes
-        // from memory, is then read straight through.
-        let blocks = if x.panels() <= 2 { 1 } else { pairs.div_ceil(MOST_PAIRS).max(1) };
+        let most_pairs = if x.panels() <= 2 && x.rows() * pairs <= BLOCK_WORDS {
+            // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which
+            // comes from memory, is then read straight through.
+            pairs.max(1)
+        } else if w.panels() * NR * pairs * size_of::<u32>() <= LARGE_WEIGHT {
+            MOST_PAIRS
+        } else {
+            MOST_PAIRS_LARGE
+        };
+        let blocks = pairs.div_ceil(most_pairs).max(1);
         let block_pairs = pairs.div_ceil(blocks).next_multiple_of(8);
         let most_panels = (BLOCK_WORDS / (block_pairs.max(1) * MR)).max(1);
         let row_blocks = x.panels().div_ceil(most_panels).max(1);
@@ -164,32 +179,44 @@ impl<'a> Plan<'a> {
         let work = self.x.rows() * self.w.panels() * self.w.pairs();
         const WORTH_SHARING: usize = 1 << 13; // vector products; below, waking a thread costs more
         let threads = if work < WORTH_SHARING { 1 } else { threads };
-        let queue = Queue::new(self.x.panels().div_ceil(self.row_panels), self.w.panels(), threads);
-        share(threads, &|| {
-            while let Some((block, panels)) = queue.take() {
-                // SAFETY: the queue gives each block of y to one task.
-                unsafe { self.block(block, panels) };
+        let pairs = self.w.pairs();
+        let size = self.x.rows() * pairs * size_of::<u32>();
+        let passes = if threads == 1 { 1 } else { size.div_ceil(PASS_BYTES).max(1) };
+        let pass = pairs.div_ceil(passes).next_multiple_of(self.block_pairs.max(1)).max(1);
+        let mut first = 0;
+        loop {
+            let depth = first..pairs.min(first + pass);
+            let queue = Queue::new(self.x.panels().div_ceil(self.row_panels), self.w.panels(), threads);
+            share(threads, &|| {
+                while let Some((block, panels)) = queue.take() {
+                    // SAFETY: the queue gives each block of y to one task.
+                    unsafe { self.block(block, panels, depth.clone()) };
+                }
+                if self.stream {
+                    finish_streaming();
+                }
+            });
+            first += pass;
+            if first >= pairs {
+                return;
             }
-            if self.stream {
-                finish_streaming();
-            }
-        });
+        }
     }
 
-    /// Computes the rows of one block for some panels of w.
+    /// Adds up the rows of one block for some panels of w and some pairs of k.
     ///
     /// # Safety
     /// Nobody else works on these elements of y.
-    unsafe fn block(&self, row_block: usize, panels: Range<usize>) {
+    unsafe fn block(&self, row_block: usize, panels: Range<usize>, depth: Range<usize>) {
         let rows: Vec<(usize, usize)> = (row_block * self.row_panels..self.x.panels())
             .take(self.row_panels)
             .map(|panel| self.x.panel_rows(panel))
             .collect();
         let pairs = self.w.pairs();
         let mut segments = Vec::with_capacity(1 + self.tails.len());
-        let mut first = 0;
+        let mut first = depth.start;
         loop {
-            let count = self.block_pairs.min(pairs - first);
+            let count = self.block_pairs.min(depth.end - first);
             let is_last = first + count == pairs;
             // The tiles of a panel share the work of fetching the next one.
             let fetch_step = (size_of::<u32>() * NR).div_ceil(rows.len()).next_multiple_of(4);
@@ -223,7 +250,7 @@ impl<'a> Plan<'a> {
                 }
             }
             first += count;
-            if is_last {
+            if first == depth.end {
                 return;
             }
         }

@@ -242,6 +242,16 @@ fn a_repacked_buffer_forgets_what_it_held() {
 }
 
 #[test]
+fn several_passes_over_k_change_no_bit() {
+    // x takes 20 MiB packed: two passes on two threads.
+    let (rows, n, k) = (60, 70, 180_003);
+    let (x, w) = (values(rows * k, 1), values(n * k, 2));
+    let (x, w) = (PackedInput::pack(&x, rows, k, k), PackedWeight::from_f32(n, k, &w, k));
+    let one = pool(1).install(|| matmul_new(&x, &w, &[]));
+    assert!(one == pool(2).install(|| matmul_new(&x, &w, &[])));
+}
+
+#[test]
 fn a_result_written_past_the_caches_is_the_same() {
     let (rows, n, k) = (30, 290_000, 6);
     let (x, w) = (values(rows * k, 1), values(n * k, 2));
