@@ -1,13 +1,15 @@
 //! `seald`: the verbs that work on files alone (train, score, generate, doctor). The daemon is not in yet.
 
 mod cancel;
+mod describe;
 mod doctor;
-mod machine;
+mod generate;
 mod open;
 mod options;
 mod output;
 mod progress;
 mod rows;
+mod score;
 mod speed;
 mod train;
 
@@ -37,6 +39,10 @@ struct Cli {
 enum Verb {
     /// Train a LoRA adapter on rows of text, prompts with completions, or chats
     Train(train::Args),
+    /// Say how probable a model finds completions or texts
+    Score(score::Args),
+    /// Let a model write
+    Generate(generate::Args),
     /// Show what this machine offers, and whether a model works on it
     Doctor(doctor::Args),
 }
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
     output::log_to_stderr(cli.verbose);
     let result = cancel::on_signals().and_then(|cancel| match cli.verb {
         Verb::Train(args) => train::run(args, &cancel),
+        Verb::Score(args) => score::run(args, &cancel),
+        Verb::Generate(args) => generate::run(args, &cancel),
         Verb::Doctor(args) => doctor::run(args),
     });
     result.unwrap_or_else(|e| {

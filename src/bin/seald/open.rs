@@ -61,7 +61,8 @@ impl ComputeArgs {
 /// Opens what `--model` names: a directory, later also the embedded model `nano`.
 pub(crate) fn open_model(name: &Path, compute: &Compute) -> Result<Model> {
     if name == Path::new("nano") && !name.is_dir() {
-        let text = "--model nano: the embedded model is not in this version yet; give the directory of a model";
+        let text =
+            "--model nano: the embedded model is not in this version yet; give the directory of a model";
         return Err(Error::new(Kind::Unsupported, text));
     }
     if output::watched() {

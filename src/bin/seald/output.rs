@@ -12,13 +12,20 @@ pub(crate) fn json_line(object: &impl Serialize) -> Result<()> {
     line(text)
 }
 
+/// Prints text on stdout as it is, at once.
+pub(crate) fn text(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(closed)
+}
+
 /// Prints a line on stdout, at once.
 pub(crate) fn line(text: impl AsRef<str>) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()).map_err(closed)
 }
 
-fn closed(e: io::Error) -> Error {
+/// That stdout takes nothing any more.
+pub(crate) fn closed(e: io::Error) -> Error {
     Error::new(Kind::Io, "cannot write to stdout").with_source(e)
 }
 
@@ -118,6 +125,9 @@ mod tests {
         assert_eq!([rough(999), rough(12_345), rough(494_032_768)], ["999", "12 k", "494 M"]);
         assert_eq!(rough(1_540_000_000), "1.5 B");
         assert_eq!([bytes(12), bytes(1536), bytes(200 << 20)], ["12 B", "1.5 KiB", "200 MiB"]);
-        assert_eq!([duration(0.42), duration(185.0), duration(7800.0)], ["0.4 s", "3 min 05 s", "2 h 10 min"]);
+        assert_eq!(
+            [duration(0.42), duration(185.0), duration(7800.0)],
+            ["0.4 s", "3 min 05 s", "2 h 10 min"]
+        );
     }
 }

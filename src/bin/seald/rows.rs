@@ -32,6 +32,25 @@ pub(crate) enum Content {
     Messages(Vec<Message>),
 }
 
+/// Characters of [`Content::beginning`].
+const BEGINNING: usize = 48;
+
+impl Content {
+    /// The beginning of what is learned or scored, on one line.
+    pub(crate) fn beginning(&self) -> String {
+        let text = match self {
+            Content::Text(text) => text,
+            Content::Completion { completion, .. } => completion,
+            Content::Messages(messages) => messages.last().map_or("", |m| &m.content),
+        };
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match text.char_indices().nth(BEGINNING) {
+            Some((at, _)) => format!("{} ...", &text[..at]),
+            None => text,
+        }
+    }
+}
+
 /// One row of a prompt file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prompt {
@@ -167,7 +186,9 @@ impl<'a> Fields<'a> {
             (0..forms.len()).filter(|&i| forms[i].iter().any(|f| self.object.contains_key(*f))).collect();
         match touched[..] {
             [form] => match forms[form].iter().find(|f| !self.object.contains_key(**f)) {
-                Some(missing) => Err(self.error(format!("field \"{missing}\" is missing; {} is {possible}", self.noun))),
+                Some(missing) => {
+                    Err(self.error(format!("field \"{missing}\" is missing; {} is {possible}", self.noun)))
+                }
                 None => Ok(form),
             },
             [] => Err(self.error(format!("no field to learn from; {} is {possible}", self.noun))),
@@ -211,7 +232,9 @@ impl<'a> Fields<'a> {
             None => Ok(1.0),
             Some(value) => match value.as_f64().map(|w| w as f32) {
                 Some(weight) if weight.is_finite() && weight >= 0.0 => Ok(weight),
-                _ => Err(self.error(format!("field \"weight\" must be a number of 0 or more, it is {value}"))),
+                _ => {
+                    Err(self.error(format!("field \"weight\" must be a number of 0 or more, it is {value}")))
+                }
             },
         }
     }
@@ -250,7 +273,6 @@ impl Row {
 
     /// The row as it is scored: nothing is added to it, and what counts is the whole text, the completion, or
     /// the assistant's turns.
-    #[expect(dead_code, reason = "score comes with the engine's half of it")]
     pub(crate) fn to_score(&self, model: &Model) -> Result<TrainRow> {
         self.checked(self.encode(model, None)?, model)
     }
