@@ -1,0 +1,424 @@
+//! Log-probabilities of given tokens, and a teacher's most probable ones, for many rows at a time.
+//!
+//! Forward only, and logits only where they are asked for. Rows that begin alike (many questions about one
+//! passage) share the reading of their beginning: it goes through the cache once.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Tensor;
+
+use super::batch::Batch;
+use super::cache::KvCache;
+use super::decoder::{ActiveAdapter, Decoder};
+use super::kernels::softmax::MAX_SOFT_LABELS;
+use super::loss::{self, SoftLabel};
+use crate::error::{Error, Kind, Result};
+
+/// Fewest tokens that sharing a beginning must save: it costs passes of its own, which are less full.
+const WORTH_SHARING: usize = 256;
+
+/// A sequence of which some tokens are predicted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScoreRow {
+    /// All tokens.
+    pub tokens: Vec<u32>,
+    /// Index of the first token that counts, 1 or more: the tokens before it are its context.
+    pub first: usize,
+    /// Which of the scorer's adapters; `None` for the bare model.
+    pub adapter: Option<usize>,
+}
+
+/// How probable a row's tokens are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// Number of tokens that count.
+    pub tokens: usize,
+    /// Sum of their natural log-probabilities.
+    pub log_prob: f64,
+    /// The log-probability of each.
+    pub token_log_probs: Vec<f32>,
+}
+
+/// A teacher's most probable tokens at each of a row's predicted tokens: what a student with another prompt, or
+/// an adapter, is to be held to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoftTargets {
+    /// Tokens named at each place.
+    pub k: usize,
+    /// Their ids, most probable first; k for each place.
+    pub ids: Vec<u32>,
+    /// Their natural log-probabilities under the teacher, likewise.
+    pub log_probs: Vec<f32>,
+}
+
+impl SoftTargets {
+    /// Number of places.
+    pub fn len(&self) -> usize {
+        self.ids.len() / self.k.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The label of place `i`: of the row's token `first + i`.
+    pub fn get(&self, i: usize) -> SoftLabel<'_> {
+        let at = i * self.k..(i + 1) * self.k;
+        SoftLabel { ids: &self.ids[at.clone()], log_probs: &self.log_probs[at] }
+    }
+}
+
+/// How far a scorer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Tokens read.
+    pub tokens: usize,
+    /// Tokens to read in all; a shared beginning counts once.
+    pub total: usize,
+}
+
+/// Reads rows with one decoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Scorer<'a> {
+    /// The base model.
+    pub decoder: &'a Decoder,
+    /// What rows refer to by number.
+    pub adapters: &'a [ActiveAdapter<'a>],
+    /// Most tokens in one pass, 1 or more. Longer rows are read in parts.
+    pub pass_tokens: usize,
+}
+
+impl<'a> Scorer<'a> {
+    /// A scorer that reads 2,048 tokens at a time.
+    pub fn new(decoder: &'a Decoder, adapters: &'a [ActiveAdapter<'a>]) -> Self {
+        Self { decoder, adapters, pass_tokens: 2048 }
+    }
+
+    /// The log-probability of each row's tokens from its first on, in the order of `rows`. `progress` is called
+    /// after each pass; `cancel` is asked before each.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a row, by its number, that has nothing to score, is too long for the model, or names
+    /// a token or adapter that does not exist; [`Kind::Diverged`] for a result that is not finite;
+    /// [`Kind::Cancelled`].
+    pub fn score(
+        &self,
+        rows: &[ScoreRow],
+        progress: &mut dyn FnMut(Progress),
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Score>> {
+        let compute = self.decoder.compute();
+        let head =
+            |hidden: &Tensor, tokens: &[u32]| loss::log_probs(compute, self.decoder.head(), hidden, tokens);
+        let all = self.read_all(rows, &head, progress, cancel)?;
+        let score = |(i, token_log_probs): (usize, Vec<f32>)| {
+            let log_prob: f64 = token_log_probs.iter().map(|&l| f64::from(l)).sum();
+            if !log_prob.is_finite() {
+                return Err(not_finite(i));
+            }
+            Ok(Score { tokens: token_log_probs.len(), log_prob, token_log_probs })
+        };
+        all.into_iter().enumerate().map(score).collect()
+    }
+
+    /// The `k` most probable tokens at the place of each row's tokens from its first on, in the order of `rows`.
+    ///
+    /// The labels belong to those tokens, whatever comes before: a teacher that reads a document before a
+    /// completion labels it for a student that does not.
+    ///
+    /// # Errors
+    /// As [`Self::score`]; [`Kind::Invalid`] for `k` outside 1 to [`MAX_SOFT_LABELS`], and above the vocabulary.
+    pub fn teacher_labels(
+        &self,
+        rows: &[ScoreRow],
+        k: usize,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &AtomicBool,
+    ) -> Result<Vec<SoftTargets>> {
+        let most = MAX_SOFT_LABELS.min(self.decoder.config().vocab_size);
+        if k == 0 || k > most {
+            return Err(Error::new(Kind::Invalid, format!("{k} labels at each token: give 1 to {most}")));
+        }
+        let compute = self.decoder.compute();
+        let head = |hidden: &Tensor, _: &[u32]| loss::top_log_probs(compute, self.decoder.head(), hidden, k);
+        let all = self.read_all(rows, &head, progress, cancel)?;
+        let targets = |(i, places): (usize, Vec<(Vec<u32>, Vec<f32>)>)| {
+            let mut row = SoftTargets { k, ids: Vec::new(), log_probs: Vec::new() };
+            for (ids, log_probs) in places {
+                row.ids.extend(ids);
+                row.log_probs.extend(log_probs);
+            }
+            if row.log_probs.iter().any(|l| !l.is_finite()) {
+                return Err(not_finite(i));
+            }
+            Ok(row)
+        };
+        all.into_iter().enumerate().map(targets).collect()
+    }
+
+    /// What `head` makes of the hidden states before each row's predicted tokens, and of these.
+    fn read_all<T: Send>(
+        &self,
+        rows: &[ScoreRow],
+        head: &Head<'_, T>,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Vec<T>>> {
+        for (i, row) in rows.iter().enumerate() {
+            self.check(row).map_err(|e| e.context(format!("row {i}")))?;
+        }
+        let groups = groups(rows);
+        let total = groups.iter().map(|g| g.tokens(rows)).sum();
+        let out = rows.iter().map(|_| Vec::new()).collect();
+        let cache = self.decoder.new_cache();
+        let progress = Progress { tokens: 0, total }.reporter(progress);
+        let mut reading = Reading { scorer: *self, rows, head, cache, out, progress, cancel };
+        for group in &groups {
+            reading.group(group)?;
+        }
+        Ok(reading.out)
+    }
+
+    fn check(&self, row: &ScoreRow) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let config = self.decoder.config();
+        let (n, limit) = (row.tokens.len(), config.max_position_embeddings);
+        if row.first == 0 {
+            return invalid("the first token cannot be predicted: let `first` be 1 or more".into());
+        }
+        if row.first >= n {
+            let first = row.first;
+            return invalid(format!(
+                "there is nothing to score: it has {n} tokens and counts from {first} on"
+            ));
+        }
+        if n > limit {
+            return invalid(format!("it has {n} tokens; the model's limit is {limit}: shorten or split it"));
+        }
+        if let Some(token) = row.tokens.iter().find(|&&t| t as usize >= config.vocab_size) {
+            let size = config.vocab_size;
+            return invalid(format!("token id {token} is outside the model's vocabulary of {size}"));
+        }
+        match row.adapter {
+            Some(a) if a >= self.adapters.len() => {
+                invalid(format!("it names adapter {a}, but {} were given", self.adapters.len()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn not_finite(row: usize) -> Error {
+    let text = format!(
+        "row {row}: a log-probability is not finite: the model's weights or the adapter's are damaged"
+    );
+    Error::new(Kind::Diverged, text)
+}
+
+/// Hidden states (m, h) and the m tokens that follow -> one result for each.
+type Head<'f, T> = dyn Fn(&Tensor, &[u32]) -> Result<Vec<T>> + Sync + 'f;
+
+impl Progress {
+    /// Adds up what was read and tells `callback`.
+    fn reporter<'f>(mut self, callback: &'f mut dyn FnMut(Progress)) -> impl FnMut(usize) + 'f {
+        move |read| {
+            self.tokens += read;
+            callback(self);
+        }
+    }
+}
+
+/// Rows that are read together: those that share a beginning, or the rest of an adapter's rows.
+#[derive(Debug, PartialEq)]
+struct Group {
+    rows: Vec<usize>,
+    /// Tokens at their beginning that are read once, 0 or enough to be worth it.
+    shared: usize,
+}
+
+impl Group {
+    /// Tokens to read. The last token of a row predicts nothing.
+    fn tokens(&self, rows: &[ScoreRow]) -> usize {
+        self.shared + self.rows.iter().map(|&i| rows[i].tokens.len() - 1 - self.shared).sum::<usize>()
+    }
+}
+
+/// Sorts rows so that those of one adapter, and those that begin alike, are neighbours, and finds the beginnings
+/// that are worth sharing.
+fn groups(rows: &[ScoreRow]) -> Vec<Group> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|&a, &b| (rows[a].adapter, &rows[a].tokens).cmp(&(rows[b].adapter, &rows[b].tokens)));
+    let (mut groups, mut plain) = (Vec::new(), Vec::new());
+    let mut rest = &order[..];
+    while let [first, ..] = rest {
+        let (count, shared) = sharing(rows, rest);
+        if shared > 0 {
+            groups.push(Group { rows: rest[..count].to_vec(), shared });
+            rest = &rest[count..];
+        } else {
+            plain.push(*first);
+            rest = &rest[1..];
+        }
+    }
+    groups.push(Group { rows: plain, shared: 0 });
+    groups
+}
+
+/// How many of the sorted rows `order` should share how long a beginning with the first of them: (rows, tokens),
+/// (1, 0) if it is not worth it. The choice saves the most tokens for each of its rows, so that the few words all
+/// rows begin with do not stand in the way of a long passage that some of them share.
+fn sharing(rows: &[ScoreRow], order: &[usize]) -> (usize, usize) {
+    let head = &rows[order[0]];
+    // The state before a row's first predicted token must be its own.
+    let mut shared = head.first - 1;
+    let (mut best, mut best_saved) = ((1, 0), 0.0);
+    for (i, &row) in order.iter().enumerate().skip(1) {
+        let row = &rows[row];
+        if row.adapter != head.adapter {
+            break;
+        }
+        let alike = head.tokens.iter().zip(&row.tokens).take_while(|(a, b)| a == b).count();
+        shared = shared.min(alike).min(row.first - 1);
+        if shared as f64 <= best_saved {
+            break;
+        }
+        let saved = (i * shared) as f64 / (i + 1) as f64;
+        if i * shared >= WORTH_SHARING && saved > best_saved {
+            (best, best_saved) = ((i + 1, shared), saved);
+        }
+    }
+    best
+}
+
+/// A part of a row to be read in one pass.
+struct Part {
+    row: usize,
+    range: Range<usize>,
+    slot: usize,
+}
+
+/// One call of [`Scorer::read_all`].
+struct Reading<'r, T, P> {
+    scorer: Scorer<'r>,
+    rows: &'r [ScoreRow],
+    head: &'r Head<'r, T>,
+    cache: KvCache,
+    out: Vec<Vec<T>>,
+    progress: P,
+    cancel: &'r AtomicBool,
+}
+
+impl<T: Send, P: FnMut(usize)> Reading<'_, T, P> {
+    /// Reads a group: its beginning, then its rows, as many in a pass as there is room for.
+    fn group(&mut self, group: &Group) -> Result<()> {
+        let most = self.scorer.pass_tokens.max(1);
+        let beginning = self.cache.add_slot();
+        if let Some(&row) = group.rows.first() {
+            for start in (0..group.shared).step_by(most) {
+                let range = start..group.shared.min(start + most);
+                self.pass(&[Part { row, range, slot: beginning }])?;
+            }
+        }
+        let (mut parts, mut size): (Vec<Part>, usize) = (Vec::new(), 0);
+        for &row in &group.rows {
+            let mut start = group.shared;
+            let end = self.rows[row].tokens.len() - 1;
+            if size + (end - start) > most && !parts.is_empty() {
+                self.pass_and_clear(&mut parts)?;
+                size = 0;
+            }
+            let slot = if group.shared > 0 { self.cache.fork(beginning) } else { self.cache.add_slot() };
+            while end - start > most {
+                self.pass(&[Part { row, range: start..start + most, slot }])?;
+                start += most;
+            }
+            parts.push(Part { row, range: start..end, slot });
+            size += end - start;
+        }
+        self.pass_and_clear(&mut parts)?;
+        self.cache = self.scorer.decoder.new_cache();
+        Ok(())
+    }
+
+    fn pass_and_clear(&mut self, parts: &mut Vec<Part>) -> Result<()> {
+        if !parts.is_empty() {
+            self.pass(parts)?;
+        }
+        for part in parts.drain(..) {
+            self.cache.clear(part.slot);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, parts: &[Part]) -> Result<()> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Cancelled, "scoring was cancelled"));
+        }
+        let (mut batch, mut slots) = (Batch::new(), Vec::with_capacity(parts.len()));
+        let (mut wanted, mut tokens, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        for Part { row, range, slot } in parts {
+            let of = &self.rows[*row];
+            let start = batch.len();
+            batch.push(&of.tokens[range.clone()], range.start, of.adapter)?;
+            slots.push(*slot);
+            let predicting = range.start.max(of.first - 1)..range.end;
+            wanted.extend(predicting.clone().map(|p| (start + p - range.start) as u32));
+            tokens.extend(predicting.clone().map(|p| of.tokens[p + 1]));
+            counts.push(predicting.len());
+        }
+        let Scorer { decoder, adapters, .. } = self.scorer;
+        let (cache, head) = (&mut self.cache, self.head);
+        let found = decoder.compute().run(|| {
+            let states = decoder.forward(&batch, adapters, Some((cache, &slots)))?;
+            if wanted.is_empty() {
+                return Ok(Vec::new());
+            }
+            head(&decoder.head_input(&states, &wanted)?, &tokens)
+        })?;
+        let mut found = found.into_iter();
+        for (part, count) in parts.iter().zip(counts) {
+            self.out[part.row].extend(found.by_ref().take(count));
+        }
+        (self.progress)(batch.len());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(beginning: &[u32], end: u32, adapter: Option<usize>) -> ScoreRow {
+        let tokens = [beginning, &[end, end]].concat();
+        ScoreRow { first: beginning.len() + 1, tokens, adapter }
+    }
+
+    #[test]
+    fn long_beginnings_are_shared_although_all_rows_begin_alike() {
+        let passage = |n: u32| -> Vec<u32> { (0..10).chain(std::iter::repeat_n(100 + n, 190)).collect() };
+        let mut rows: Vec<ScoreRow> = (0..9).map(|i| row(&passage(i % 3), 50 + i, None)).collect();
+        rows.push(row(&passage(0), 60, Some(0))); // another adapter has other states
+        let found = groups(&rows);
+        let group = |rows: &[usize], shared| Group { rows: rows.to_vec(), shared };
+        let expected =
+            [group(&[0, 3, 6], 200), group(&[1, 4, 7], 200), group(&[2, 5, 8], 200), group(&[9], 0)];
+        assert_eq!(found, expected);
+        assert_eq!(found.iter().map(|g| g.tokens(&rows)).sum::<usize>(), 3 * (200 + 3) + 201);
+    }
+
+    #[test]
+    fn a_beginning_is_not_shared_beyond_the_first_predicted_token() {
+        let tokens: Vec<u32> = (0..400).collect();
+        let rows = [300, 200, 390].map(|first| ScoreRow { tokens: tokens.clone(), first, adapter: None });
+        let found = groups(&rows);
+        assert_eq!(found[0], Group { rows: vec![0, 1, 2], shared: 199 });
+    }
+
+    #[test]
+    fn short_beginnings_are_not_worth_sharing() {
+        let rows: Vec<ScoreRow> = (0..4).map(|i| row(&[1, 2, 3], i, None)).collect();
+        assert_eq!(groups(&rows), [Group { rows: vec![0, 1, 2, 3], shared: 0 }]);
+    }
+}
