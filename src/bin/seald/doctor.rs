@@ -8,7 +8,7 @@ use candle_core::Device;
 use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa, measure_peak};
 use seald::engine::model::Model;
 use seald::engine::{memory, selftest};
-use seald::error::Result;
+use seald::error::{Error, Result};
 use serde::Serialize;
 
 use crate::open::{ComputeArgs, open_model};
@@ -45,7 +45,7 @@ struct Report {
 #[derive(Serialize)]
 struct Problem {
     what: String,
-    remedy: String,
+    remedy: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -102,7 +102,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Some(path) = &args.model {
         match args.compute.compute().and_then(|compute| open_model(path, &compute)) {
             Ok(model) => test_model(&model, &mut report),
-            Err(e) => report.problem(format!("the model cannot be opened: {e}"), "see the message"),
+            Err(e) => report.failed("the model cannot be opened", &e),
         }
     }
     report.ok = report.problems.is_empty();
@@ -116,11 +116,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 impl Report {
     fn problem(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem { what: what.into(), remedy: remedy.into() });
+        self.problems.push(Problem { what: what.into(), remedy: Some(remedy.into()) });
+    }
+
+    /// An error's own text says what to do.
+    fn failed(&mut self, doing: &str, error: &Error) {
+        self.problems.push(Problem { what: format!("{doing}: {error}"), remedy: None });
     }
 
     fn note(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.notes.push(Problem { what: what.into(), remedy: remedy.into() });
+        self.notes.push(Problem { what: what.into(), remedy: Some(remedy.into()) });
     }
 
     fn show(&self) -> Result<()> {
@@ -156,7 +161,9 @@ impl Report {
         for (word, list) in [("Note:", &self.notes), ("Broken:", &self.problems)] {
             for Problem { what, remedy } in list {
                 line(format!("{word} {what}"))?;
-                line(format!("  -> {remedy}"))?;
+                if let Some(remedy) = remedy {
+                    line(format!("  -> {remedy}"))?;
+                }
             }
         }
         line(match (self.ok, &self.model) {
@@ -314,7 +321,7 @@ fn test_model(model: &Model, report: &mut Report) {
             ] {
                 match speed {
                     Ok(speed) => *slot = Some(speed),
-                    Err(e) => report.problem(format!("{what} failed: {e}"), "see the message"),
+                    Err(e) => report.failed(&format!("{what} failed"), &e),
                 }
             }
         }

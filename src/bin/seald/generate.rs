@@ -21,6 +21,7 @@ use crate::progress::Reading;
 use crate::rows::{self, Prompt, PromptContent};
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -21,15 +21,17 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const NOT_YET: &str = "In this version these verbs work. The daemon, which will run when no verb is given and learn \
+from the documents in a folder, is not in yet; nor are `seald once` and `seald config`.";
+
 /// Trains LoRA adapters on a local language model, on one machine, without Python.
 ///
-/// In this version the verbs below work. The daemon, which will run when no verb is given and learn from the
-/// documents in a folder, is not in yet.
 #[derive(Debug, Parser)]
 #[command(name = "seald", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = NOT_YET, disable_help_subcommand = true)]
 struct Cli {
     /// Say more on stderr (RUST_LOG says what exactly, and goes before this)
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     verbose: bool,
     #[command(subcommand)]
     verb: Verb,

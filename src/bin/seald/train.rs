@@ -27,6 +27,7 @@ use crate::progress::Progress;
 use crate::rows::{self, Loss, Row};
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     base: ModelArgs,
@@ -146,6 +147,7 @@ impl LoraArgs {
     fn adapter(&self, model: &Model, seed: u64) -> Result<Adapter> {
         match open_adapter(model, self.adapter.as_deref())? {
             None => {
+                self.check_targets(model)?;
                 let decoder = &model.decoder;
                 Adapter::init(&self.config(), decoder.config(), seed, &decoder.compute().device)
             }
@@ -155,6 +157,20 @@ impl LoraArgs {
                 Ok(adapter)
             }
         }
+    }
+
+    /// That every name in `--targets` is one of this model's: a misspelt one would not be trained, and nothing
+    /// would say so.
+    fn check_targets(&self, model: &Model) -> Result<()> {
+        let TargetModules::List(names) = &self.targets else { return Ok(()) };
+        for name in names {
+            let alone = LoraConfig {
+                target_modules: TargetModules::List(vec![name.clone()]),
+                ..LoraConfig::default()
+            };
+            alone.targets(model.decoder.config()).map_err(|e| e.context(format!("--targets {name}")))?;
+        }
+        Ok(())
     }
 
     /// That a resumed adapter is the one the options describe.
@@ -246,7 +262,10 @@ pub(crate) fn run(args: Args, cancel: &Arc<AtomicBool>) -> Result<ExitCode> {
             "final_loss": progress.final_loss(), "content_hash": hash,
         }))?;
     } else {
-        summary(&args, &run, &progress, seconds)?;
+        // A base model's kind of prompt needs no template, and was not trained with it.
+        let plain = data.iter().all(|row| !matches!(row.content, rows::Content::Messages(_)));
+        let raw = if plain && model.chat.is_some() { "--raw " } else { "" };
+        summary(&args, &run, &progress, seconds, raw)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -411,7 +430,7 @@ fn header(args: &Args, model: &Model, run: &Run, pass_tokens: usize) {
 }
 
 /// What happened, and what to do with it.
-fn summary(args: &Args, run: &Run, progress: &Progress, seconds: f64) -> Result<()> {
+fn summary(args: &Args, run: &Run, progress: &Progress, seconds: f64, raw: &str) -> Result<()> {
     line(format!(
         "Done in {}: {}, {}, {:.0} tokens/s.",
         duration(seconds),
@@ -427,5 +446,5 @@ fn summary(args: &Args, run: &Run, progress: &Progress, seconds: f64) -> Result<
         line(format!("          {} is not needed any more", dir.display()))?;
     }
     let (model, out) = (args.base.model.display(), args.out.display());
-    line(format!("Try it    seald generate --model {model} --adapter {out} --prompt 'YOUR QUESTION'"))
+    line(format!("Try it    seald generate --model {model} --adapter {out} {raw}--prompt 'YOUR QUESTION'"))
 }
