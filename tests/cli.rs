@@ -29,7 +29,7 @@ fn command() -> std::process::Command {
     command
 }
 
-/// The words of a run that must succeed: its stdout, and nothing on stderr but what `stderr` allows.
+/// The stdout of a run that must succeed.
 fn good(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     text(&output.stdout)
@@ -154,7 +154,7 @@ fn chats_and_texts_train_and_a_person_reads_the_result() {
         ], "weight": 2})
     });
     let (tiny, lines) = trained(&chats, OPTIONS);
-    assert!(number(lines.last().unwrap(), "final_loss") < 0.5);
+    assert!(number(lines.last().unwrap(), "final_loss") < 0.3 * number(&lines[0], "loss"));
     let answer = seald(&tiny, "generate --model model --adapter out --prompt Thing --max-tokens 9 --stop e");
     assert!(!good(&answer).contains('e'), "{}", text(&answer.stdout));
 
@@ -209,7 +209,7 @@ fn options_reach_the_adapter() {
 fn doctor_tests_a_model_and_gives_a_verdict() {
     let tiny = TinyModel::new();
     let report = &json_lines(&seald(&tiny, "doctor --model model --json"))[0];
-    assert_eq!(report["ok"], true);
+    assert_eq!((&report["ok"], &report["self_test"]), (&json!(true), &json!(true)));
     let model = &report["model"];
     assert_eq!((&model["layers"], &model["self_test"]), (&json!(3), &json!(true)));
     assert_eq!(model["end_tokens"], json!(["<|endoftext|>", "<|im_end|>"]));

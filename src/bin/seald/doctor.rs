@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::open::{ComputeArgs, open_model};
 use crate::output::{bytes, count, json_line, line, rough};
-use crate::{describe, rows, speed};
+use crate::{describe, made_up, rows, speed};
 
 /// Below this much free memory only the smallest models train.
 const LITTLE_MEMORY: u64 = 1 << 30;
@@ -34,6 +34,8 @@ pub(crate) struct Args {
 struct Report {
     version: &'static str,
     machine: Machine,
+    /// Of the engine on this machine, with made-up weights.
+    self_test: bool,
     model: Option<ModelReport>,
     /// What does not work.
     problems: Vec<Problem>,
@@ -93,12 +95,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
         machine: machine(&args.compute),
+        self_test: false,
         model: None,
         problems: Vec::new(),
         notes: Vec::new(),
         ok: true,
     };
     judge_machine(&mut report);
+    test_engine(&args.compute, &mut report);
     if let Some(path) = &args.model {
         match args.compute.compute().and_then(|compute| open_model(path, &compute)) {
             Ok(model) => test_model(&model, &mut report),
@@ -153,6 +157,7 @@ impl Report {
         };
         row("GPU", gpu.to_string())?;
         row("Allocator", m.allocator.to_string())?;
+        row("Engine", format!("self-test {}", verdict(self.self_test)))?;
         if let Some(model) = &self.model {
             line("")?;
             model.show()?;
@@ -194,7 +199,7 @@ impl ModelReport {
             if self.end_tokens.is_empty() { "nothing".to_string() } else { self.end_tokens.join(" ") },
         )?;
         row("Fingerprint", self.fingerprint.clone())?;
-        row("Self-test", if self.self_test { "passed" } else { "FAILED" }.to_string())?;
+        row("Self-test", verdict(self.self_test).to_string())?;
         let speed = |s: Option<f64>| s.map_or("not measured".to_string(), |s| format!("{s:.0} tokens/s"));
         let (rows, tokens) = speed::TRAINING;
         row("Writes", speed(self.decoding_tokens_per_second))?;
@@ -203,6 +208,10 @@ impl ModelReport {
             format!("{} ({rows} rows of {tokens} tokens, rank 16)", speed(self.training_tokens_per_second)),
         )
     }
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "FAILED" }
 }
 
 fn machine(compute: &ComputeArgs) -> Machine {
@@ -284,6 +293,21 @@ fn judge_machine(report: &mut Report) {
     }
 }
 
+fn test_engine(compute: &ComputeArgs, report: &mut Report) {
+    let tested = compute
+        .compute()
+        .and_then(|compute| made_up::decoder(&compute))
+        .and_then(|decoder| selftest::run(&decoder, &std::env::temp_dir()));
+    match tested {
+        Ok(_) => report.self_test = true,
+        Err(e) => report.problem(e.to_string(), self_test_remedy()),
+    }
+}
+
+fn self_test_remedy() -> String {
+    format!("try --dtype f32, or {ISA_VARIABLE}=portable, and report it with this output")
+}
+
 fn test_model(model: &Model, report: &mut Report) {
     let config = model.decoder.config();
     let precision = model.decoder.compute().precision;
@@ -310,10 +334,7 @@ fn test_model(model: &Model, report: &mut Report) {
         summary: describe::model(model),
     };
     match tested {
-        Err(e) => report.problem(
-            e.to_string(),
-            format!("try --dtype f32, or {ISA_VARIABLE}=portable, and report it with this output"),
-        ),
+        Err(e) => report.problem(e.to_string(), self_test_remedy()),
         Ok(_) => {
             for (what, speed, slot) in [
                 ("decoding", speed::decoding(&model.decoder), &mut found.decoding_tokens_per_second),

@@ -4,6 +4,7 @@ mod cancel;
 mod describe;
 mod doctor;
 mod generate;
+mod made_up;
 mod open;
 mod options;
 mod output;
@@ -12,6 +13,7 @@ mod rows;
 mod score;
 mod speed;
 mod train;
+mod train_options;
 
 use std::process::ExitCode;
 
@@ -40,7 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Train a LoRA adapter on rows of text, prompts with completions, or chats
-    Train(train::Args),
+    Train(train_options::Args),
     /// Say how probable a model finds completions or texts
     Score(score::Args),
     /// Let a model write
@@ -59,12 +61,12 @@ fn main() -> ExitCode {
         }
     };
     output::log_to_stderr(cli.verbose);
-    let result = cancel::on_signals().and_then(|cancel| match cli.verb {
-        Verb::Train(args) => train::run(args, &cancel),
-        Verb::Score(args) => score::run(args, &cancel),
-        Verb::Generate(args) => generate::run(args, &cancel),
+    let result = match cli.verb {
+        Verb::Train(args) => cancel::on_signals().and_then(|cancel| train::run(args, &cancel)),
+        Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
+        Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),
         Verb::Doctor(args) => doctor::run(args),
-    });
+    };
     result.unwrap_or_else(|e| {
         output::complain(&e);
         ExitCode::from(e.kind().exit_code())
