@@ -27,8 +27,8 @@ pub struct GenerateOptions {
     pub max_tokens: usize,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Where the random numbers come from: the same seed and row number give the same tokens, whatever the
-    /// other rows are.
+    /// Where the random numbers come from. A row's depend on this and its number, not on the other rows; the
+    /// logits only in rounding (f32 products of other sizes sum in another order).
     pub seed: u64,
     /// Tokens that end a row. Such a token is the last of the row's ids; its text is not part of the text.
     pub stop_tokens: Vec<u32>,
