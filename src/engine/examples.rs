@@ -50,7 +50,11 @@ impl TrainRow {
         self.target_positions().count()
     }
 
-    fn check(&self, max_tokens: usize) -> Result<()> {
+    /// Checks that training can use the row, of at most `max_tokens` tokens.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`]; the text continues "row 3 ...".
+    pub fn check(&self, max_tokens: usize) -> Result<()> {
         let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
         let (n, count) = (self.tokens.len(), self.target_count());
         if self.targets.len() != n {

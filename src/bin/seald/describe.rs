@@ -1,0 +1,55 @@
+//! A model and the machine in one line each.
+
+use seald::engine::kernels::{Backend, Compute, Precision};
+use seald::engine::model::Model;
+use seald::engine::model_config::Architecture;
+
+use crate::output::{bytes, count, rough};
+
+/// `qwen2, 24 layers, 494 M parameters, bf16 (942 MiB), DIR`
+pub(crate) fn model(model: &Model) -> String {
+    let config = model.decoder.config();
+    let parameters = config.parameter_count();
+    format!(
+        "{}, {}, {} parameters, {} ({}), {}",
+        family(config.architecture),
+        count(config.num_hidden_layers, "layer"),
+        rough(parameters),
+        precision(model.decoder.compute().precision),
+        bytes(parameters * bytes_of_one(model.decoder.compute().precision)),
+        model.path.display()
+    )
+}
+
+/// `2 threads, avx512bf16`
+pub(crate) fn compute(compute: &Compute) -> String {
+    match compute.backend {
+        Backend::Fused => format!("{}, {}", count(compute.threads(), "thread"), compute.isa),
+        Backend::Composite => format!("{:?}", compute.device.location()),
+    }
+}
+
+/// The family's name.
+pub(crate) fn family(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Qwen2 => "qwen2",
+        Architecture::Qwen3 => "qwen3",
+        Architecture::Llama => "llama",
+    }
+}
+
+/// `bf16` or `f32`.
+pub(crate) fn precision(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
+    }
+}
+
+/// Bytes of one frozen weight.
+pub(crate) fn bytes_of_one(precision: Precision) -> u64 {
+    match precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
+    }
+}

@@ -1,0 +1,357 @@
+//! `seald doctor`: what this machine offers, whether a model works on it, and what to do where not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use candle_core::Device;
+use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa, measure_peak};
+use seald::engine::model::Model;
+use seald::engine::{memory, selftest};
+use seald::error::{Error, Result};
+use serde::Serialize;
+
+use crate::open::{ComputeArgs, open_model};
+use crate::output::{bytes, count, json_line, line, rough};
+use crate::{describe, made_up, rows, speed};
+
+/// Below this much free memory only the smallest models train.
+const LITTLE_MEMORY: u64 = 1 << 30;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Also open this model, test the engine on it and measure its speed
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    machine: Machine,
+    /// Of the engine on this machine, with made-up weights.
+    self_test: bool,
+    model: Option<ModelReport>,
+    /// What does not work.
+    problems: Vec<Problem>,
+    /// What works, but could be better.
+    notes: Vec<Problem>,
+    ok: bool,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    what: String,
+    remedy: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Machine {
+    processor: Option<String>,
+    /// What the kernels use.
+    instruction_set: &'static str,
+    meaning: &'static str,
+    threads: usize,
+    /// Of one thread.
+    peak_gflops: f64,
+    memory_total_bytes: Option<u64>,
+    /// Control groups counted.
+    memory_available_bytes: Option<u64>,
+    control_group_limit_bytes: Option<u64>,
+    cuda_build: bool,
+    cuda_device: bool,
+    allocator: &'static str,
+}
+
+#[derive(Serialize)]
+struct ModelReport {
+    path: PathBuf,
+    architecture: &'static str,
+    layers: usize,
+    hidden_size: usize,
+    vocab_size: usize,
+    max_tokens: usize,
+    parameters: u64,
+    dtype: &'static str,
+    memory_bytes: u64,
+    chat_template: bool,
+    /// What ends a generation.
+    end_tokens: Vec<String>,
+    fingerprint: String,
+    self_test: bool,
+    decoding_tokens_per_second: Option<f64>,
+    training_tokens_per_second: Option<f64>,
+    #[serde(skip)]
+    summary: String,
+}
+
+/// Looks, tests, and gives a verdict; exit code 1 if anything is broken.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        machine: machine(&args.compute),
+        self_test: false,
+        model: None,
+        problems: Vec::new(),
+        notes: Vec::new(),
+        ok: true,
+    };
+    judge_machine(&mut report);
+    test_engine(&args.compute, &mut report);
+    if let Some(path) = &args.model {
+        match args.compute.compute().and_then(|compute| open_model(path, &compute)) {
+            Ok(model) => test_model(&model, &mut report),
+            Err(e) => report.failed("the model cannot be opened", &e),
+        }
+    }
+    report.ok = report.problems.is_empty();
+    if args.json {
+        json_line(&report)?
+    } else {
+        report.show()?
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Report {
+    fn problem(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem { what: what.into(), remedy: Some(remedy.into()) });
+    }
+
+    /// An error's own text says what to do.
+    fn failed(&mut self, doing: &str, error: &Error) {
+        self.problems.push(Problem { what: format!("{doing}: {error}"), remedy: None });
+    }
+
+    fn note(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.notes.push(Problem { what: what.into(), remedy: Some(remedy.into()) });
+    }
+
+    fn show(&self) -> Result<()> {
+        let m = &self.machine;
+        let row = |name: &str, text: String| line(format!("{name:<13}{text}"));
+        let size = |n: Option<u64>| n.map_or("unknown".to_string(), bytes);
+        row("seald", self.version.to_string())?;
+        row("Processor", m.processor.clone().unwrap_or("unknown".to_string()))?;
+        row("Instructions", format!("{} ({})", m.instruction_set, m.meaning))?;
+        row("Threads", format!("{}, each up to {:.0} GF/s", m.threads, m.peak_gflops))?;
+        let limit = m.control_group_limit_bytes.map(|n| format!(", limited to {}", bytes(n)));
+        row(
+            "Memory",
+            format!(
+                "{} free of {}{}",
+                size(m.memory_available_bytes),
+                size(m.memory_total_bytes),
+                limit.unwrap_or_default()
+            ),
+        )?;
+        let gpu = match (m.cuda_build, m.cuda_device) {
+            (true, true) => "CUDA, in use",
+            (true, false) => "CUDA is built in, but no device was found",
+            (false, _) => "not in this build (tools/cuda makes the one with it)",
+        };
+        row("GPU", gpu.to_string())?;
+        row("Allocator", m.allocator.to_string())?;
+        row("Engine", format!("self-test {}", verdict(self.self_test)))?;
+        if let Some(model) = &self.model {
+            line("")?;
+            model.show()?;
+        }
+        line("")?;
+        for (word, list) in [("Note:", &self.notes), ("Broken:", &self.problems)] {
+            for Problem { what, remedy } in list {
+                line(format!("{word} {what}"))?;
+                if let Some(remedy) = remedy {
+                    line(format!("  -> {remedy}"))?;
+                }
+            }
+        }
+        line(match (self.ok, &self.model) {
+            (false, _) => format!("{} found.", count(self.problems.len(), "problem")),
+            (true, Some(_)) => "Ready: this model learns and writes on this machine.".to_string(),
+            (true, None) => "Ready. To test a model as well: seald doctor --model DIR".to_string(),
+        })
+    }
+}
+
+impl ModelReport {
+    fn show(&self) -> Result<()> {
+        let row = |name: &str, text: String| line(format!("{name:<13}{text}"));
+        row("Model", self.summary.clone())?;
+        row(
+            "Size",
+            format!(
+                "{} wide, {} tokens known, up to {} tokens at once",
+                self.hidden_size,
+                rough(self.vocab_size as u64),
+                self.max_tokens
+            ),
+        )?;
+        let template = if self.chat_template { "yes" } else { "none: a base model, for plain prompts" };
+        row("Chat", template.to_string())?;
+        row(
+            "Ends with",
+            if self.end_tokens.is_empty() { "nothing".to_string() } else { self.end_tokens.join(" ") },
+        )?;
+        row("Fingerprint", self.fingerprint.clone())?;
+        row("Self-test", verdict(self.self_test).to_string())?;
+        let speed = |s: Option<f64>| s.map_or("not measured".to_string(), |s| format!("{s:.0} tokens/s"));
+        let (rows, tokens) = speed::TRAINING;
+        row("Writes", speed(self.decoding_tokens_per_second))?;
+        row(
+            "Learns",
+            format!("{} ({rows} rows of {tokens} tokens, rank 16)", speed(self.training_tokens_per_second)),
+        )
+    }
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "FAILED" }
+}
+
+fn machine(compute: &ComputeArgs) -> Machine {
+    let isa = Isa::detect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Machine {
+        processor: field("/proc/cpuinfo", "model name")
+            .map(|name| name.trim_start_matches(':').trim().to_string()),
+        instruction_set: isa.name(),
+        meaning: isa.description(),
+        threads: if compute.threads == 0 { cores } else { compute.threads },
+        peak_gflops: measure_peak(isa),
+        memory_total_bytes: field("/proc/meminfo", "MemTotal:").and_then(|text| kilobytes(&text)),
+        memory_available_bytes: memory::available_bytes(),
+        control_group_limit_bytes: control_group_limit(),
+        cuda_build: cfg!(feature = "cuda"),
+        cuda_device: cfg!(feature = "cuda") && Device::new_cuda(0).is_ok(),
+        allocator: "mimalloc",
+    }
+}
+
+/// The rest of the first line of `file` that begins with `name`.
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_string())
+}
+
+fn kilobytes(text: &str) -> Option<u64> {
+    Some(text.strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+/// `memory.max` of this process's control group (version 2), if it sets one.
+fn control_group_limit() -> Option<u64> {
+    let group = field("/proc/self/cgroup", "0::")?;
+    let path = Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/')).join("memory.max");
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn judge_machine(report: &mut Report) {
+    if let Ok(name) = std::env::var(ISA_VARIABLE) {
+        match Isa::parse(&name) {
+            None => {
+                let names = Isa::ALL.map(Isa::name).join(", ");
+                report.note(
+                    format!("{ISA_VARIABLE}={name} is no instruction set, and is ignored"),
+                    format!("one of {names}"),
+                );
+            }
+            Some(isa) if isa > Isa::supported() => report.note(
+                format!("{ISA_VARIABLE}={name} is more than this processor has"),
+                format!("it has {}", Isa::supported()),
+            ),
+            Some(isa) if isa < Isa::supported() => report.note(
+                format!("{ISA_VARIABLE}={name} holds the engine back"),
+                format!("unset it to use {}", Isa::supported()),
+            ),
+            Some(_) => {}
+        }
+    }
+    if Isa::detect() == Isa::Portable {
+        report.note(
+            "no vector instructions are used: training will be slow",
+            "a processor with AVX2 or better",
+        );
+    }
+    if report.machine.cuda_build && !report.machine.cuda_device {
+        report.problem(
+            "this build is for CUDA, but no device can be used",
+            "check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use the ordinary build",
+        );
+    }
+    if let Some(free) = report.machine.memory_available_bytes
+        && free < LITTLE_MEMORY
+    {
+        report.note(
+            format!("only {} of memory are free", bytes(free)),
+            "close other programs, or raise the limit of the control group",
+        );
+    }
+}
+
+fn test_engine(compute: &ComputeArgs, report: &mut Report) {
+    let tested = compute
+        .compute()
+        .and_then(|compute| made_up::decoder(&compute))
+        .and_then(|decoder| selftest::run(&decoder, &std::env::temp_dir()));
+    match tested {
+        Ok(_) => report.self_test = true,
+        Err(e) => report.problem(e.to_string(), self_test_remedy()),
+    }
+}
+
+fn self_test_remedy() -> String {
+    format!("try --dtype f32, or {ISA_VARIABLE}=portable, and report it with this output")
+}
+
+fn test_model(model: &Model, report: &mut Report) {
+    let config = model.decoder.config();
+    let precision = model.decoder.compute().precision;
+    let parameters = config.parameter_count();
+    let tokenizer = &model.tokenizer;
+    let name = |&id: &u32| tokenizer.decode(&[id], false).unwrap_or_else(|_| id.to_string());
+    let tested = selftest::run(&model.decoder, &std::env::temp_dir());
+    let mut found = ModelReport {
+        path: model.path.clone(),
+        architecture: describe::family(config.architecture),
+        layers: config.num_hidden_layers,
+        hidden_size: config.hidden_size,
+        vocab_size: config.vocab_size,
+        max_tokens: config.max_position_embeddings,
+        parameters,
+        dtype: describe::precision(precision),
+        memory_bytes: parameters * describe::bytes_of_one(precision),
+        chat_template: model.chat.is_some(),
+        end_tokens: tokenizer.eos_ids().iter().map(name).collect(),
+        fingerprint: model.fingerprint.clone(),
+        self_test: tested.is_ok(),
+        decoding_tokens_per_second: None,
+        training_tokens_per_second: None,
+        summary: describe::model(model),
+    };
+    match tested {
+        Err(e) => report.problem(e.to_string(), self_test_remedy()),
+        Ok(_) => {
+            for (what, speed, slot) in [
+                ("decoding", speed::decoding(&model.decoder), &mut found.decoding_tokens_per_second),
+                ("training", speed::training(&model.decoder), &mut found.training_tokens_per_second),
+            ] {
+                match speed {
+                    Ok(speed) => *slot = Some(speed),
+                    Err(e) => report.failed(&format!("{what} failed"), &e),
+                }
+            }
+        }
+    }
+    if rows::end_token(tokenizer).is_none() {
+        report.note(
+            "the tokenizer names no end-of-text token: generations end only at --max-tokens or --stop",
+            "set eos_token in tokenizer_config.json",
+        );
+    }
+    report.model = Some(found);
+}

@@ -1,0 +1,88 @@
+//! Opening the base model and its adapter as the options say.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use seald::engine::adapter_files::LoadedAdapter;
+use seald::engine::kernels::cpu::Isa;
+use seald::engine::kernels::{Compute, Precision};
+use seald::engine::model::Model;
+use seald::error::{Error, Kind, Result};
+
+use crate::options::Dtype;
+use crate::output::{self, say};
+
+/// Which base model, and how to compute it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Directory of the base model: config.json, tokenizer.json, *.safetensors
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// How to compute.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ComputeArgs {
+    /// Precision of the frozen weights; everything else is f32
+    #[arg(long, value_enum, default_value_t = Dtype::Auto)]
+    pub(crate) dtype: Dtype,
+    /// Number of threads, 0 for one on each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+impl ModelArgs {
+    /// Opens the model.
+    pub(crate) fn open(&self) -> Result<Model> {
+        open_model(&self.model, &self.compute.compute()?)
+    }
+}
+
+impl ComputeArgs {
+    /// The engine's device, precision and threads. A build with CUDA takes the first GPU it finds
+    /// (`CUDA_VISIBLE_DEVICES=` hides them all).
+    pub(crate) fn compute(&self) -> Result<Compute> {
+        if cfg!(feature = "cuda")
+            && let Ok(device) = Device::new_cuda(0)
+        {
+            let precision = if self.dtype == Dtype::F32 { Precision::F32 } else { Precision::Bf16 };
+            return Compute::composite(device, precision);
+        }
+        match self.dtype {
+            Dtype::Auto => Compute::best_cpu(self.threads),
+            Dtype::F32 => Compute::cpu(Precision::F32, Isa::detect(), self.threads),
+            Dtype::Bf16 => Compute::cpu(Precision::Bf16, Isa::detect(), self.threads),
+        }
+    }
+}
+
+/// Opens what `--model` names: a directory, later also the embedded model `nano`.
+pub(crate) fn open_model(name: &Path, compute: &Compute) -> Result<Model> {
+    if name == Path::new("nano") && !name.is_dir() {
+        let text =
+            "--model nano: the embedded model is not in this version yet; give the directory of a model";
+        return Err(Error::new(Kind::Unsupported, text));
+    }
+    if output::watched() {
+        say(format!("Opening {} ...", name.display()));
+    }
+    Model::open(name, compute)
+}
+
+/// Opens the adapter that `--adapter` names, if it does.
+pub(crate) fn open_adapter(model: &Model, dir: Option<&Path>) -> Result<Option<LoadedAdapter>> {
+    let Some(dir) = dir else { return Ok(None) };
+    let loaded = model.load_adapter(dir)?;
+    let trained_with = loaded.manifest.as_ref().and_then(|m| m.chat_template_hash.as_ref());
+    if let (Some(then), Some(now)) = (trained_with, model.adapter_meta().chat_template_hash)
+        && *then != now
+    {
+        say(format!(
+            "warning: {} was trained with another chat template than this model's directory has now",
+            dir.display()
+        ));
+    }
+    Ok(Some(loaded))
+}
