@@ -188,7 +188,7 @@ fn errors_name_the_row() {
         assert!(error.kind() == Kind::Invalid && text.contains("row 1") && text.contains(words), "{text}");
     }
     for k in [0, 161] {
-        let error = scorer.teacher_labels(&[good.clone()], k, &mut |_| {}, &GO_ON).unwrap_err();
+        let error = scorer.teacher_labels(std::slice::from_ref(&good), k, &mut |_| {}, &GO_ON).unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.to_string().contains("160"), "{error}");
     }
 }

@@ -1,6 +1,5 @@
 //! Generation: prompts of any length and any adapters in one batch, read once, continued token by token.
 
-use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +10,7 @@ use super::batch::Batch;
 use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
 use super::kernels::Slice;
+use super::live_rows::{Live, Prompt, prompts};
 use super::loss;
 use super::sampler::{Chosen, Sampler, Sampling};
 use super::stop::RowText;
@@ -237,80 +237,6 @@ impl<'a> Generator<'a> {
             }
             all.into_iter().collect()
         })
-    }
-}
-
-/// A prompt that is yet to be read, and the rows that continue it.
-struct Prompt<'r> {
-    tokens: &'r [u32],
-    adapter: Option<usize>,
-    members: Vec<usize>,
-    /// Its place in the cache and how much of it is there, once begun.
-    slot: usize,
-    read: usize,
-}
-
-/// The distinct prompts of `rows`, with at most `most` rows each, those of one adapter together.
-fn prompts(rows: &[GenerateRow], most: usize) -> VecDeque<Prompt<'_>> {
-    let mut found: HashMap<(Option<usize>, &[u32]), usize> = HashMap::new();
-    let mut prompts: Vec<Prompt<'_>> = Vec::new();
-    for (i, row) in rows.iter().enumerate() {
-        let (adapter, tokens) = (row.adapter, &row.prompt[..]);
-        match found.get(&(adapter, tokens)) {
-            Some(&at) if prompts[at].members.len() < most => prompts[at].members.push(i),
-            _ => {
-                found.insert((adapter, tokens), prompts.len());
-                prompts.push(Prompt { tokens, adapter, members: vec![i], slot: 0, read: 0 });
-            }
-        }
-    }
-    prompts.sort_by_key(|p| p.adapter);
-    prompts.into()
-}
-
-/// A row that is being continued.
-struct Live<'r> {
-    row: usize,
-    adapter: Option<usize>,
-    slot: usize,
-    /// Tokens in its slot.
-    cached: usize,
-    options: &'r GenerateOptions,
-    most: usize,
-    sampler: Sampler,
-    text: RowText<'r>,
-    out: Generated,
-}
-
-impl Live<'_> {
-    /// Takes a token; returns whether the row ends with it.
-    fn accept(&mut self, chosen: Chosen, on_token: &mut OnToken<'_>) -> Result<bool> {
-        let Chosen { token, log_prob } = chosen;
-        self.out.token_ids.push(token);
-        self.out.log_probs.push(log_prob);
-        let is_stop = self.options.stop_tokens.contains(&token);
-        let mut piece = if is_stop { self.text.finish()? } else { self.text.push(token)? };
-        let is_full = self.out.token_ids.len() >= self.most;
-        if is_full && !is_stop && piece.stop.is_none() {
-            let rest = self.text.finish()?;
-            piece.text.push_str(&rest.text);
-            piece.stop = rest.stop;
-        }
-        let finish = match piece.stop {
-            Some(stop) => Some(FinishReason::StopString(stop.to_string())),
-            None if is_stop => Some(FinishReason::Stop),
-            None if is_full => Some(FinishReason::Length),
-            None => None,
-        };
-        self.out.text.push_str(&piece.text);
-        let event = TokenEvent { row: self.row, token, log_prob, text: &piece.text, finish: finish.as_ref() };
-        let goes_on = on_token(event).is_continue();
-        let ends = finish.is_some() || !goes_on;
-        // Until it ends of its own a row's reason is `Cancelled`.
-        if let Some(reason) = finish {
-            self.out.finish_reason = reason;
-        }
-        Ok(ends)
     }
 }
 

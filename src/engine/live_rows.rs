@@ -1,0 +1,82 @@
+//! The rows of a generation between its passes: prompts that wait, and rows that are being continued.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::generate::{FinishReason, GenerateOptions, GenerateRow, Generated, OnToken, TokenEvent};
+use super::sampler::{Chosen, Sampler};
+use super::stop::RowText;
+use crate::error::Result;
+
+/// A prompt that is yet to be read, and the rows that continue it.
+pub(super) struct Prompt<'r> {
+    pub(super) tokens: &'r [u32],
+    pub(super) adapter: Option<usize>,
+    pub(super) members: Vec<usize>,
+    /// Its place in the cache and how much of it is there, once begun.
+    pub(super) slot: usize,
+    pub(super) read: usize,
+}
+
+/// The distinct prompts of `rows`, with at most `most` rows each, those of one adapter together.
+pub(super) fn prompts(rows: &[GenerateRow], most: usize) -> VecDeque<Prompt<'_>> {
+    let mut found: HashMap<(Option<usize>, &[u32]), usize> = HashMap::new();
+    let mut prompts: Vec<Prompt<'_>> = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        let (adapter, tokens) = (row.adapter, &row.prompt[..]);
+        match found.get(&(adapter, tokens)) {
+            Some(&at) if prompts[at].members.len() < most => prompts[at].members.push(i),
+            _ => {
+                found.insert((adapter, tokens), prompts.len());
+                prompts.push(Prompt { tokens, adapter, members: vec![i], slot: 0, read: 0 });
+            }
+        }
+    }
+    prompts.sort_by_key(|p| p.adapter);
+    prompts.into()
+}
+
+/// A row that is being continued.
+pub(super) struct Live<'r> {
+    pub(super) row: usize,
+    pub(super) adapter: Option<usize>,
+    pub(super) slot: usize,
+    /// Tokens in its slot.
+    pub(super) cached: usize,
+    pub(super) options: &'r GenerateOptions,
+    pub(super) most: usize,
+    pub(super) sampler: Sampler,
+    pub(super) text: RowText<'r>,
+    pub(super) out: Generated,
+}
+
+impl Live<'_> {
+    /// Takes a token; returns whether the row ends with it.
+    pub(super) fn accept(&mut self, chosen: Chosen, on_token: &mut OnToken<'_>) -> Result<bool> {
+        let Chosen { token, log_prob } = chosen;
+        self.out.token_ids.push(token);
+        self.out.log_probs.push(log_prob);
+        let is_stop = self.options.stop_tokens.contains(&token);
+        let mut piece = if is_stop { self.text.finish()? } else { self.text.push(token)? };
+        let is_full = self.out.token_ids.len() >= self.most;
+        if is_full && !is_stop && piece.stop.is_none() {
+            let rest = self.text.finish()?;
+            piece.text.push_str(&rest.text);
+            piece.stop = rest.stop;
+        }
+        let finish = match piece.stop {
+            Some(stop) => Some(FinishReason::StopString(stop.to_string())),
+            None if is_stop => Some(FinishReason::Stop),
+            None if is_full => Some(FinishReason::Length),
+            None => None,
+        };
+        self.out.text.push_str(&piece.text);
+        let event = TokenEvent { row: self.row, token, log_prob, text: &piece.text, finish: finish.as_ref() };
+        let goes_on = on_token(event).is_continue();
+        let ends = finish.is_some() || !goes_on;
+        // Until it ends of its own a row's reason is `Cancelled`.
+        if let Some(reason) = finish {
+            self.out.finish_reason = reason;
+        }
+        Ok(ends)
+    }
+}
