@@ -104,9 +104,13 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     }
     let results = results?;
     show(&args, &results, live)?;
-    match results.iter().any(|r| r.finish_reason == FinishReason::Cancelled) {
-        true => Err(Error::new(Kind::Cancelled, "stopped: unfinished answers are marked as cancelled")),
-        false => Ok(ExitCode::SUCCESS),
+    let unfinished = results.iter().filter(|r| r.finish_reason == FinishReason::Cancelled).count();
+    match unfinished {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => {
+            let text = format!("stopped with {unfinished} of {} answers unfinished", results.len());
+            Err(Error::new(Kind::Cancelled, text))
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use seald::engine::model::Model;
 use seald::error::{Error, Kind, Result};
 
 use crate::options::Dtype;
-use crate::output::{self, say};
+use crate::output::say;
+use crate::progress;
 
 /// Which base model, and how to compute it.
 #[derive(Debug, clap::Args)]
@@ -65,10 +66,10 @@ pub(crate) fn open_model(name: &Path, compute: &Compute) -> Result<Model> {
             "--model nano: the embedded model is not in this version yet; give the directory of a model";
         return Err(Error::new(Kind::Unsupported, text));
     }
-    if output::watched() {
-        say(format!("Opening {} ...", name.display()));
-    }
-    Model::open(name, compute)
+    let waiting = progress::waiting(format!("Opening {} ...", name.display()));
+    let model = Model::open(name, compute);
+    waiting.finish_and_clear();
+    model
 }
 
 /// Opens the adapter that `--adapter` names, if it does.
