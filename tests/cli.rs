@@ -164,6 +164,16 @@ fn chats_and_texts_train_and_a_person_reads_the_result() {
     let answer = seald(&tiny, "generate --model model --adapter out --prompt Thing --max-tokens 9 --stop e");
     assert!(!good(&answer).contains('e'), "{}", text(&answer.stdout));
 
+    // The same question in a file, and one that is taken as it stands.
+    let question = json!({"messages": [{"role": "user", "content": "Thing"}]});
+    tiny.write("prompts.jsonl", &format!("{question}\n{}\n", json!({"prompt": "Thing"})));
+    let line = "generate --model model --adapter out --prompts prompts.jsonl --max-tokens 9 --stop e";
+    let blocks = good(&seald(&tiny, line));
+    let single = text(&answer.stdout);
+    assert!(blocks.starts_with(&format!("--- 0 ---\n{single}--- 1 ---\n")), "{blocks:?} {single:?}");
+    let raw = good(&seald(&tiny, &line.replace("--prompts prompts.jsonl", "--prompt Thing --raw")));
+    assert!(blocks.ends_with(&raw), "{blocks:?} {raw:?}");
+
     tiny.write("texts.jsonl", &facts(|i, colour| json!({"text": format!("Thing {i} is {colour}.")})));
     let line = "train --model model --data texts.jsonl --adapter out --out more --epochs 4 --lr 1e-2";
     let run = seald(&tiny, line);

@@ -44,10 +44,10 @@ pub(crate) struct Args {
     /// 0 takes the likeliest token each time; towards 1 and above answers vary
     #[arg(long, value_name = "X", value_parser = options::not_negative, default_value_t = 0.0)]
     temperature: f64,
-    /// Sample among the likeliest tokens that together have this probability [default: all]
+    /// Sample among the likeliest tokens that together have this probability (default: all)
     #[arg(long, value_name = "X", value_parser = options::share)]
     top_p: Option<f64>,
-    /// Sample among this many likeliest tokens [default: all]
+    /// Sample among this many likeliest tokens (default: all)
     #[arg(long, value_name = "N", value_parser = options::at_least_one)]
     top_k: Option<usize>,
     /// The same seed and prompt number give the same answer

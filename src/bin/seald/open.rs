@@ -9,7 +9,7 @@ use seald::engine::kernels::{Compute, Precision};
 use seald::engine::model::Model;
 use seald::error::{Error, Kind, Result};
 
-use crate::options::Dtype;
+use crate::options::{self, Dtype};
 use crate::output::say;
 use crate::progress;
 
@@ -30,7 +30,7 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_enum, default_value_t = Dtype::Auto)]
     pub(crate) dtype: Dtype,
     /// Number of threads, 0 for one on each core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = options::threads, default_value_t = 0)]
     pub(crate) threads: usize,
 }
 
