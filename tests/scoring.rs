@@ -80,7 +80,7 @@ fn teachers_labels_equal_those_of_pytorch() {
             let ids = golden.array(&format!("soft.row{i}.ids")).to_dtype(DType::U32).unwrap();
             let log_probs = flat(golden.array(&format!("soft.row{i}.log_probs")));
             for (j, (&at, ids)) in counted.iter().zip(ids.to_vec2::<u32>().unwrap()).enumerate() {
-                let label = labels.get(at);
+                let label = labels.label(at);
                 assert_eq!(label.ids, ids, "{name} row {i} place {j}");
                 for (a, b) in label.log_probs.iter().zip(&log_probs[j * 8..]) {
                     assert!((a - b).abs() < 2e-5, "{name} row {i} place {j}: {a} {b}");
@@ -106,7 +106,7 @@ fn a_teacher_with_a_longer_prompt_labels_the_same_completion() {
     for (labels, score) in labels.iter().zip(&scores) {
         assert_eq!(labels.len(), completion.len());
         for (i, token) in completion.iter().enumerate() {
-            let label = labels.get(i);
+            let label = labels.label(i);
             let at = label.ids.iter().position(|id| id == token).unwrap();
             assert!((label.log_probs[at] - score.token_log_probs[i]).abs() < 1e-6);
             let sum: f32 = label.log_probs.iter().map(|l| l.exp()).sum();

@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import time
 import traceback
 
 MASK = (1 << 64) - 1
@@ -53,7 +54,9 @@ def serve(setup):
                 step_peak = memory_mib("VmHWM")
                 answer({"peak_rss_mib": max(load_peak, step_peak), "peak_step_rss_mib": step_peak, "loaded_rss_mib": loaded})
                 return
-            answer(step(request.get("index", 0)))
+            busy = time.process_time()
+            unit = step(request.get("index", 0))
+            answer(unit | {"cpu_seconds": time.process_time() - busy})
     except Exception as error:  # the parent needs the reason, whatever it is
         traceback.print_exc()
         answer({"error": f"{type(error).__name__}: {error}"})

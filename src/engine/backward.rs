@@ -9,7 +9,7 @@ use super::decoder::{ActiveAdapter, Decoder, Trace, lora_rows};
 use super::kernels::adapted::{PairGradient, add_pair};
 use super::kernels::{Compute, Slice, rows};
 use super::lora::Adapter;
-use super::loss::{Target, loss_and_gradient};
+use super::loss::{Target, check_targets, loss_and_gradient};
 use crate::error::{Error, Kind, Result};
 
 /// Gradients of one adapter's matrices, laid out as [`Adapter::layers`].
@@ -75,16 +75,15 @@ impl Decoder {
     /// Forward, loss and backward over one batch. Targets' rows must be distinct.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] without targets, or as [`Decoder::forward`].
+    /// [`Kind::Invalid`] without targets, for targets whose row or token is out of range or repeats, or as
+    /// [`Decoder::forward`].
     pub fn train_pass(
         &self,
         batch: &Batch,
         adapters: &[ActiveAdapter<'_>],
         targets: &[Target<'_>],
     ) -> Result<Pass> {
-        if targets.is_empty() {
-            return Err(Error::new(Kind::Invalid, "the batch has nothing to learn: no target tokens"));
-        }
+        check_targets(targets, batch.len(), self.config().vocab_size)?;
         let (states, trace) = self.forward_train(batch, adapters)?;
         self.compute().run(|| {
             let rows: Vec<u32> = targets.iter().map(|t| t.row).collect();

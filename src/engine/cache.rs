@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::batch::Segment;
 use super::kernels::norm::Heads;
 use super::kernels::{Compute, Slice};
 use crate::error::{Error, Kind, Result};
@@ -65,6 +66,34 @@ impl KvCache {
     /// Tokens in a slot.
     pub fn len(&self, slot: usize) -> usize {
         self.slots[slot].len
+    }
+
+    /// Whether segment i can continue slot `slots[i]`, in a model whose empty cache is `model`.
+    ///
+    /// [`Kind::Invalid`] for another model's cache and for slots that do not exist, are named twice or hold
+    /// another number of tokens.
+    pub(super) fn check(&self, model: &KvCache, segments: &[Segment], slots: &[usize]) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let shape = |c: &KvCache| (c.heads, c.fused, c.num_layers);
+        if shape(self) != shape(model) {
+            return invalid("the cache was made for another model".into());
+        }
+        if segments.len() != slots.len() {
+            return invalid(format!("{} sequences, but {} cache slots", segments.len(), slots.len()));
+        }
+        for (i, (segment, &slot)) in segments.iter().zip(slots).enumerate() {
+            let Some(cached) = self.slots.get(slot).map(|s| s.len) else {
+                return invalid(format!("sequence {i} names cache slot {slot} of {}", self.slots.len()));
+            };
+            if slots[..i].contains(&slot) {
+                return invalid(format!("sequence {i} names cache slot {slot}, which another one uses too"));
+            }
+            if segment.past != cached {
+                let past = segment.past;
+                return invalid(format!("sequence {i} has {past} tokens behind it, its cache {cached}"));
+            }
+        }
+        Ok(())
     }
 
     /// Appends the keys and values of rows `start .. start + count` of `qkv` (t, q | k | v).

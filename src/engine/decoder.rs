@@ -14,7 +14,7 @@ use super::kernels::norm::{self, Heads};
 use super::kernels::rope::{self, Angles};
 use super::kernels::{Compute, rows};
 use super::lora::Adapter;
-use super::model_config::ModelConfig;
+use super::model_config::{ModelConfig, module_name};
 use crate::error::{Error, Kind, Result};
 
 /// A decoder in memory.
@@ -226,7 +226,13 @@ impl Decoder {
         if let Some(token) = batch.tokens.iter().find(|&&t| t as usize >= vocabulary) {
             return invalid(format!("token id {token} is outside the model's vocabulary of {vocabulary}"));
         }
+        let mut covered = 0;
         for (i, s) in batch.segments.iter().enumerate() {
+            // The kernels write each segment's rows without looking at the others'.
+            if s.start != covered || s.len == 0 {
+                return invalid(format!("sequence {i} does not begin where the one before it ends"));
+            }
+            covered += s.len;
             if s.past + s.len > limit {
                 let n = s.past + s.len;
                 return invalid(format!("sequence {i} has {n} tokens; the model's limit is {limit}"));
@@ -234,19 +240,37 @@ impl Decoder {
             if s.adapter.is_some_and(|a| a >= adapters.len()) {
                 return invalid(format!("sequence {i} names an adapter that was not given"));
             }
-            let cached = cache.map_or(0, |(cache, slots)| slots.get(i).map_or(usize::MAX, |&s| cache.len(s)));
-            if s.past != cached {
-                return invalid(format!("sequence {i} has {} tokens behind it, its cache {cached}", s.past));
+            if cache.is_none() && s.past != 0 {
+                return invalid(format!("sequence {i} has {} tokens behind it, but no cache", s.past));
             }
         }
-        match adapters.iter().find(|a| a.adapter.layers.len() != self.blocks.len()) {
-            Some(a) => invalid(format!(
-                "an adapter has {} layers, the model {}",
-                a.adapter.layers.len(),
-                self.blocks.len()
-            )),
-            None => Ok(()),
+        if covered != batch.len() {
+            return invalid(format!("the sequences cover {covered} tokens, the batch has {}", batch.len()));
         }
+        if let Some((cache, slots)) = cache {
+            cache.check(&self.new_cache(), &batch.segments, slots)?;
+        }
+        adapters.iter().enumerate().try_for_each(|(i, a)| self.check_adapter(i, a.adapter))
+    }
+
+    fn check_adapter(&self, number: usize, adapter: &Adapter) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        if adapter.layers.len() != self.blocks.len() {
+            let (layers, blocks) = (adapter.layers.len(), self.blocks.len());
+            return invalid(format!("adapter {number} has {layers} layers, the model {blocks}"));
+        }
+        for (layer, projection, matrices) in adapter.matrices() {
+            let (outputs, inputs) = self.config.projection_shape(projection);
+            let rank = matrices.a.dims().first().copied().unwrap_or(0);
+            if rank == 0 || matrices.a.dims() != [rank, inputs] || matrices.b.dims() != [outputs, rank] {
+                let (name, a, b) = (module_name(layer, projection), matrices.a.dims(), matrices.b.dims());
+                return invalid(format!(
+                    "adapter {number} was made for another model: its {name} is A {a:?}, B {b:?}, \
+                     the model's has {inputs} inputs and {outputs} outputs"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

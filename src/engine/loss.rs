@@ -68,6 +68,43 @@ impl SoftLabel<'_> {
     }
 }
 
+/// Whether `targets` can be learnt from a batch of `tokens` tokens, over a vocabulary of `vocabulary`.
+///
+/// # Errors
+/// [`Kind::Invalid`] for rows or token ids out of range, rows that repeat, and soft labels that are empty, repeat
+/// a token, or name more than [`softmax::MAX_SOFT_LABELS`] of them.
+pub(super) fn check_targets(targets: &[Target<'_>], tokens: usize, vocabulary: usize) -> Result<()> {
+    let invalid = |i: usize, text: String| Err(Error::new(Kind::Invalid, format!("target {i} {text}")));
+    if targets.is_empty() {
+        return Err(Error::new(Kind::Invalid, "the batch has nothing to learn: no target tokens"));
+    }
+    let mut seen = vec![false; tokens];
+    for (i, target) in targets.iter().enumerate() {
+        match seen.get_mut(target.row as usize) {
+            None => return invalid(i, format!("is at row {} of {tokens}", target.row)),
+            Some(true) => return invalid(i, format!("is at row {}, which has one already", target.row)),
+            Some(new) => *new = true,
+        }
+        let hard = [target.token];
+        let ids = target.soft.map_or(&hard[..], |soft| soft.ids);
+        if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
+            return invalid(i, format!("names token {id}, outside the model's vocabulary of {vocabulary}"));
+        }
+        let Some(soft) = target.soft else { continue };
+        let (names, limit) = (ids.len(), softmax::MAX_SOFT_LABELS.min(vocabulary));
+        if names == 0 || names > limit || names != soft.log_probs.len() {
+            let given = soft.log_probs.len();
+            return invalid(i, format!("names {names} tokens with {given} probabilities: give 1 to {limit}"));
+        }
+        let mut sorted = ids.to_vec();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return invalid(i, format!("names token {} twice", pair[0]));
+        }
+    }
+    Ok(())
+}
+
 /// Rows of logits made at a time: about 64 MiB of f32.
 pub(super) fn chunk_rows(vocab: usize) -> usize {
     ((16 << 20) / vocab).clamp(16, 1024)

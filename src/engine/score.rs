@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
 use super::kernels::softmax::MAX_SOFT_LABELS;
-use super::loss::{self, SoftLabel};
+use super::loss::{self, SoftTargets};
 use crate::error::{Error, Kind, Result};
 
 /// Fewest tokens that sharing a beginning must save: it costs passes of its own, which are less full.
@@ -38,36 +38,6 @@ pub struct Score {
     pub log_prob: f64,
     /// The log-probability of each.
     pub token_log_probs: Vec<f32>,
-}
-
-/// A teacher's most probable tokens at each of a row's predicted tokens: what a student with another prompt, or
-/// an adapter, is to be held to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SoftTargets {
-    /// Tokens named at each place.
-    pub k: usize,
-    /// Their ids, most probable first; k for each place.
-    pub ids: Vec<u32>,
-    /// Their natural log-probabilities under the teacher, likewise.
-    pub log_probs: Vec<f32>,
-}
-
-impl SoftTargets {
-    /// Number of places.
-    pub fn len(&self) -> usize {
-        self.ids.len() / self.k.max(1)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// The label of place `i`: of the row's token `first + i`.
-    pub fn get(&self, i: usize) -> SoftLabel<'_> {
-        let at = i * self.k..(i + 1) * self.k;
-        SoftLabel { ids: &self.ids[at.clone()], log_probs: &self.log_probs[at] }
-    }
 }
 
 /// How far a scorer is.

@@ -17,6 +17,7 @@ import random
 import shlex
 import subprocess
 import sys
+import time
 
 import report
 import suites
@@ -34,6 +35,15 @@ class Child:
         self.process = subprocess.Popen(["taskset", "-c", cores, *contestant.argv], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=log, env=env, text=True, bufsize=1)
         self.ready = self.answer()["ready"]
+
+    def unit(self, index, threads):
+        """One unit; `others` is how much of the cores it was given other processes used meanwhile (0 = none)."""
+        busy, begin = busy_seconds(), time.monotonic()
+        unit = self.ask(op="step", index=index)
+        foreign = busy_seconds() - busy - unit["cpu_seconds"]
+        # What others used beyond the cores left free for them.
+        free = (os.cpu_count() - threads) * (time.monotonic() - begin)
+        return unit | {"others": max(0.0, foreign - free) / (threads * (time.monotonic() - begin))}
 
     def ask(self, **request):
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -63,25 +73,40 @@ def run_suite(name, suite, threads, args, rng, log):
         for contestant in suite.contestants:
             print(f"  {name}, {threads} thread(s): starting {contestant.name}", file=sys.stderr)
             children.append(Child(contestant, threads, log))
-        loads = []
         for number in range(-args.warmup, args.rounds):
-            order = rng.sample(children, len(children))
-            for child in order:
-                unit = child.ask(op="step", index=number % 1000 if number < 0 else number)
-                if number >= 0:
-                    child.units.append(unit)
-            loads.append(os.getloadavg()[0])
+            disturbed = play_round(children, number, threads, args, rng)
             if number >= 0:
                 shown = ", ".join(f"{c.name} {report.rate(c.units[-1]):.1f}" for c in children)
-                print(f"  round {number + 1}/{args.rounds}, tok/s: {shown}; load {loads[-1]:.1f}", file=sys.stderr)
+                print(f"  round {number + 1}/{args.rounds}, tok/s: {shown}{disturbed}", file=sys.stderr)
         return {"suite": name, "title": suite.title, "model": suite.model, "threads": threads, "work": suite.work,
-                "max_load": max(loads), "contestants": [
+                "contestants": [
                     {"name": c.name, "precision": c.contestant.precision, "argv": c.contestant.argv, "env": c.contestant.env,
                      "ready": c.ready, "units": c.units, "memory": c.quit()} for c in children]}
     finally:
         for child in children:
             if child.process.poll() is None:
                 child.process.kill()
+
+
+def play_round(children, number, threads, args, rng):
+    """Every contestant does unit `number` once, in a new order; again if another process took their cores meanwhile."""
+    for attempt in range(args.retries + 1):
+        units = {child.name: child.unit(max(number, 0), threads) for child in rng.sample(children, len(children))}
+        others = max(unit["others"] for unit in units.values())
+        if others <= args.max_others or number < 0:
+            break
+        time.sleep(2.0 * (attempt < args.retries))  # let a burst pass
+    if number >= 0:
+        for child in children:
+            child.units.append(units[child.name])
+    return f"; others took {100 * others:.0f} % of the cores" if others > args.max_others else ""
+
+
+def busy_seconds():
+    """CPU seconds that all processes have used since the machine started."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _idle, _wait, irq, soft, steal = map(int, stat.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_peaks(threads):
@@ -121,6 +146,8 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--max-others", type=float, default=0.05, help="share of the cores others may use during a unit")
+    parser.add_argument("--retries", type=int, default=3, help="times a disturbed round is played again")
     parser.add_argument("--seed", type=int, default=1, help="of the order of contestants")
     parser.add_argument("--models", type=pathlib.Path, default=ROOT / "target/bench-models")
     parser.add_argument("--ours", default="cargo", help="command of our contestant; `cargo` builds benches/engine.rs; `none`")

@@ -77,7 +77,7 @@ impl Stack<'_> {
     fn input(&self, x: &Tensor, part: &Part<'_>) -> Result<Tensor> {
         let x = x.narrow(0, self.rows.start, self.rows.len())?;
         match self.dropout {
-            Some(dropout) => dropout.apply(&x, part.projection),
+            Some(dropout) => dropout.apply(&x, part.projection, self.rows.start),
             None => Ok(x),
         }
     }
@@ -165,7 +165,7 @@ impl FrozenLinear {
                 if let Some(so_far) = dx.take() {
                     let mut back = dense::product(compute, &dh, &m.a)?; // (rows, k)
                     if let Some(dropout) = stack.dropout {
-                        back = dropout.apply(&back, p.projection)?;
+                        back = dropout.apply(&back, p.projection, stack.rows.start)?;
                     }
                     dx = Some(dense::add_rows(compute, so_far, stack.rows, &back)?);
                 }

@@ -12,7 +12,7 @@ use super::cpu::Isa;
 use super::norm::Heads;
 use super::sgemm::{View, sgemm};
 use super::simd::{self, dot, simd_fn};
-use super::{Compute, Disjoint, Slice, matrix, uninit};
+use super::{Compute, Disjoint, Slice, check_fit, matrix, uninit};
 use crate::engine::batch::Segment;
 use crate::engine::cache::KvCache;
 use crate::error::Result;
@@ -65,11 +65,22 @@ simd_fn! {
     }
 }
 
+/// Whether `qkv` is (t, q | k | v) of these heads, and the segments cover its rows in order.
+pub(super) fn check_shapes(heads: Heads, segments: &[Segment], qkv: &Tensor) -> Result<()> {
+    let Heads { queries, keys, width } = heads;
+    let grouped = keys > 0 && width > 0 && queries.is_multiple_of(keys);
+    let end = segments.iter().try_fold(0, |end, s| (s.start == end && s.len > 0).then_some(end + s.len));
+    let covered = end.is_some_and(|end| qkv.dims() == [end, heads.row()]);
+    check_fit(grouped && covered, "attention over q | k | v", &[qkv])
+}
+
 /// Attention of each segment over itself: `qkv` (t, q | k | v) with rotated q and k -> O (t, q).
 ///
 /// # Errors
 /// When the shapes do not fit.
 pub fn forward(compute: &Compute, heads: Heads, segments: &[Segment], qkv: &Tensor) -> Result<Attended> {
+    check_shapes(heads, segments, qkv)?;
+    check_fit(segments.iter().all(|s| s.past == 0), "attention without a cache to a cached past", &[qkv])?;
     let (t, row) = qkv.dims2()?;
     let (nq, nk, hd) = (heads.queries, heads.keys, heads.width);
     if !compute.fused() {
@@ -114,6 +125,7 @@ pub fn forward_cached(
     cache: &KvCache,
     (layer, slots): (usize, &[usize]),
 ) -> Result<Tensor> {
+    check_shapes(heads, segments, qkv)?;
     let (t, row) = qkv.dims2()?;
     let (nq, nk, hd) = (heads.queries, heads.keys, heads.width);
     if !compute.fused() {

@@ -4,12 +4,12 @@
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
 
-use super::attention::{Attended, BLOCK, composite_weights, repeat, split_heads};
+use super::attention::{Attended, BLOCK, check_shapes, composite_weights, repeat, split_heads};
 use super::cpu::Isa;
 use super::norm::Heads;
 use super::sgemm::{View, sgemm};
 use super::simd::{dot, exp, simd_fn};
-use super::{Compute, Disjoint, Slice, matrix, uninit};
+use super::{Compute, Disjoint, Slice, check_fit, matrix, uninit};
 use crate::engine::batch::Segment;
 use crate::error::{Error, Kind, Result};
 
@@ -55,6 +55,13 @@ pub fn backward(
     attended: &Attended,
     d_out: &Tensor,
 ) -> Result<Tensor> {
+    check_shapes(heads, segments, qkv)?;
+    let out = [qkv.dim(0)?, heads.queries * heads.width];
+    check_fit(
+        d_out.dims() == out && attended.output.dims() == out,
+        "attention's backward pass",
+        &[qkv, d_out],
+    )?;
     if !compute.fused() {
         return composite(heads, segments, qkv, d_out);
     }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::outer;
 use super::rows::for_each_row;
 use super::sgemm::{View, sgemm_parallel};
-use super::{Compute, Disjoint, Slice, matrix, uninit, update_in_place};
+use super::{Compute, Disjoint, Slice, check_fit, matrix, uninit, update_in_place};
 use crate::error::Result;
 
 /// `x (m, k) wᵀ` for w (n, k): (m, n).
@@ -16,6 +16,7 @@ pub(super) fn product_transposed(compute: &Compute, x: &Tensor, w: &Tensor) -> R
         return Ok(x.matmul(&w.t()?)?);
     }
     let ((m, k), n) = (x.dims2()?, w.dim(0)?);
+    check_fit(w.dims() == [n, k], "a product", &[x, w])?;
     let mut y = uninit(m * n);
     let (x, w) = (Slice::of(x)?, Slice::of(w)?);
     // SAFETY: the views cover exactly the tensors' data, and `y` is ours.
@@ -39,6 +40,7 @@ pub(super) fn product_of_columns(
         return Ok((x.matmul(w)? * f64::from(scale))?);
     }
     let ((m, n), k) = (x.dims2()?, w.dim(1)?);
+    check_fit(columns.end <= n && w.dims() == [columns.len(), k], "a product of columns", &[x, w])?;
     let mut y = uninit(m * k);
     let (x, w) = (Slice::of(x)?, Slice::of(w)?);
     // SAFETY: as in `product_transposed`.
@@ -68,11 +70,13 @@ pub(super) fn sum_over_rows(
         return Ok((left.t()?.matmul(&right)? * f64::from(scale))?);
     }
     let ((t, left_width), right_width) = (left.dims2()?, right.dim(1)?);
+    let inside = p.end <= left_width && q.end <= right_width;
+    check_fit(inside && right.dim(0)? == t, "a sum over rows", &[left, right])?;
     let (left, right) = (Slice::of(left)?, Slice::of(right)?);
     let mut out = vec![0.0; p.len() * q.len()];
     let left = outer::View::new(&left[p.start..], t, p.len(), left_width);
     let right = outer::View::new(&right[q.start..], t, q.len(), right_width);
-    outer::outer_accumulate(&mut out, scale, left, right);
+    outer::outer_accumulate_with(compute.isa, &mut out, scale, left, right);
     matrix(out, p.len(), q.len())
 }
 
@@ -93,7 +97,9 @@ pub(super) fn add_update(
         let update = update.pad_with_zeros(1, columns.start, n - columns.end)?;
         return Ok((y + update.pad_with_zeros(0, rows.start, t - rows.end)?)?);
     }
-    let ((m, width), n, r) = (h.dims2()?, y.dim(1)?, ranks.len());
+    let ((m, width), (t, n), r) = (h.dims2()?, y.dims2()?, ranks.len());
+    let inside = rows.end <= t && columns.end <= n && ranks.end <= width;
+    check_fit(inside && m == rows.len() && b.dims() == [columns.len(), r], "an update", &[&y, h, b])?;
     let (h, b) = (Slice::of(h)?, Slice::of(b)?);
     update_in_place(&y, |data| {
         let at = Disjoint::of(data);

@@ -1,7 +1,7 @@
 //! Dropout on the adapters' input, as PEFT's `lora_dropout`: `x m / (1 - p)`, where each element of m is
 //! 1 with probability 1 - p.
 //!
-//! The mask is a function of (seed, step, block, projection, element), so that the backward pass and a
+//! The mask is a function of (seed, step, block, projection, row of the batch, feature), so that the backward pass and a
 //! resumed run make the same one again and nothing needs to be kept.
 
 use candle_core::Tensor;
@@ -27,12 +27,14 @@ pub(in crate::engine) fn mix(x: u64) -> u64 {
 }
 
 impl Dropout {
-    /// `x` (rows, k) with elements dropped and the rest scaled up.
-    pub(super) fn apply(&self, x: &Tensor, projection: Projection) -> Result<Tensor> {
+    /// `x` (rows, k), which begins at row `first_row` of the batch, with elements dropped and the rest scaled
+    /// up. The row counts so that two ranges of one adapter in a batch do not share a mask.
+    pub(super) fn apply(&self, x: &Tensor, projection: Projection, first_row: usize) -> Result<Tensor> {
         let key = mix(self.key ^ (projection as u64 + 1));
         let keep = 1.0 / (1.0 - self.probability);
         let threshold = (f64::from(self.probability) * 2f64.powi(32)) as u64;
-        let mask: Vec<f32> = (0..x.elem_count() as u64)
+        let first = (first_row * x.dim(1)?) as u64;
+        let mask: Vec<f32> = (first..first + x.elem_count() as u64)
             .map(|i| if mix(key ^ i) >> 32 < threshold { 0.0 } else { keep })
             .collect();
         Ok((x * Tensor::from_vec(mask, x.shape(), x.device())?)?)
@@ -48,7 +50,7 @@ mod tests {
     fn drops_the_wanted_share_keeps_the_mean_and_repeats() {
         let x = Tensor::ones((100, 200), candle_core::DType::F32, &Device::Cpu).unwrap();
         let dropout = Dropout { probability: 0.3, key: 7 };
-        let apply = |p| dropout.apply(&x, p).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let apply = |p| dropout.apply(&x, p, 0).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let q = apply(Projection::Q);
         let dropped = q.iter().filter(|&&v| v == 0.0).count() as f64 / q.len() as f64;
         assert!((dropped - 0.3).abs() < 0.02, "{dropped}");

@@ -61,11 +61,13 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Computing on the CPU with `threads` threads (0: one for each core).
+    /// Computing on the CPU with `threads` threads (0: one for each core). An `isa` that this processor lacks
+    /// is lowered to the best it has.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] for bf16 on a CPU without AVX512-BF16; [`Kind::Io`] if no threads can be started.
     pub fn cpu(precision: Precision, isa: Isa, threads: usize) -> Result<Self> {
+        let isa = isa.at_most_supported();
         if precision == Precision::Bf16 && isa != Isa::Avx512Bf16 {
             return Err(Error::new(
                 Kind::Unsupported,
@@ -112,6 +114,15 @@ impl Compute {
     pub(crate) fn fused(&self) -> bool {
         self.backend == Backend::Fused
     }
+}
+
+/// The products and attention write through raw pointers, so what they are given must fit.
+pub(crate) fn check_fit(fits: bool, what: &str, shapes: &[&Tensor]) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let shapes: Vec<_> = shapes.iter().map(|t| t.dims()).collect();
+    Err(Error::new(Kind::Internal, format!("{what}: the shapes {shapes:?} do not fit")))
 }
 
 /// A contiguous f32 tensor in CPU memory, read as a slice.

@@ -34,7 +34,8 @@ pub fn outer_accumulate(out: &mut [f32], scale: f32, left: View<'_>, right: View
     outer_accumulate_with(Isa::detect(), out, scale, left, right);
 }
 
-fn outer_accumulate_with(isa: Isa, out: &mut [f32], scale: f32, left: View<'_>, right: View<'_>) {
+/// [`outer_accumulate`] with an instruction set that the caller knows to be there.
+pub(super) fn outer_accumulate_with(isa: Isa, out: &mut [f32], scale: f32, left: View<'_>, right: View<'_>) {
     assert_eq!(left.rows, right.rows, "outer_accumulate: tokens of left and right");
     assert_eq!(out.len(), left.columns * right.columns, "outer_accumulate: size of out");
     if out.is_empty() {

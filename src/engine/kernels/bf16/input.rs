@@ -26,7 +26,7 @@ impl std::fmt::Debug for PackedInput {
 }
 
 impl PackedInput {
-    /// Packs x[i][j] = `x[i * ldx + j]` for `rows` rows of `k` values.
+    /// Packs `rows` rows of `k` values: element (i, j) is `x[i * ldx + j]`.
     ///
     /// # Panics
     /// If `x` is too short.

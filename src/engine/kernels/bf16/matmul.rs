@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// A further product for some columns of y, summed while they are still in registers: y[:, columns] += input weightᵀ.
+/// A further product for some columns of y, summed while they are still in registers: `y[:, columns] += input weightᵀ`.
 ///
 /// The LoRA up-projection: input h (rows, r), weight B (columns, r), the scale already in one of them.
 #[derive(Debug, Clone)]

@@ -170,13 +170,14 @@ fn check_tails(rows: usize, n: usize, k: usize, r: usize, ranges: &[std::ops::Ra
 
 #[test]
 fn long_sums_over_several_blocks() {
-    check_product(100, 70, 2301, false);
-    check_product(31, 33, 1000, true);
+    // 5001 pairs: three blocks.
+    check_product(45, 40, 10_001, false);
+    check_product(31, 33, 5000, true);
 }
 
 #[test]
 fn a_row_does_not_depend_on_its_batch() {
-    let (rows, n, k) = (75, 130, 1999);
+    let (rows, n, k) = (75, 130, 6001); // one block of k for few rows, two for many
     let (x, w) = (values(rows * k, 7), values(n * k, 8));
     let weight = PackedWeight::from_f32(n, k, &w, k);
     let all = matmul_new(&PackedInput::pack(&x, rows, k, k), &weight, &[]);

@@ -51,7 +51,7 @@ impl PackedWeight {
         })
     }
 
-    /// Packs f32: W[i][j] = `data[i * stride + j]`.
+    /// Packs f32: element (i, j) of W is `data[i * stride + j]`.
     ///
     /// # Panics
     /// If `data` is too short.
@@ -61,7 +61,7 @@ impl PackedWeight {
         packed
     }
 
-    /// Packs the transpose of f32: W[i][j] = `data[j * stride + i]`.
+    /// Packs the transpose of f32: element (i, j) of W is `data[j * stride + i]`.
     ///
     /// # Panics
     /// If `data` is too short.
