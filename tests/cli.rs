@@ -99,6 +99,12 @@ fn training_learns_its_rows_and_generation_repeats_them() {
     assert_eq!((&end["adapter"], &end["steps"]), (&json!("out"), &json!(steps.len())));
     let tokens: f64 = steps.iter().map(|step| number(step, "tokens")).sum();
     assert_eq!(number(end, "tokens"), tokens);
+    let targets: f64 = steps.iter().map(|step| number(step, "targets")).sum();
+    let learned: usize = completions()
+        .lines()
+        .map(|row| serde_json::from_str::<Value>(row).unwrap()["completion"].as_str().unwrap().len() + 1)
+        .sum();
+    assert_eq!(targets as usize, 60 * learned, "completions with their end token, in 60 epochs");
     assert!(number(end, "final_loss") < 0.1 * number(&steps[0], "loss"), "{end}");
 
     let (before, after) = (log_probs(&tiny, ""), log_probs(&tiny, "--adapter out"));
@@ -158,6 +164,16 @@ fn chats_and_texts_train_and_a_person_reads_the_result() {
     let answer = seald(&tiny, "generate --model model --adapter out --prompt Thing --max-tokens 9 --stop e");
     assert!(!good(&answer).contains('e'), "{}", text(&answer.stdout));
 
+    // The same question in a file, and one that is taken as it stands.
+    let question = json!({"messages": [{"role": "user", "content": "Thing"}]});
+    tiny.write("prompts.jsonl", &format!("{question}\n{}\n", json!({"prompt": "Thing"})));
+    let line = "generate --model model --adapter out --prompts prompts.jsonl --max-tokens 9 --stop e";
+    let blocks = good(&seald(&tiny, line));
+    let single = text(&answer.stdout);
+    assert!(blocks.starts_with(&format!("--- 0 ---\n{single}--- 1 ---\n")), "{blocks:?} {single:?}");
+    let raw = good(&seald(&tiny, &line.replace("--prompts prompts.jsonl", "--prompt Thing --raw")));
+    assert!(blocks.ends_with(&raw), "{blocks:?} {raw:?}");
+
     tiny.write("texts.jsonl", &facts(|i, colour| json!({"text": format!("Thing {i} is {colour}.")})));
     let line = "train --model model --data texts.jsonl --adapter out --out more --epochs 4 --lr 1e-2";
     let run = seald(&tiny, line);
@@ -181,6 +197,16 @@ fn the_same_seed_gives_the_same_adapter_and_another_another() {
     };
     assert_eq!(hash(7), hash(7));
     assert_ne!(hash(7), hash(8));
+}
+
+#[test]
+fn a_weight_is_the_factor_of_its_rows_loss() {
+    let loss = |weight: f64| {
+        let row = json!({"text": "abc", "weight": weight});
+        let (_, lines) = trained(&format!("{row}\n"), "--steps 1 --dtype f32 --json");
+        number(&lines[0], "loss")
+    };
+    assert!((loss(2.5) / loss(1.0) - 2.5).abs() < 1e-5);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn wrong_options_are_refused_by_name() {
     refused(GOOD, "--lr -1", 2, &["--lr", "above 0"]);
     refused(GOOD, "--rank 0", 2, &["--rank", "1 or more"]);
     refused(GOOD, "--dropout 1", 2, &["--dropout", "below 1"]);
+    refused(GOOD, "--threads 100000", 2, &["--threads", "1024"]);
     refused(GOOD, "--epochs 2 --steps 2", 2, &["--epochs", "--steps"]);
     refused(GOOD, "--max-memory 8", 2, &["--max-memory", "8GiB"]);
     refused(GOOD, "--resume", 2, &["--checkpoint"]);

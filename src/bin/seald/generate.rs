@@ -44,10 +44,10 @@ pub(crate) struct Args {
     /// 0 takes the likeliest token each time; towards 1 and above answers vary
     #[arg(long, value_name = "X", value_parser = options::not_negative, default_value_t = 0.0)]
     temperature: f64,
-    /// Sample among the likeliest tokens that together have this probability [default: all]
+    /// Sample among the likeliest tokens that together have this probability (default: all)
     #[arg(long, value_name = "X", value_parser = options::share)]
     top_p: Option<f64>,
-    /// Sample among this many likeliest tokens [default: all]
+    /// Sample among this many likeliest tokens (default: all)
     #[arg(long, value_name = "N", value_parser = options::at_least_one)]
     top_k: Option<usize>,
     /// The same seed and prompt number give the same answer
@@ -104,9 +104,13 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     }
     let results = results?;
     show(&args, &results, live)?;
-    match results.iter().any(|r| r.finish_reason == FinishReason::Cancelled) {
-        true => Err(Error::new(Kind::Cancelled, "stopped: unfinished answers are marked as cancelled")),
-        false => Ok(ExitCode::SUCCESS),
+    let unfinished = results.iter().filter(|r| r.finish_reason == FinishReason::Cancelled).count();
+    match unfinished {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => {
+            let text = format!("stopped with {unfinished} of {} answers unfinished", results.len());
+            Err(Error::new(Kind::Cancelled, text))
+        }
     }
 }
 

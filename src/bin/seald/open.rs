@@ -9,8 +9,9 @@ use seald::engine::kernels::{Compute, Precision};
 use seald::engine::model::Model;
 use seald::error::{Error, Kind, Result};
 
-use crate::options::Dtype;
-use crate::output::{self, say};
+use crate::options::{self, Dtype};
+use crate::output::say;
+use crate::progress;
 
 /// Which base model, and how to compute it.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_enum, default_value_t = Dtype::Auto)]
     pub(crate) dtype: Dtype,
     /// Number of threads, 0 for one on each core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", value_parser = options::threads, default_value_t = 0)]
     pub(crate) threads: usize,
 }
 
@@ -65,10 +66,10 @@ pub(crate) fn open_model(name: &Path, compute: &Compute) -> Result<Model> {
             "--model nano: the embedded model is not in this version yet; give the directory of a model";
         return Err(Error::new(Kind::Unsupported, text));
     }
-    if output::watched() {
-        say(format!("Opening {} ...", name.display()));
-    }
-    Model::open(name, compute)
+    let waiting = progress::waiting(format!("Opening {} ...", name.display()));
+    let model = Model::open(name, compute);
+    waiting.finish_and_clear();
+    model
 }
 
 /// Opens the adapter that `--adapter` names, if it does.

@@ -15,6 +15,15 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     text.trim().parse().ok().filter(|&n: &usize| n > 0).ok_or(what)
 }
 
+/// More threads than any machine needs: a typing error should not start them.
+const MOST_THREADS: usize = 1024;
+
+/// A number of threads, 0 for one on each core.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    let good = text.trim().parse().ok().filter(|&n: &usize| n <= MOST_THREADS);
+    good.ok_or_else(|| format!("give a whole number of 0 to {MOST_THREADS}"))
+}
+
 /// A number above 0.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
     in_range(text, "give a number above 0", |n| n > 0.0)

@@ -148,6 +148,20 @@ impl Reading {
     }
 }
 
+/// A line that says what is going on, for a person, until it is cleared.
+pub(crate) fn waiting(text: String) -> ProgressBar {
+    if !output::watched() {
+        return ProgressBar::hidden();
+    }
+    let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        line.set_style(style);
+    }
+    line.set_message(text);
+    line.tick();
+    line
+}
+
 fn bar(done: usize, steps: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
     let template = "{wide_bar} {pos}/{len}  {msg}  {elapsed} gone, {eta} left";

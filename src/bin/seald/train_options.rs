@@ -43,7 +43,7 @@ pub(crate) struct LoraArgs {
     /// Rank of the update
     #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = LoraConfig::default().rank)]
     rank: usize,
-    /// Numerator of the update's scale, alpha / rank [default: twice the rank]
+    /// Numerator of the update's scale, alpha / rank (default: twice the rank)
     #[arg(long, value_name = "X", value_parser = options::positive)]
     alpha: Option<f64>,
     /// Scale by alpha / sqrt(rank) instead
@@ -53,7 +53,7 @@ pub(crate) struct LoraArgs {
     /// whole module names
     #[arg(long, value_name = "LIST", value_parser = options::targets, default_value = "all-linear")]
     targets: TargetModules,
-    /// Probability with which an input of the adapter is dropped [default: 0]
+    /// Probability with which an input of the adapter is dropped (default: 0)
     #[arg(long, value_name = "X", value_parser = options::below_one)]
     dropout: Option<f64>,
     /// Go on with this adapter instead of a fresh one; its rank, alpha and targets stay
@@ -74,7 +74,7 @@ pub(crate) struct TrainingArgs {
     /// Steps over which the learning rate rises from 0
     #[arg(long, value_name = "STEPS", default_value_t = TrainOptions::default().warmup_steps)]
     warmup: usize,
-    /// Times over all rows [default: 10]
+    /// Times over all rows (default: 10)
     #[arg(long, value_name = "N", value_parser = options::at_least_one)]
     epochs: Option<usize>,
     /// Optimiser steps, instead of --epochs
@@ -83,7 +83,7 @@ pub(crate) struct TrainingArgs {
     /// Tokens of one optimiser step, at most (but at least one row)
     #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = TrainOptions::default().batch.tokens)]
     pub(crate) batch_tokens: usize,
-    /// Rows of one optimiser step, at most [default: no limit]
+    /// Rows of one optimiser step, at most (default: no limit)
     #[arg(long, value_name = "N", value_parser = options::at_least_one)]
     batch_rows: Option<usize>,
     /// AdamW's weight decay
@@ -92,7 +92,7 @@ pub(crate) struct TrainingArgs {
     /// Larger gradients are scaled down to this norm; 0 leaves them alone
     #[arg(long, value_name = "X", value_parser = options::not_negative, default_value_t = AdamOptions::default().max_grad_norm.unwrap_or(0.0))]
     max_grad_norm: f64,
-    /// Which tokens are learned [default: all of a text, the completions and the assistant's turns of the others]
+    /// Which tokens are learned (default: all of a text, the completions and the assistant's turns of the others)
     #[arg(long, value_enum)]
     pub(crate) loss: Option<Loss>,
     /// The same seed, data, options and threads give the same adapter
@@ -113,7 +113,7 @@ pub(crate) struct SafetyArgs {
     /// Go on where --checkpoint stands, or begin if there is none; give the same data and options
     #[arg(long, requires = "checkpoint")]
     pub(crate) resume: bool,
-    /// Memory that training may take on top of the model, for instance 8GiB [default: what is free]
+    /// Memory that training may take on top of the model, for instance 8GiB (default: what is free)
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
     pub(crate) max_memory: Option<u64>,
 }
