@@ -1,6 +1,8 @@
 //! Our contestant in `tools/bench/compare.py`: does one unit of work for each line it reads (protocol in
 //! `tools/bench/README.md`).
 
+#![expect(clippy::print_stdout, reason = "answers go to the orchestrator")]
+
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;

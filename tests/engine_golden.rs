@@ -188,10 +188,11 @@ fn soft_targets_equal_pytorch() {
     let golden = Golden::open("qwen2");
     let rows = golden.rows();
     let (batch, mut targets) = pack_rows(&rows, |_| 1.0);
-    let labels: Vec<(Vec<Vec<u32>>, Vec<Vec<f32>>)> = (0..rows.len())
+    let labels: Vec<_> = (0..rows.len())
         .map(|i| {
             let ids = golden.array(&format!("soft.row{i}.ids")).to_dtype(candle_core::DType::U32).unwrap();
-            (ids.to_vec2().unwrap(), golden.array(&format!("soft.row{i}.log_probs")).to_vec2().unwrap())
+            let log_probs = golden.array(&format!("soft.row{i}.log_probs"));
+            (ids.to_vec2::<u32>().unwrap(), log_probs.to_vec2::<f32>().unwrap())
         })
         .collect();
     let all: Vec<(&Vec<u32>, &Vec<f32>)> = labels.iter().flat_map(|(i, l)| i.iter().zip(l)).collect();

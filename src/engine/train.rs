@@ -367,11 +367,12 @@ pub fn train_together(
         let reports = step_together(decoder, &mut stepping, pass_tokens)?;
         for (&index, report) in live.iter().zip(reports) {
             match report {
-                Some(Ok(report)) => {
-                    if on_step(&runs[index], &StepReport { run: index, ..report }).is_break() {
-                        return Err(Error::new(Kind::Cancelled, "training was stopped"));
-                    }
+                Some(Ok(report))
+                    if on_step(&runs[index], &StepReport { run: index, ..report }).is_break() =>
+                {
+                    return Err(Error::new(Kind::Cancelled, "training was stopped"));
                 }
+                Some(Ok(_)) => {}
                 Some(Err(e)) => results[index] = Err(e),
                 None => {}
             }

@@ -189,7 +189,7 @@ unsafe fn blocks_forward(
         let n = segment.past + first + m;
         // SAFETY: by the contract above; `scores` holds m * n elements.
         unsafe {
-            sgemm((m, n, hd), scale, q.from_row(first), k.transposed(), false, (scores.as_mut_ptr(), n));
+            sgemm((m, n, hd), scale, q.below(first), k.transposed(), false, (scores.as_mut_ptr(), n));
             for r in 0..m {
                 let row = &mut scores[r * n..(r + 1) * n];
                 let log_sum = softmax_row(isa, row, segment.past + first + r + 1);

@@ -128,7 +128,7 @@ unsafe fn group_backward(
             for first in (0..len).step_by(BLOCK) {
                 let m = BLOCK.min(len - first);
                 let n = first + m;
-                let (q, d_o) = (q.from_row(first), d_o.from_row(first));
+                let (q, d_o) = (q.below(first), d_o.below(first));
                 sgemm((m, n, hd), scale, q, k.transposed(), false, (p.as_mut_ptr(), n));
                 sgemm((m, n, hd), 1.0, d_o, v.transposed(), false, (ds.as_mut_ptr(), n));
                 for r in 0..m {

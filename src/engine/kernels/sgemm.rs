@@ -19,8 +19,8 @@ impl View {
         Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
     }
 
-    /// The matrix without its first `rows` rows.
-    pub(crate) fn from_row(self, rows: usize) -> Self {
+    /// The matrix below its first `rows` rows.
+    pub(crate) fn below(self, rows: usize) -> Self {
         Self { at: self.at.wrapping_add(rows * self.row_stride), ..self }
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn exp(x: f32) -> f32 {
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_6e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let e = p * r * r + r + 1.0;
     let scale = f32::from_bits(((n as i32 + 127) as u32) << 23);
     if x < -87.3 { 0.0 } else { e * scale }
@@ -152,7 +152,7 @@ mod tests {
     fn reductions_cover_the_remainder() {
         let a: Vec<f32> = (0..37).map(|i| i as f32 - 40.0).collect();
         assert_eq!(max(&a), -4.0);
-        assert_eq!(dot(&a, &vec![1.0; 37]), a.iter().sum::<f32>());
+        assert_eq!(dot(&a, &[1.0; 37]), a.iter().sum::<f32>());
         let mut b = a.clone();
         let sum = exp_shifted_in_place(&mut b, -4.0);
         let expected: f64 = a.iter().map(|&x| f64::from(x + 4.0).exp()).sum();
