@@ -138,7 +138,10 @@ fn plain_text_tokenizes_as_in_transformers_and_as_data() {
         let document = tokenizer.encode_document(&case.text).unwrap();
         assert_eq!(document, [tokenizer.text_prefix(), &case.data].concat());
     }
-    assert_eq!(tokenizer("llama3").text_prefix(), [tokenizer("llama3").bos_id().unwrap()]);
+    assert_eq!(
+        tokenizer("llama3").text_prefix(),
+        [tokenizer("llama3").token_id("<|begin_of_text|>").unwrap()]
+    );
     assert!(tokenizer("qwen").text_prefix().is_empty());
 }
 

@@ -227,9 +227,14 @@ fn fused_rows(compute: &Compute, logits: &Tensor, targets: &[Target<'_>]) -> Res
             .zip(targets.par_iter())
             .map(|(row, target)| match target.soft {
                 None => softmax::cross_entropy_row(compute.isa(), row, target.token as usize, target.weight),
-                Some(soft) => {
-                    softmax::soft_row(compute.isa(), row, soft.ids, soft.log_probs, soft.rest(), target.weight)
-                }
+                Some(soft) => softmax::soft_row(
+                    compute.isa(),
+                    row,
+                    soft.ids,
+                    soft.log_probs,
+                    soft.rest(),
+                    target.weight,
+                ),
             })
             .collect()
     })
