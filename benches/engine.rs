@@ -24,8 +24,8 @@ use seald::engine::weights::Weights;
 use seald::error::{Error, Kind, Result};
 use serde_json::{Value, json};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+#[path = "../src/bin/seald/allocator.rs"]
+mod allocator;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Workload {
@@ -280,6 +280,7 @@ fn serve() -> Result<()> {
 }
 
 fn main() {
+    allocator::keep_pages();
     if let Err(error) = serve() {
         println!("{}", json!({"error": error.to_string()}));
         std::process::exit(1);

@@ -288,7 +288,8 @@ impl FrozenLinear {
 
 /// h of one stack, (rows, R), in f32.
 fn stack_hidden(compute: &Compute, x: &Tensor, stack: &Stack<'_>) -> Result<Tensor> {
-    if stack.dropout.is_none() {
+    // Stacking copies the matrices: worth it only for more rows than a decoding step has.
+    if stack.dropout.is_none() && stack.rows.len() > dense::FEW_ROWS {
         let x = x.narrow(0, stack.rows.start, stack.rows.len())?;
         return dense::product_transposed(compute, &x, &stack.a()?);
     }

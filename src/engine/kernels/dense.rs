@@ -3,12 +3,56 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use super::outer;
-use super::rows::for_each_row;
+use super::rows::{PARALLEL_FROM, for_each_row};
 use super::sgemm::{View, sgemm_parallel};
+use super::simd::{dot, simd_fn};
 use super::{Compute, Disjoint, Slice, check_fit, matrix, uninit, update_in_place};
 use crate::error::Result;
+
+/// Up to so many rows, a product is a stream of dot products over the weight: a blocked one would spend
+/// more on packing than on multiplying.
+pub(super) const FEW_ROWS: usize = 16;
+
+simd_fn! {
+    /// `out[i * stride + j] += scale x_i w_j` for rows i of x (m, k, rows `x_stride` apart) and j of w (n, k).
+    fn few_rows(x: &[f32], x_stride: usize, w: &[f32], k: usize, scale: f32, out: &mut [&mut [f32]]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let x = &x[i * x_stride..][..k];
+            for (out, w) in out.iter_mut().zip(w.chunks_exact(k)) {
+                *out += scale * dot(x, w);
+            }
+        }
+    }
+}
+
+/// Adds `scale x wᵀ` to columns `columns` of `out` (m, out_stride) for at most [`FEW_ROWS`] rows of x (m, k,
+/// rows `x_stride` apart) and w (n, k), in parallel over n.
+fn add_few_rows(
+    compute: &Compute,
+    (x, x_stride): (&[f32], usize),
+    (w, k): (&[f32], usize),
+    scale: f32,
+    (out, out_stride, columns): (&mut [f32], usize, Range<usize>),
+) {
+    let each = (PARALLEL_FROM / k.max(1)).max(1);
+    // Column blocks of the rows of `out`, regrouped so that each task owns its own.
+    let mut blocks: Vec<Vec<&mut [f32]>> = (0..columns.len().div_ceil(each)).map(|_| Vec::new()).collect();
+    for row in out.chunks_mut(out_stride) {
+        for (block, part) in row[columns.clone()].chunks_mut(each).enumerate() {
+            blocks[block].push(part);
+        }
+    }
+    let work = |(block, rows): (usize, &mut Vec<&mut [f32]>)| {
+        few_rows(compute.isa, x, x_stride, &w[block * each * k..], k, scale, rows);
+    };
+    match &mut blocks[..] {
+        [one] => work((0, one)),
+        many => many.par_iter_mut().enumerate().for_each(work),
+    }
+}
 
 /// `x (m, k) wᵀ` for w (n, k): (m, n).
 pub(super) fn product_transposed(compute: &Compute, x: &Tensor, w: &Tensor) -> Result<Tensor> {
@@ -17,8 +61,13 @@ pub(super) fn product_transposed(compute: &Compute, x: &Tensor, w: &Tensor) -> R
     }
     let ((m, k), n) = (x.dims2()?, w.dim(0)?);
     check_fit(w.dims() == [n, k], "a product", &[x, w])?;
-    let mut y = uninit(m * n);
     let (x, w) = (Slice::of(x)?, Slice::of(w)?);
+    if m <= FEW_ROWS {
+        let mut y = vec![0.0; m * n];
+        add_few_rows(compute, (&x, k), (&w, k), 1.0, (&mut y, n, 0..n));
+        return matrix(y, m, n);
+    }
+    let mut y = uninit(m * n);
     // SAFETY: the views cover exactly the tensors' data, and `y` is ours.
     unsafe {
         let (x, w) = (View::rows(&x, k), View::rows(&w, k).transposed());
@@ -101,6 +150,13 @@ pub(super) fn add_update(
     let inside = rows.end <= t && columns.end <= n && ranks.end <= width;
     check_fit(inside && m == rows.len() && b.dims() == [columns.len(), r], "an update", &[&y, h, b])?;
     let (h, b) = (Slice::of(h)?, Slice::of(b)?);
+    if m <= FEW_ROWS {
+        update_in_place(&y, |data| {
+            let out = (&mut data[rows.start * n..rows.end * n], n, columns.clone());
+            add_few_rows(compute, (&h[ranks.start..], width), (&b, r), scale, out);
+        })?;
+        return Ok(y);
+    }
     update_in_place(&y, |data| {
         let at = Disjoint::of(data);
         // SAFETY: rows and columns lie within y, which nobody else uses.
