@@ -9,7 +9,8 @@ use seald::engine::decoder::{ActiveAdapter, Decoder};
 use seald::engine::lora::{Adapter, LoraConfig};
 use seald::engine::loss::{SoftLabel, Target};
 use support::{
-    Golden, MODELS, Row, bf16_compute, f32_computes, flat, norm_error, pack_rows, peft_name, relative_error,
+    Golden, MODELS, Row, bf16_compute, f32_computes, flat, norm_error, on_every_golden, pack_rows, peft_name,
+    relative_error,
 };
 
 /// A bound and the error it bounds.
@@ -38,13 +39,9 @@ fn check_logits(
 
 #[test]
 fn logits_equal_those_of_transformers_and_peft() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let decoder = golden.decoder(&compute);
-            check_logits(&format!("{name} {model}"), &golden, &decoder, &golden.adapter(&Device::Cpu), F32);
-        }
-    }
+    on_every_golden(|name, golden, decoder, adapter| {
+        check_logits(name, golden, decoder, adapter, F32);
+    });
 }
 
 #[test]
@@ -95,13 +92,9 @@ fn loss_and_gradients(
 
 #[test]
 fn loss_and_every_gradient_equal_those_of_pytorch() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let (decoder, adapter) = (golden.decoder(&compute), golden.adapter(&Device::Cpu));
-            loss_and_gradients(&golden, &decoder, &adapter, &golden.rows(), F32, &format!("{name} {model}"));
-        }
-    }
+    on_every_golden(|name, golden, decoder, adapter| {
+        loss_and_gradients(golden, decoder, adapter, &golden.rows(), F32, name);
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use seald::engine::decoder::{ActiveAdapter, Decoder};
 use seald::engine::generate::{FinishReason, GenerateOptions, GenerateRow, Generated, Generator};
 use seald::engine::sampler::Sampling;
 use seald::engine::tokenizer::Tokenizer;
-use support::{Golden, MODELS, f32_computes, flat, fused_f32, relative_error};
+use support::{Golden, f32_computes, flat, fused_f32, on_every_golden, relative_error};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -63,45 +63,37 @@ fn other_adapter(golden: &Golden) -> seald::engine::lora::Adapter {
 
 #[test]
 fn greedy_decoding_equals_that_of_transformers_and_peft() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let (decoder, adapter) = (golden.decoder(&compute), golden.adapter(&Device::Cpu));
-            let adapters = [ActiveAdapter::inference(&adapter)];
-            let prompt = golden.u32s("gen.prompt");
-            let rows = [row(&prompt, Some(0)), row(&prompt, None)];
-            let found = generate(&Generator::new(&decoder, None, &adapters), &rows, &greedy(24));
-            for (found, which) in found.iter().zip(["lora", "base"]) {
-                let name = format!("{name} {model} {which}");
-                let expected = Generated {
-                    token_ids: golden.u32s(&format!("gen.{which}_ids")),
-                    log_probs: flat(golden.array(&format!("gen.{which}_log_probs"))),
-                    finish_reason: FinishReason::Length,
-                    text: String::new(),
-                };
-                assert_same(&name, found, &expected);
-                assert_eq!(found.log_probs.len(), 24);
-            }
+    on_every_golden(|name, golden, decoder, adapter| {
+        let adapters = [ActiveAdapter::inference(adapter)];
+        let prompt = golden.u32s("gen.prompt");
+        let rows = [row(&prompt, Some(0)), row(&prompt, None)];
+        let found = generate(&Generator::new(decoder, None, &adapters), &rows, &greedy(24));
+        for (found, which) in found.iter().zip(["lora", "base"]) {
+            let name = format!("{name} {which}");
+            let expected = Generated {
+                token_ids: golden.u32s(&format!("gen.{which}_ids")),
+                log_probs: flat(golden.array(&format!("gen.{which}_log_probs"))),
+                finish_reason: FinishReason::Length,
+                text: String::new(),
+            };
+            assert_same(&name, found, &expected);
+            assert_eq!(found.log_probs.len(), 24);
         }
-    }
+    });
 }
 
 #[test]
 fn the_cache_gives_the_logits_of_one_pass_whatever_the_parts() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let (decoder, adapter) = (golden.decoder(&compute), golden.adapter(&Device::Cpu));
-            let active = [ActiveAdapter::inference(&adapter)];
-            let ids = &golden.rows()[3].ids;
-            let whole = decoder.all_logits(&Batch::of(&[ids], Some(0)).unwrap(), &active).unwrap();
-            for part in [1, 5, 32] {
-                let found = logits_in_parts(&decoder, &active, ids, part);
-                let error = relative_error(&found, &whole);
-                assert!(error < 1e-5, "{name} {model}, parts of {part}: {error:e}");
-            }
+    on_every_golden(|name, golden, decoder, adapter| {
+        let active = [ActiveAdapter::inference(adapter)];
+        let ids = &golden.rows()[3].ids;
+        let whole = decoder.all_logits(&Batch::of(&[ids], Some(0)).unwrap(), &active).unwrap();
+        for part in [1, 5, 32] {
+            let found = logits_in_parts(decoder, &active, ids, part);
+            let error = relative_error(&found, &whole);
+            assert!(error < 1e-5, "{name}, parts of {part}: {error:e}");
         }
-    }
+    });
 }
 
 /// Logits after each token, read through the cache `part` tokens at a time beside another, longer sequence.

@@ -8,7 +8,7 @@ use candle_core::{DType, Device};
 use seald::Kind;
 use seald::engine::decoder::ActiveAdapter;
 use seald::engine::score::{Progress, Score, ScoreRow, Scorer};
-use support::{Golden, MODELS, f32_computes, flat, fused_f32};
+use support::{Golden, f32_computes, flat, fused_f32, on_every_golden};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -38,31 +38,24 @@ fn assert_close(name: &str, found: &[Score], expected: &[Score]) {
 
 #[test]
 fn scores_equal_those_of_transformers_and_peft() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let (decoder, adapter) = (golden.decoder(&compute), golden.adapter(&Device::Cpu));
-            let adapters = [ActiveAdapter::inference(&adapter)];
-            // All rows with and without the adapter in one call.
-            let mut rows = golden_rows(&golden, Some(0));
-            rows.extend(golden_rows(&golden, None));
-            let found = score(&Scorer::new(&decoder, &adapters), &rows);
-            let expected = [golden.numbers("lora_log_prob"), golden.numbers("base_log_prob")].concat();
-            let masks: Vec<Vec<bool>> = golden.rows().into_iter().map(|r| r.mask).collect();
-            for (i, (score, expected)) in found.iter().zip(&expected).enumerate() {
-                let mask = &masks[i % 4][rows[i].first..];
-                assert_eq!(score.tokens, mask.len());
-                let counted = score.token_log_probs.iter().zip(mask).filter(|(_, m)| **m);
-                let sum: f64 = counted.map(|(l, _)| f64::from(*l)).sum();
-                assert!(
-                    (sum - expected).abs() < 1e-5 * expected.abs(),
-                    "{name} {model} {i}: {sum} {expected}"
-                );
-                let all: f64 = score.token_log_probs.iter().map(|&l| f64::from(l)).sum();
-                assert_eq!(score.log_prob, all);
-            }
+    on_every_golden(|name, golden, decoder, adapter| {
+        let adapters = [ActiveAdapter::inference(adapter)];
+        // All rows with and without the adapter in one call.
+        let mut rows = golden_rows(golden, Some(0));
+        rows.extend(golden_rows(golden, None));
+        let found = score(&Scorer::new(decoder, &adapters), &rows);
+        let expected = [golden.numbers("lora_log_prob"), golden.numbers("base_log_prob")].concat();
+        let masks: Vec<Vec<bool>> = golden.rows().into_iter().map(|r| r.mask).collect();
+        for (i, (score, expected)) in found.iter().zip(&expected).enumerate() {
+            let mask = &masks[i % 4][rows[i].first..];
+            assert_eq!(score.tokens, mask.len());
+            let counted = score.token_log_probs.iter().zip(mask).filter(|(_, m)| **m);
+            let sum: f64 = counted.map(|(l, _)| f64::from(*l)).sum();
+            assert!((sum - expected).abs() < 1e-5 * expected.abs(), "{name} {i}: {sum} {expected}");
+            let all: f64 = score.token_log_probs.iter().map(|&l| f64::from(l)).sum();
+            assert_eq!(score.log_prob, all);
         }
-    }
+    });
 }
 
 #[test]

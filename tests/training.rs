@@ -17,7 +17,9 @@ use seald::engine::optimizer::AdamOptions;
 use seald::engine::schedule::Schedule;
 use seald::engine::train::{Run, StepReport, TrainOptions, train, train_together};
 use seald::engine::{checkpoint, memory, selftest};
-use support::{Golden, MODELS, bf16_compute, f32_computes, flat, fused_f32, peft_name, relative_error};
+use support::{
+    Golden, MODELS, bf16_compute, f32_computes, flat, fused_f32, on_every_golden, peft_name, relative_error,
+};
 
 const PASS: usize = 1 << 16;
 
@@ -78,40 +80,36 @@ fn assert_close(a: &Adapter, b: &Adapter, tolerance: f64) {
 
 #[test]
 fn ten_steps_equal_those_of_pytorch() {
-    for (name, compute) in f32_computes() {
-        for model in MODELS {
-            let golden = Golden::open(model);
-            let decoder = golden.decoder(&compute);
-            let mut run = golden_run(&golden, &decoder);
-            let reports = finish(&decoder, &mut run, PASS);
-            let (losses, norms) = (golden.numbers("train_losses"), golden.numbers("train_grad_norms"));
-            let rates: Vec<f64> = golden.json["train"]["learning_rates"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_f64().unwrap())
-                .collect();
-            assert_eq!(reports.len(), losses.len());
-            for (i, report) in reports.iter().enumerate() {
-                let at = format!("{name} {model} step {i}");
-                assert!(
-                    (report.loss - losses[i]).abs() <= 1e-5 * losses[i],
-                    "{at}: {} {}",
-                    report.loss,
-                    losses[i]
-                );
-                assert!((report.grad_norm - norms[i]).abs() <= 1e-4 * norms[i], "{at}: {}", report.grad_norm);
-                assert!((report.learning_rate - rates[i]).abs() <= 1e-12, "{at}: {}", report.learning_rate);
-            }
-            for (layer, projection, m) in run.adapter().matrices() {
-                for (which, found) in [("A", &m.a), ("B", &m.b)] {
-                    let expected = golden.array(&format!("final.{}", peft_name(layer, projection, which)));
-                    let error = relative_error(found, expected);
-                    assert!(error <= 1e-4, "{name} {model} block {layer} {projection:?} {which}: {error:e}");
-                }
+    on_every_golden(|name, golden, decoder, _| {
+        let mut run = golden_run(golden, decoder);
+        let reports = finish(decoder, &mut run, PASS);
+        let (losses, norms) = (golden.numbers("train_losses"), golden.numbers("train_grad_norms"));
+        let rates: Vec<f64> = golden.json["train"]["learning_rates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect();
+        assert_eq!(reports.len(), losses.len());
+        for (i, report) in reports.iter().enumerate() {
+            let at = format!("{name} step {i}");
+            assert!(
+                (report.loss - losses[i]).abs() <= 1e-5 * losses[i],
+                "{at}: {} {}",
+                report.loss,
+                losses[i]
+            );
+            assert!((report.grad_norm - norms[i]).abs() <= 1e-4 * norms[i], "{at}: {}", report.grad_norm);
+            assert!((report.learning_rate - rates[i]).abs() <= 1e-12, "{at}: {}", report.learning_rate);
+        }
+        for (layer, projection, m) in run.adapter().matrices() {
+            for (which, found) in [("A", &m.a), ("B", &m.b)] {
+                let expected = golden.array(&format!("final.{}", peft_name(layer, projection, which)));
+                let error = relative_error(found, expected);
+                assert!(error <= 1e-4, "{name} block {layer} {projection:?} {which}: {error:e}");
             }
         }
-    }
+    });
 }
 
 #[test]

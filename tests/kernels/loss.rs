@@ -100,17 +100,26 @@ fn check_losses(what: &str, head: &Head, hidden: &Tensor, targets: &[Target<'_>]
     });
 }
 
+/// One target for each row, of different weights.
+fn targets<'a>(
+    rows: usize,
+    vocabulary: usize,
+    soft: impl Fn(usize) -> Option<SoftLabel<'a>>,
+) -> Vec<Target<'a>> {
+    let target = |i: usize| Target {
+        row: i as u32,
+        token: (i * 17 % vocabulary) as u32,
+        weight: 0.5 + (i % 3) as f32,
+        soft: soft(i),
+    };
+    (0..rows).map(target).collect()
+}
+
 #[test]
 fn cross_entropy_and_its_gradient() {
     for (rows, vocabulary, width) in SHAPES {
         let (head, hidden) = (Head::new(vocabulary, width), random(2, rows, width, 1.5));
-        let target = |i: usize| Target {
-            row: i as u32,
-            token: (i * 17 % vocabulary) as u32,
-            weight: 0.5 + (i % 3) as f32,
-            soft: None,
-        };
-        let targets: Vec<_> = (0..rows).map(target).collect();
+        let targets = targets(rows, vocabulary, |_| None);
         check_losses(&format!("({rows}, {vocabulary})"), &head, &hidden, &targets);
     }
 }
@@ -121,13 +130,8 @@ fn soft_labels_and_their_gradient() {
         let (head, hidden) = (Head::new(vocabulary, width), random(2, rows, width, 1.5));
         let teacher = Teacher::new(rows, vocabulary);
         // Every third position has a hard label: the two kinds share a batch.
-        let target = |i: usize| Target {
-            row: i as u32,
-            token: (i * 17 % vocabulary) as u32,
-            weight: 0.5 + (i % 3) as f32,
-            soft: (i % 3 != 1).then(|| SoftLabel { ids: &teacher.0[i].0, log_probs: &teacher.0[i].1 }),
-        };
-        let targets: Vec<_> = (0..rows).map(target).collect();
+        let label = |i: usize| SoftLabel { ids: &teacher.0[i].0, log_probs: &teacher.0[i].1 };
+        let targets = targets(rows, vocabulary, |i| (i % 3 != 1).then(|| label(i)));
         check_losses(&format!("soft ({rows}, {vocabulary})"), &head, &hidden, &targets);
     }
 }

@@ -101,6 +101,22 @@ pub fn f32_computes() -> Vec<(String, Compute)> {
     all
 }
 
+/// Runs `check(name, golden, decoder, adapter)` for every golden model on every one of [`f32_computes`]; the name says
+/// which.
+pub fn on_every_golden(check: impl Fn(&str, &Golden, &Decoder, &Adapter)) {
+    for (name, compute) in f32_computes() {
+        for model in MODELS {
+            let golden = Golden::open(model);
+            check(
+                &format!("{name} {model}"),
+                &golden,
+                &golden.decoder(&compute),
+                &golden.adapter(&Device::Cpu),
+            );
+        }
+    }
+}
+
 /// bf16 as this machine does it; `None` where it cannot.
 pub fn bf16_compute() -> Option<Compute> {
     let isa = Isa::supported();

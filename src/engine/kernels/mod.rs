@@ -12,6 +12,8 @@ pub mod dropout;
 pub mod linear;
 pub mod norm;
 pub mod outer;
+#[cfg(target_arch = "x86_64")]
+mod register_tiles;
 pub mod rope;
 pub mod rows;
 pub(crate) mod sgemm;
