@@ -32,7 +32,7 @@ fn main() -> seald::Result<()> {
     let decoder = Decoder::load(&config, &Weights::open(Path::new(&dir))?, &compute)?;
     let adapter = Adapter::init(&LoraConfig::default(), &config, 1, &compute.device)?;
     let adapters = [ActiveAdapter::inference(&adapter)];
-    println!("{:?} {} threads, {}", compute.precision, compute.threads(), compute.isa);
+    println!("{:?} {} threads, {}", compute.precision, compute.threads(), compute.isa());
     for &rows in if rows.is_empty() { &[1, 16][..] } else { &rows } {
         for (name, adapter, temperature) in
             [("greedy", None, 0.0), ("adapter", Some(0), 0.0), ("sampled", None, 0.8)]

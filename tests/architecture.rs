@@ -42,6 +42,16 @@ fn every_module_stands_in_the_floors_table() {
 }
 
 #[test]
+fn every_module_marked_present_exists() {
+    report(absent_modules(&tree(&["src"]), &floors()));
+}
+
+#[test]
+fn the_map_of_the_engine_is_that_of_its_folder() {
+    report(engine_map_differences(&tree(&["src"]), &page()));
+}
+
+#[test]
 fn modules_use_only_what_lies_below() {
     report(forbidden_uses(&tree(&["src"]), &floors()));
 }
@@ -99,8 +109,12 @@ fn collect(folder: &Path, files: &mut Vec<Source>) {
     }
 }
 
+fn page() -> String {
+    fs::read_to_string(root().join("docs/architecture.md")).unwrap()
+}
+
 fn floors() -> Floors {
-    parse_floors(&fs::read_to_string(root().join("docs/architecture.md")).unwrap())
+    parse_floors(&page())
 }
 
 /// Reads the table whose header is `| module | may use | state |`.
@@ -171,6 +185,41 @@ fn unlisted_modules(files: &[Source], floors: &Floors) -> Vec<String> {
         format!("src/{m} exists, but docs/architecture.md marks it planned: change the mark to present")
     });
     unlisted.chain(marked).collect()
+}
+
+fn absent_modules(files: &[Source], floors: &Floors) -> Vec<String> {
+    let existing: BTreeSet<String> = files.iter().filter_map(|f| module_of(&f.path)).collect();
+    let present = floors.may_use.keys().filter(|m| !floors.planned.contains(*m));
+    let absent = present.filter(|m| !existing.contains(*m));
+    absent
+        .map(|m| {
+            format!("docs/architecture.md marks {m} present, but src/{m} does not exist: write `planned`")
+        })
+        .collect()
+}
+
+/// What the section "Inside the engine" names in the first cells of its tables (`decoder`, `kernels/norm`, `kernels/`
+/// for `kernels/mod.rs`) against the files below `src/engine`, unit tests left out.
+fn engine_map_differences(files: &[Source], page: &str) -> Vec<String> {
+    let quoted = Regex::new("`([^`]+)`").unwrap();
+    let section = page.lines().skip_while(|l| *l != "## Inside the engine").skip(1);
+    let rows = section.take_while(|l| !l.starts_with("## ")).filter(|l| l.starts_with('|'));
+    let cells: Vec<&str> = rows.filter_map(|l| l.split('|').nth(1)).collect();
+    let named: BTreeSet<String> =
+        cells.iter().flat_map(|c| quoted.captures_iter(c)).map(|c| c[1].to_string()).collect();
+    let name = |f: &Source| {
+        let name = f.path.strip_prefix("src/engine/")?.strip_suffix(".rs")?;
+        let name = name.strip_suffix("mod").filter(|n| n.is_empty() || n.ends_with('/')).unwrap_or(name);
+        (!name.is_empty() && !name.ends_with("tests")).then(|| name.to_string())
+    };
+    let existing: BTreeSet<String> = files.iter().filter_map(name).collect();
+    let unnamed = existing.difference(&named).map(|n| {
+        format!("src/engine/{n} is not in docs/architecture.md, \"Inside the engine\": add a row that says what it holds")
+    });
+    let gone = named.difference(&existing).map(|n| {
+        format!("docs/architecture.md, \"Inside the engine\", names `{n}`, but src/engine/{n} does not exist: take the row out")
+    });
+    unnamed.chain(gone).collect()
 }
 
 fn forbidden_uses(files: &[Source], floors: &Floors) -> Vec<String> {

@@ -10,6 +10,11 @@ use seald::engine::tokenizer::Tokenizer;
 use seald::engine::tokenizer_files::TokenizerBytes;
 use serde::Deserialize;
 
+#[path = "chat_templates/tokenizer_files.rs"]
+mod tokenizer_files;
+#[path = "chat_templates/training.rs"]
+mod training;
+
 const NAMES: [&str; 3] = ["qwen", "llama3", "nano"];
 
 #[derive(Deserialize)]
@@ -133,7 +138,10 @@ fn plain_text_tokenizes_as_in_transformers_and_as_data() {
         let document = tokenizer.encode_document(&case.text).unwrap();
         assert_eq!(document, [tokenizer.text_prefix(), &case.data].concat());
     }
-    assert_eq!(tokenizer("llama3").text_prefix(), [tokenizer("llama3").bos_id().unwrap()]);
+    assert_eq!(
+        tokenizer("llama3").text_prefix(),
+        [tokenizer("llama3").token_id("<|begin_of_text|>").unwrap()]
+    );
     assert!(tokenizer("qwen").text_prefix().is_empty());
 }
 
@@ -205,121 +213,6 @@ fn ordinary_added_tokens_are_found_in_data() {
 }
 
 #[test]
-fn training_learns_the_assistants_words_and_the_end_of_its_turn() {
-    let cases: Vec<Case> = read("cases.json");
-    for name in NAMES {
-        let (tokenizer, chat) = load(name);
-        let end = if name == "llama3" { "<|eot_id|>" } else { "<|im_end|>" };
-        let of_name = cases.iter().filter(|c| c.tokenizer == name && !c.add_generation_prompt);
-        for case in of_name.filter(|c| c.messages.iter().any(|m| m.role == Role::Assistant)) {
-            let (ids, mask) = chat.encode_training(&tokenizer, &case.messages).unwrap();
-            let said = case.messages.iter().filter(|m| m.role == Role::Assistant).map(|m| {
-                let content = if name == "llama3" { m.content.trim() } else { m.content.as_str() };
-                format!("{content}{end}")
-            });
-            assert_eq!(learned(&tokenizer, &ids, &mask), said.collect::<Vec<_>>(), "{name}: {}", case.name);
-            // Qwen's normalizer (NFC) composes "e" + U+0301: there the text does not come back letter by letter.
-            if (name, case.name.as_str()) != ("qwen", "unicode") {
-                assert_eq!(tokenizer.decode(&ids, false).unwrap(), case.text, "{name}: {}", case.name);
-            }
-            // The last of each run is the real end-of-turn token, not text that looks like it.
-            for i in (1..ids.len()).filter(|&i| mask[i - 1] && !mask[i]) {
-                assert_eq!(ids[i - 1], tokenizer.token_id(end).unwrap(), "{name}: {}", case.name);
-            }
-            if case.name != "spaces at the ends" {
-                assert_eq!(ids, case.ids, "{name}: {}", case.name);
-            }
-        }
-    }
-}
-
-#[test]
-fn training_continues_the_prompt_that_generation_sees() {
-    // "\n" + "\n\nb" is one token in transformers' ids; generation can only answer a prompt that ends with "\n".
-    let answer = turns(&[(Role::User, "a"), (Role::Assistant, "\n\nb")]);
-    let (tokenizer, chat) = load("nano");
-    let prompt = chat.encode_prompt(&tokenizer, &answer[..1]).unwrap();
-    let (ids, mask) = chat.encode_training(&tokenizer, &answer).unwrap();
-    assert_ne!(
-        ids,
-        chat.encode(&tokenizer, &answer, false).unwrap(),
-        "the case does not show what it should"
-    );
-    assert_eq!(ids[..prompt.len()], prompt);
-    assert_eq!(mask.iter().position(|&m| m), Some(prompt.len()));
-}
-
-#[test]
-fn spaces_of_sentencepiece_streams_and_masks() {
-    let (tokenizer, chat) = load("llama2");
-    let messages = turns(&[
-        (Role::User, "Hello </s> there"),
-        (Role::Assistant, "日 ships </s>"),
-        (Role::User, "How?"),
-        (Role::Assistant, "ok"),
-    ]);
-    let (ids, mask) = chat.encode_training(&tokenizer, &messages).unwrap();
-    assert_eq!(learned(&tokenizer, &ids, &mask), ["日 ships </s> </s>", "ok </s>"]);
-    let end = tokenizer.token_id("</s>").unwrap();
-    assert_eq!(ids.iter().filter(|&&id| id == end).count(), 2);
-    assert_eq!(stream(&tokenizer, &ids, false), tokenizer.decode(&ids, false).unwrap());
-    assert_eq!(chat.encode(&tokenizer, &messages, false).unwrap(), ids);
-}
-
-/// Takes the thinking out of every turn but the last, as Qwen3's template does.
-const THINKING: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n\
-    {{ m.content.split('</think>')[-1] if not loop.last else m.content }}<|im_end|>\n{% endfor %}\
-    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-
-#[test]
-fn templates_that_rewrite_earlier_turns_learn_the_last_one_or_nothing() {
-    let tokenizer = tokenizer("nano");
-    let chat = chat_of(THINKING);
-    let mut messages = turns(&[
-        (Role::User, "a"),
-        (Role::Assistant, "<think>x</think>b"),
-        (Role::User, "c"),
-        (Role::Assistant, "<think>y</think>d"),
-    ]);
-    let (ids, mask) = chat.encode_training(&tokenizer, &messages).unwrap();
-    assert_eq!(learned(&tokenizer, &ids, &mask), ["<think>y</think>d<|im_end|>"]);
-    messages.push(Message::new(Role::User, "e"));
-    let error = chat.encode_training(&tokenizer, &messages).unwrap_err();
-    assert_eq!(error.kind(), Kind::Unsupported);
-    assert!(error.to_string().contains("messages[1]"), "{error}");
-    // Without thinking nothing is rewritten, and every turn is learned.
-    let plain =
-        turns(&[(Role::User, "a"), (Role::Assistant, "b"), (Role::User, "c"), (Role::Assistant, "d")]);
-    let (ids, mask) = chat.encode_training(&tokenizer, &plain).unwrap();
-    assert_eq!(learned(&tokenizer, &ids, &mask), ["b<|im_end|>", "d<|im_end|>"]);
-}
-
-#[test]
-fn a_generation_prompt_that_is_not_in_the_conversation_is_refused() {
-    let tokenizer = tokenizer("nano");
-    let chat = chat_of(
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
-         {% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}",
-    );
-    let error =
-        chat.encode_training(&tokenizer, &turns(&[(Role::User, "a"), (Role::Assistant, "b")])).unwrap_err();
-    assert_eq!(error.kind(), Kind::Unsupported);
-}
-
-#[test]
-fn a_template_without_special_tokens_learns_the_whole_turn() {
-    let tokenizer = tokenizer("nano");
-    let chat = chat_of(
-        "{% for m in messages %}### {{ m.role }}: {{ m.content }}\n\n{% endfor %}\
-         {% if add_generation_prompt %}### assistant: {% endif %}",
-    );
-    let messages =
-        turns(&[(Role::User, "a"), (Role::Assistant, " b\n"), (Role::User, "c"), (Role::Assistant, "d")]);
-    let (ids, mask) = chat.encode_training(&tokenizer, &messages).unwrap();
-    assert_eq!(learned(&tokenizer, &ids, &mask), [" b\n\n\n", "d\n\n"]);
-}
-
-#[test]
 fn refusals_say_what_to_do() {
     let (tokenizer, chat) = load("llama3");
     let no_answer = chat.encode_training(&tokenizer, &turns(&[(Role::User, "a")])).unwrap_err();
@@ -345,24 +238,6 @@ fn the_hash_is_that_of_the_template() {
     assert_ne!(nano.hash(), load("qwen").1.hash());
 }
 
-#[test]
-fn end_tokens_come_from_generation_config_tokenizer_and_template() {
-    let ids = |name: &str, tokens: &[&str]| -> Vec<u32> {
-        tokens.iter().map(|t| tokenizer(name).token_id(t).unwrap()).collect()
-    };
-    assert_eq!(tokenizer("qwen").eos_ids(), ids("qwen", &["<|im_end|>", "<|endoftext|>"]));
-    assert_eq!(tokenizer("llama3").eos_ids(), ids("llama3", &["<|end_of_text|>", "<|eot_id|>"]));
-    assert_eq!(tokenizer("nano").eos_ids(), ids("nano", &["<|endoftext|>", "<|im_end|>"]));
-    let qwen = tokenizer("qwen");
-    let defaults = qwen.generation_defaults();
-    assert_eq!((defaults.temperature, defaults.top_p, defaults.top_k), (Some(0.7), Some(0.8), Some(20)));
-    assert_eq!(defaults.do_sample, Some(true));
-    assert_eq!(tokenizer("nano").generation_defaults().temperature, None);
-    assert_eq!(qwen.pad_id(), qwen.token_id("<|endoftext|>"));
-    assert_eq!(qwen.bos_id(), None);
-    assert_eq!(qwen.vocab_size(), 1 + qwen.token_id("</tool_call>").unwrap() as usize);
-}
-
 fn nano_with<'a>(
     tokenizer: &'a [u8],
     change: impl FnOnce(&mut TokenizerBytes<'a>),
@@ -370,66 +245,6 @@ fn nano_with<'a>(
     let mut files = TokenizerBytes { tokenizer, ..TokenizerBytes::default() };
     change(&mut files);
     Tokenizer::from_bytes(&files)
-}
-
-#[test]
-fn faulty_files_are_named_with_their_field() {
-    let json = std::fs::read(golden("nano/tokenizer.json")).unwrap();
-    let config =
-        |text: &'static str| nano_with(&json, |f| f.config = Some(text.as_bytes())).unwrap_err().to_string();
-    assert!(config("{").contains("tokenizer_config.json"));
-    assert!(config(r#"{"eos_token": 5}"#).contains("tokenizer_config.json: eos_token"));
-    assert!(config(r#"{"eos_token": "<nope>"}"#).contains("eos_token \"<nope>\""));
-    assert!(config(r#"{"chat_template": [{"name": "rag", "template": ""}]}"#).contains("rag"));
-    assert!(
-        config(r#"{"added_tokens_decoder": {"7": {"content": "<x>"}}}"#).contains("added_tokens_decoder.7")
-    );
-    let generation = |text: &'static str| {
-        nano_with(&json, |f| f.generation_config = Some(text.as_bytes())).unwrap_err().to_string()
-    };
-    assert!(generation(r#"{"eos_token_id": "x"}"#).contains("generation_config.json: eos_token_id"));
-    assert!(generation(r#"{"eos_token_id": [99999]}"#).contains("99999"));
-    assert!(generation(r#"{"temperature": "hot"}"#).contains("generation_config.json: temperature"));
-    assert_eq!(nano_with(b"{}", |_| {}).unwrap_err().kind(), Kind::Corrupt);
-    let missing = Tokenizer::from_dir(&golden("no-such-model")).unwrap_err();
-    assert_eq!(missing.kind(), Kind::NotFound);
-    assert!(missing.to_string().contains("tokenizer.json"));
-    let bare = nano_with(&json, |_| {}).unwrap();
-    let error = ChatTemplate::from_tokenizer(&bare).unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound);
-    assert!(error.to_string().contains("no chat template"), "{error}");
-}
-
-#[test]
-fn tokens_may_be_declared_beside_the_tokenizer() {
-    let mut json: serde_json::Value = read("nano/tokenizer.json");
-    let added = json["added_tokens"].as_array_mut().unwrap();
-    let removed = added.pop().unwrap();
-    let id = removed["id"].as_u64().unwrap() as u32;
-    let json = serde_json::to_vec(&json).unwrap();
-    let config =
-        format!(r#"{{"added_tokens_decoder": {{"{id}": {{"content": "<|im_end|>", "special": true}}}}}}"#);
-    let tokenizer = nano_with(&json, |f| f.config = Some(config.as_bytes())).unwrap();
-    assert_eq!(tokenizer.encode_with_specials("<|im_end|>").unwrap(), [id]);
-    assert!(!tokenizer.encode_text("<|im_end|>").unwrap().contains(&id));
-    let map = br#"{"eos_token": {"content": "<|endoftext|>", "lstrip": false}}"#;
-    let tokenizer = nano_with(&json, |f| f.special_tokens_map = Some(map)).unwrap();
-    assert_eq!(tokenizer.eos_ids(), [tokenizer.token_id("<|endoftext|>").unwrap()]);
-}
-
-#[test]
-fn truncation_and_padding_of_the_file_are_not_used() {
-    let mut json: serde_json::Value = read("nano/tokenizer.json");
-    json["truncation"] =
-        serde_json::json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
-    json["padding"] = serde_json::json!({"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
-        "pad_id": 0, "pad_type_id": 0, "pad_token": "!"});
-    let json = serde_json::to_vec(&json).unwrap();
-    let text = "Hello there, how are you today?";
-    assert_eq!(
-        nano_with(&json, |_| {}).unwrap().encode_text(text).unwrap(),
-        tokenizer("nano").encode_text(text).unwrap()
-    );
 }
 
 /// A word-piece vocabulary that has the special token as a piece, as SentencePiece vocabularies do.

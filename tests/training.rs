@@ -178,7 +178,7 @@ fn runs_side_by_side_equal_each_alone() {
 fn the_same_seed_gives_the_same_bytes() {
     let golden = Golden::open("qwen2");
     let run = |seed: u64, threads: usize| {
-        let mut computes = vec![Compute::cpu(fused_f32().precision, fused_f32().isa, threads).unwrap()];
+        let mut computes = vec![Compute::cpu(fused_f32().precision, fused_f32().isa(), threads).unwrap()];
         computes.extend(bf16_compute());
         let results = computes.iter().map(|compute| {
             let decoder = golden.decoder(compute);

@@ -59,7 +59,7 @@ fn sum_of_squares(compute: &Compute, t: &Tensor) -> Result<f64> {
         return Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }
     let values = Slice::of(t)?;
-    Ok(values.chunks(4096).map(|c| f64::from(rows::square_sum(compute.isa, c))).sum())
+    Ok(values.chunks(4096).map(|c| f64::from(rows::square_sum(compute.isa(), c))).sum())
 }
 
 /// What one forward and backward pass over a batch gives.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the adapter's files | as [`adapter_files`] writes them |
 //! | `optimizer.safetensors` | `first.N` and `second.N`: AdamW's moments, in the order of the adapter's matrices |
-//! | `training.json` | [`Position`] |
+//! | `training.json` | the position: where the run is, and what it must agree with |
 //!
 //! There is no generator state to keep: the order of the rows and dropout's masks are functions of the seed and
 //! the step.

@@ -230,7 +230,7 @@ impl<'a> Generator<'a> {
                 let end = picks.partition_point(|p| p.0 < first + wanted.len());
                 let from = all.len();
                 let choose = |(at, sampler): &mut (usize, &mut Sampler)| {
-                    sampler.choose(compute.isa, &data[(*at - first) * v..][..v])
+                    sampler.choose(compute.isa(), &data[(*at - first) * v..][..v])
                 };
                 let chosen = picks[from..end].par_iter_mut().map(choose);
                 all.extend(chosen.collect::<Vec<Result<Chosen>>>());

@@ -136,7 +136,7 @@ pub fn log_probs(
             let (data, v) = (Slice::of(&logits)?, head.outputs());
             out.par_extend(tokens.par_iter().enumerate().map(|(r, &token)| {
                 let row = &data[r * v..(r + 1) * v];
-                row[token as usize] - softmax::log_sum_exp(compute.isa, row)
+                row[token as usize] - softmax::log_sum_exp(compute.isa(), row)
             }));
         } else {
             let index = Tensor::from_slice(tokens, (tokens.len(), 1), logits.device())?;
@@ -168,7 +168,7 @@ pub fn top_log_probs(
         let data = Slice::of(&logits)?;
         out.par_extend((0..rows).into_par_iter().map(|r| {
             let row = &data[r * v..(r + 1) * v];
-            let log_sum = softmax::log_sum_exp(compute.isa, row);
+            let log_sum = softmax::log_sum_exp(compute.isa(), row);
             let ids = softmax::top_k(row, k);
             let log_probs = ids.iter().map(|&id| row[id as usize] - log_sum).collect();
             (ids, log_probs)
@@ -226,10 +226,15 @@ fn fused_rows(compute: &Compute, logits: &Tensor, targets: &[Target<'_>]) -> Res
         data.par_chunks_mut(v)
             .zip(targets.par_iter())
             .map(|(row, target)| match target.soft {
-                None => softmax::cross_entropy_row(compute.isa, row, target.token as usize, target.weight),
-                Some(soft) => {
-                    softmax::soft_row(compute.isa, row, soft.ids, soft.log_probs, soft.rest(), target.weight)
-                }
+                None => softmax::cross_entropy_row(compute.isa(), row, target.token as usize, target.weight),
+                Some(soft) => softmax::soft_row(
+                    compute.isa(),
+                    row,
+                    soft.ids,
+                    soft.log_probs,
+                    soft.rest(),
+                    target.weight,
+                ),
             })
             .collect()
     })

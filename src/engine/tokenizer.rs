@@ -39,8 +39,6 @@ pub struct Tokenizer {
     specials: SpecialTokens,
     /// Whether there are added tokens that are not special: these are found in any text.
     has_ordinary_added: bool,
-    bos: Option<u32>,
-    pad: Option<u32>,
     eos_ids: Vec<u32>,
     text_prefix: Vec<u32>,
     settings: Settings,
@@ -65,11 +63,9 @@ impl Tokenizer {
         add_missing(&mut inner, &settings)?;
         inner.set_encode_special_tokens(true);
         let (specials, has_ordinary_added) = added_tokens(&inner)?;
-        let id_of = |token: &Option<String>| token.as_ref().and_then(|t| inner.token_to_id(t));
-        let (bos, pad) = (id_of(&settings.bos), id_of(&settings.pad));
         let eos_ids = eos_ids(&inner, &specials, &settings)?;
         let text_prefix = text_prefix(&inner)?;
-        Ok(Self { inner, specials, has_ordinary_added, bos, pad, eos_ids, text_prefix, settings })
+        Ok(Self { inner, specials, has_ordinary_added, eos_ids, text_prefix, settings })
     }
 
     /// The ids of `text` as data: a special token in it becomes ordinary pieces. Nothing is put before or after it.
@@ -149,16 +145,6 @@ impl Tokenizer {
     /// `eos_token`, then the chat template's end-of-turn token.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_ids
-    }
-
-    /// The beginning-of-text token, if the tokenizer names one that it has.
-    pub fn bos_id(&self) -> Option<u32> {
-        self.bos
-    }
-
-    /// The padding token, if the tokenizer names one that it has.
-    pub fn pad_id(&self) -> Option<u32> {
-        self.pad
     }
 
     /// What goes before plain text: the ids that `tokenizer.json`'s post-processor puts there (`<|begin_of_text|>`

@@ -135,6 +135,34 @@ fn a_binary_is_checked_by_the_library_names_it_uses() {
 }
 
 #[test]
+fn a_module_marked_present_must_exist() {
+    let mut files: Vec<Source> = ["error", "engine/mod", "bin/seald/main"]
+        .iter()
+        .map(|m| source(&format!("src/{m}.rs"), ""))
+        .collect();
+    assert_one(&super::absent_modules(&files, &floors()), &["marks daemon present", "write `planned`"]);
+    files.push(source("src/daemon.rs", ""));
+    assert!(super::absent_modules(&files, &floors()).is_empty());
+}
+
+#[test]
+fn the_map_of_the_engine_must_name_every_file_and_no_other() {
+    let page = "| `other` | x |\n## Inside the engine\n\n| file | holds `code` |\n| --- | --- |\n\
+        | `chat`, `lora` | x |\n\n| `kernels/` | x |\n| `kernels/norm` | x |\n\n## Next\n\n| `another` | x |\n";
+    let paths = ["mod", "chat", "lora", "kernels/mod", "kernels/norm", "kernels/tests"];
+    let mut files: Vec<Source> = paths.iter().map(|m| source(&format!("src/engine/{m}.rs"), "")).collect();
+    files.push(source("src/error.rs", ""));
+    assert_eq!(super::engine_map_differences(&files, page), [""; 0]);
+    let stale = super::engine_map_differences(&files, &page.replace("`lora`", "`lora`, `gone`"));
+    assert_one(&stale, &["names `gone`", "take the row out"]);
+    files.push(source("src/engine/kernels/rope.rs", ""));
+    assert_one(
+        &super::engine_map_differences(&files, page),
+        &["src/engine/kernels/rope is not in", "add a row"],
+    );
+}
+
+#[test]
 fn a_cycle_is_named() {
     assert!(super::cycles(&floors()).is_empty());
     let round = super::parse_floors(&PAGE.replace("| error | nothing |", "| error | engine |"));

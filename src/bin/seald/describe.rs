@@ -24,7 +24,7 @@ pub(crate) fn model(model: &Model) -> String {
 /// `2 threads, avx512bf16`
 pub(crate) fn compute(compute: &Compute) -> String {
     match compute.backend {
-        Backend::Fused => format!("{}, {}", count(compute.threads(), "thread"), compute.isa),
+        Backend::Fused => format!("{}, {}", count(compute.threads(), "thread"), compute.isa()),
         Backend::Composite => format!("{:?}", compute.device.location()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use seald::engine::adapter_files::{self, LoadOptions};
+use seald::engine::adapter_files::LoadOptions;
 use seald::engine::batch::Batch;
 use seald::engine::decoder::ActiveAdapter;
 use seald::engine::examples::{Length, TrainRow};
@@ -150,7 +150,7 @@ fn stopped(args: &Args, model: &Model, run: &Run) -> Result<Error> {
 /// Saves the adapter, reads it back and sees whether it changes what the model says. An adapter that does
 /// nothing is taken away again. Returns its content hash.
 fn save(out: &Path, model: &Model, run: &Run) -> Result<String> {
-    let hash = adapter_files::save(run.adapter(), out, &model.adapter_meta())?;
+    let hash = model.save_adapter(run.adapter(), out)?;
     let loaded = model.load_adapter(out).map_err(|e| e.context("reading the saved adapter back"))?;
     if changes_logits(model, &loaded.adapter, &run.rows()[0].tokens)? {
         return Ok(hash);

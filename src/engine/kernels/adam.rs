@@ -80,7 +80,7 @@ pub(in crate::engine) fn update(
     let (w, g) = (Slice::of(weight)?, Slice::of(gradient)?);
     let mut out = uninit(w.len());
     update_in_place(&moments.first, |m| {
-        update_in_place(&moments.second, |v| update_slices(compute.isa, &w, &g, m, v, &mut out, c))
+        update_in_place(&moments.second, |v| update_slices(compute.isa(), &w, &g, m, v, &mut out, c))
     })??;
     Ok(Tensor::from_vec(out, weight.shape(), weight.device())?)
 }

@@ -105,7 +105,7 @@ pub fn forward(compute: &Compute, heads: Heads, segments: &[Segment], qkv: &Tens
         unsafe {
             let out = (out_at.at(segment.start * nq * hd + h * hd), nq * hd);
             let log = (log_at.at(segment.start * nq + h), nq);
-            blocks_forward(compute.isa, hd, segment, views, out, Some(log));
+            blocks_forward(compute.isa(), hd, segment, views, out, Some(log));
         }
     });
     drop(data);
@@ -152,14 +152,14 @@ pub fn forward_cached(
                 let n = segment.past + 1;
                 let out = std::slice::from_raw_parts_mut(out_at.at(out), hd);
                 let mut scores = uninit(n);
-                attend_one(compute.isa, &query[..hd], &keys[kv..], &values[kv..], stride, &mut scores, out);
+                attend_one(compute.isa(), &query[..hd], &keys[kv..], &values[kv..], stride, &mut scores, out);
             } else {
                 let views = [
                     View::rows(query, row),
                     View::rows(&keys[kv..], stride),
                     View::rows(&values[kv..], stride),
                 ];
-                blocks_forward(compute.isa, hd, segment, views, (out_at.at(out), nq * hd), None);
+                blocks_forward(compute.isa(), hd, segment, views, (out_at.at(out), nq * hd), None);
             }
         }
     });

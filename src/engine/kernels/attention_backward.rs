@@ -82,7 +82,7 @@ pub fn backward(
         let (segment, kv) = (segments[task / nk], task % nk);
         // SAFETY: a task writes the rows of its segment in the columns of its kv head and of the
         // query heads that share it; nobody else does.
-        unsafe { group_backward(compute.isa, heads, segment, kv, &data, at) };
+        unsafe { group_backward(compute.isa(), heads, segment, kv, &data, at) };
     });
     drop(data);
     matrix(gradient, t, row)

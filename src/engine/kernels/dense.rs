@@ -125,7 +125,7 @@ pub(super) fn sum_over_rows(
     let mut out = vec![0.0; p.len() * q.len()];
     let left = outer::View::new(&left[p.start..], t, p.len(), left_width);
     let right = outer::View::new(&right[q.start..], t, q.len(), right_width);
-    outer::outer_accumulate_with(compute.isa, &mut out, scale, left, right);
+    outer::outer_accumulate_with(compute.isa(), &mut out, scale, left, right);
     matrix(out, p.len(), q.len())
 }
 

@@ -53,8 +53,8 @@ pub struct Compute {
     pub device: Device,
     /// Which form of each operation runs.
     pub backend: Backend,
-    /// What the fused loops may use.
-    pub isa: Isa,
+    // Private: the kernels rely on it being an instruction set that this processor has.
+    isa: Isa,
     /// How frozen weights are kept.
     pub precision: Precision,
     pool: Arc<rayon::ThreadPool>,
@@ -104,6 +104,11 @@ impl Compute {
     /// Runs `work` on the engine's threads.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
+    }
+
+    /// The instruction set that the fused loops use, one that this processor has.
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// How many threads the engine has.

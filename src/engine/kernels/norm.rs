@@ -53,7 +53,7 @@ pub fn forward(compute: &Compute, x: &Tensor, w: &Tensor, eps: f64) -> Result<Te
     let (x, w) = (Slice::of(x)?, Slice::of(w)?);
     let mut y = uninit(t * h);
     for_each_row(&mut y, h, |i, row| {
-        row_forward(compute.isa, &x[i * h..(i + 1) * h], &w, eps as f32, row);
+        row_forward(compute.isa(), &x[i * h..(i + 1) * h], &w, eps as f32, row);
     });
     matrix(y, t, h)
 }
@@ -84,7 +84,7 @@ pub fn backward(
     super::update_in_place(&residual, |dx| {
         for_each_row(dx, h, |i, row| {
             let at = i * h..(i + 1) * h;
-            row_backward(compute.isa, &x[at.clone()], &w, eps as f32, &dy[at], row);
+            row_backward(compute.isa(), &x[at.clone()], &w, eps as f32, &dy[at], row);
         });
     })?;
     Ok(residual)
@@ -137,7 +137,7 @@ pub fn heads_forward(
         for h in 0..nq + nk {
             let at = h * hd..(h + 1) * hd;
             row_forward(
-                compute.isa,
+                compute.isa(),
                 &x[at.clone()],
                 if h < nq { &wq } else { &wk },
                 eps as f32,
@@ -183,7 +183,7 @@ pub fn heads_backward(
         for h in 0..nq + nk {
             let at = h * hd..(h + 1) * hd;
             let w: &[f32] = if h < nq { &wq } else { &wk };
-            row_backward(compute.isa, &x[at.clone()], w, eps as f32, &d[at.clone()], &mut row[at]);
+            row_backward(compute.isa(), &x[at.clone()], w, eps as f32, &d[at.clone()], &mut row[at]);
         }
         row[(nq + nk) * hd..].copy_from_slice(&d[(nq + nk) * hd..]);
     });

@@ -9,7 +9,8 @@ pub(super) const LANES: usize = 16;
 /// Defines a function whose body is compiled for AVX-512, for AVX2+FMA and for the baseline, and
 /// which runs the one that its first argument, an [`Isa`](super::cpu::Isa), names.
 ///
-/// Callers obtain the `Isa` from `Isa::detect`, which never names a set that the machine lacks.
+/// Callers obtain the `Isa` from `Compute::isa` or `Isa::detect`, which never name a set that the machine lacks; so these
+/// functions stay within the engine.
 macro_rules! simd_fn {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -30,7 +31,7 @@ macro_rules! simd_fn {
                     body($($arg),*)
                 }
                 match isa {
-                    // SAFETY: `Isa` values come from run-time detection.
+                    // SAFETY: by the doc comment above, this machine has the instruction set.
                     Isa::Avx512Bf16 | Isa::Avx512 => unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
                     Isa::Avx2 => unsafe { avx2($($arg),*) },

@@ -46,7 +46,7 @@ pub fn forward(compute: &Compute, gate_up: &Tensor) -> Result<Tensor> {
     }
     let x = Slice::of(gate_up)?;
     let mut y = uninit(t * f);
-    for_each_row(&mut y, f, |i, row| row_forward(compute.isa, &x[i * width..(i + 1) * width], row));
+    for_each_row(&mut y, f, |i, row| row_forward(compute.isa(), &x[i * width..(i + 1) * width], row));
     matrix(y, t, f)
 }
 
@@ -72,7 +72,7 @@ pub fn backward(compute: &Compute, gate_up: Tensor, dy: Tensor) -> Result<(Tenso
             let rows = (PARALLEL_FROM / 4 / f).max(1);
             gate_up.par_chunks_mut(2 * f * rows).zip(dy.par_chunks_mut(f * rows)).for_each(|(g, d)| {
                 for (gate_up, dy) in g.chunks_mut(2 * f).zip(d.chunks_mut(f)) {
-                    row_backward(compute.isa, gate_up, dy);
+                    row_backward(compute.isa(), gate_up, dy);
                 }
             });
         })

@@ -12,7 +12,7 @@ pub(super) const LANES: usize = 16;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn round(isa: Isa, source: &[f32], target: &mut [bf16]) {
+pub(super) fn round(isa: Isa, source: &[f32], target: &mut [bf16]) {
     assert_eq!(source.len(), target.len(), "round: source and target differ in length");
     #[cfg(target_arch = "x86_64")]
     if isa.has_bf16() {

@@ -4,7 +4,6 @@ use super::input::{MR, PackedInput};
 use super::tile::{Segment, Tile, finish_streaming, kernel};
 use super::weight::{NR, PackedWeight};
 use crate::engine::kernels::cpu::Isa;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -45,20 +44,16 @@ pub(super) fn matmul_with(
     unsafe { run(isa, x, w, y.as_mut_ptr(), accumulate, tails) };
 }
 
-/// [`matmul`] without accumulation into memory that need not be initialised; afterwards every element is.
-pub fn matmul_into(x: &PackedInput, w: &PackedWeight, y: &mut [MaybeUninit<f32>], tails: &[Tail<'_>]) {
-    check(x, w, y.len(), tails);
-    // SAFETY: `y` is exclusively ours and has the size just checked; nothing is read before it is written.
-    unsafe { run(Isa::detect(), x, w, y.as_mut_ptr().cast(), false, tails) };
-}
-
 /// [`matmul`] into a new vector, which is not zero-filled first.
 pub fn matmul_new(x: &PackedInput, w: &PackedWeight, tails: &[Tail<'_>]) -> Vec<f32> {
     let size = x.rows() * w.n();
+    check(x, w, size, tails);
     let mut y = Vec::with_capacity(size);
-    matmul_into(x, w, &mut y.spare_capacity_mut()[..size], tails);
-    // SAFETY: `matmul_into` has initialised `size` elements.
-    unsafe { y.set_len(size) };
+    // SAFETY: `y` is exclusively ours and has room for `size` elements, which `run` writes before anything reads them.
+    unsafe {
+        run(Isa::detect(), x, w, y.as_mut_ptr(), false, tails);
+        y.set_len(size);
+    }
     y
 }
 

@@ -15,7 +15,6 @@ mod tests;
 mod tile;
 mod weight;
 
-pub use blocks::round;
 pub use input::PackedInput;
-pub use matmul::{Tail, matmul, matmul_into, matmul_new};
+pub use matmul::{Tail, matmul, matmul_new};
 pub use weight::{PackedWeight, RowReader};

@@ -1,5 +1,6 @@
 //! The packed matmul against f64 sums over the same rounded inputs.
 
+use super::blocks::round;
 use super::matmul::matmul_with;
 use super::*;
 use crate::engine::kernels::cpu::Isa;
