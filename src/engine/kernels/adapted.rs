@@ -45,8 +45,8 @@ pub struct PairGradient {
 /// The gradients found in one layer or block: (index into the adapter rows, projection, gradients).
 pub type PairGradients = Vec<(usize, Projection, PairGradient)>;
 
-/// Fewest rows for which packing the adapter to bf16 pays; decoding steps have fewer.
-const PACK_FROM: usize = 64;
+/// Fewest rows for which packing the adapter to bf16 pays.
+const PACK_FROM: usize = 4;
 
 /// One projection's adapter within a stack.
 struct Part<'a> {
