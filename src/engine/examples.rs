@@ -56,13 +56,15 @@ impl TrainRow {
     /// [`Kind::Invalid`]; the text continues "row 3 ...".
     pub fn check(&self, max_tokens: usize) -> Result<()> {
         let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
-        let (n, count) = (self.tokens.len(), self.target_count());
+        let n = self.tokens.len();
         if self.targets.len() != n {
             return invalid(format!("has {n} tokens but a loss mask of {}", self.targets.len()));
         }
         if n > max_tokens {
             return invalid(format!("has {n} tokens, the limit is {max_tokens}: split it"));
         }
+        // Only now: a mask that is too short has nothing to say about the last tokens.
+        let count = self.target_count();
         if count == 0 {
             return invalid("has no token to learn: every token is masked or the row is too short".into());
         }
