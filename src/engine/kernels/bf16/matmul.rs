@@ -87,12 +87,13 @@ unsafe fn run(
 ) {
     let (aligned, others): (Vec<_>, Vec<_>) = tails.iter().partition(|tail| tail.columns.start % NR == 0);
     // SAFETY: handed on from the caller.
-    unsafe { Plan::new(isa, x, w, y, w.n(), accumulate, aligned).run() };
+    unsafe { Plan::new(Product { isa, x, w, y, ldy: w.n(), accumulate, tails: aligned }).run() };
     for tail in others {
         // SAFETY: the columns lie within y, which is initialised by now.
         unsafe {
             let y = y.add(tail.columns.start);
-            Plan::new(isa, tail.input, tail.weight, y, w.n(), true, Vec::new()).run();
+            let (x, tails) = (tail.input, Vec::new());
+            Plan::new(Product { isa, x, w: tail.weight, y, ldy: w.n(), accumulate: true, tails }).run();
         }
     }
 }
@@ -114,8 +115,8 @@ const PASS_BYTES: usize = 16 << 20;
 /// before writing them costs 3 % of a head over 151,936 tokens.
 const STREAM_BYTES: usize = 32 << 20;
 
-/// One matmul, cut into blocks.
-struct Plan<'a> {
+/// One matmul: y, of `ldy` elements a row, = or += x Wᵀ + tails.
+struct Product<'a> {
     isa: Isa,
     x: &'a PackedInput,
     w: &'a PackedWeight,
@@ -123,6 +124,11 @@ struct Plan<'a> {
     ldy: usize,
     accumulate: bool,
     tails: Vec<&'a Tail<'a>>,
+}
+
+/// A matmul, cut into blocks.
+struct Plan<'a> {
+    of: Product<'a>,
     /// Panels of x that are worked through together: their block stays in the second-level cache.
     row_panels: usize,
     /// Pairs of k that are worked through together: a multiple of 8.
@@ -135,15 +141,8 @@ struct Plan<'a> {
 unsafe impl Sync for Plan<'_> {}
 
 impl<'a> Plan<'a> {
-    fn new(
-        isa: Isa,
-        x: &'a PackedInput,
-        w: &'a PackedWeight,
-        y: *mut f32,
-        ldy: usize,
-        accumulate: bool,
-        tails: Vec<&'a Tail<'a>>,
-    ) -> Self {
+    fn new(of: Product<'a>) -> Self {
+        let Product { x, w, y, ldy, accumulate, .. } = of;
         let pairs = w.pairs();
         let most_pairs = if x.panels() <= 2 && x.rows() * pairs <= BLOCK_WORDS {
             // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which
@@ -161,27 +160,27 @@ impl<'a> Plan<'a> {
         let row_panels = x.panels().div_ceil(row_blocks);
         let on_lines = (y as usize).is_multiple_of(64) && ldy.is_multiple_of(16);
         let stream = on_lines && !accumulate && x.rows() * w.n() * size_of::<f32>() > STREAM_BYTES;
-        Self { isa, x, w, y, ldy, accumulate, tails, row_panels, block_pairs, stream }
+        Self { of, row_panels, block_pairs, stream }
     }
 
     /// # Safety
     /// As for `super::run`.
     unsafe fn run(&self) {
-        if self.x.rows() == 0 || self.w.n() == 0 {
+        if self.of.x.rows() == 0 || self.of.w.n() == 0 {
             return;
         }
         let threads = rayon::current_num_threads();
-        let work = self.x.rows() * self.w.panels() * self.w.pairs();
+        let work = self.of.x.rows() * self.of.w.panels() * self.of.w.pairs();
         const WORTH_SHARING: usize = 1 << 13; // vector products; below, waking a thread costs more
         let threads = if work < WORTH_SHARING { 1 } else { threads };
-        let pairs = self.w.pairs();
-        let size = self.x.rows() * pairs * size_of::<u32>();
+        let pairs = self.of.w.pairs();
+        let size = self.of.x.rows() * pairs * size_of::<u32>();
         let passes = if threads == 1 { 1 } else { size.div_ceil(PASS_BYTES).max(1) };
         let pass = pairs.div_ceil(passes).next_multiple_of(self.block_pairs.max(1)).max(1);
         let mut first = 0;
         loop {
             let depth = first..pairs.min(first + pass);
-            let queue = Queue::new(self.x.panels().div_ceil(self.row_panels), self.w.panels(), threads);
+            let queue = Queue::new(self.of.x.panels().div_ceil(self.row_panels), self.of.w.panels(), threads);
             share(threads, &|| {
                 while let Some((block, panels)) = queue.take() {
                     // SAFETY: the queue gives each block of y to one task.
@@ -203,12 +202,12 @@ impl<'a> Plan<'a> {
     /// # Safety
     /// Nobody else works on these elements of y.
     unsafe fn block(&self, row_block: usize, panels: Range<usize>, depth: Range<usize>) {
-        let rows: Vec<(usize, usize)> = (row_block * self.row_panels..self.x.panels())
+        let rows: Vec<(usize, usize)> = (row_block * self.row_panels..self.of.x.panels())
             .take(self.row_panels)
-            .map(|panel| self.x.panel_rows(panel))
+            .map(|panel| self.of.x.panel_rows(panel))
             .collect();
-        let pairs = self.w.pairs();
-        let mut segments = Vec::with_capacity(1 + self.tails.len());
+        let pairs = self.of.w.pairs();
+        let mut segments = Vec::with_capacity(1 + self.of.tails.len());
         let mut first = depth.start;
         loop {
             let count = self.block_pairs.min(depth.end - first);
@@ -216,12 +215,12 @@ impl<'a> Plan<'a> {
             // The tiles of a panel share the work of fetching the next one.
             let fetch_step = (size_of::<u32>() * NR).div_ceil(rows.len()).next_multiple_of(4);
             for panel in panels.clone() {
-                let b = &self.w.panel(panel)[first * NR..][..count * NR];
+                let b = &self.of.w.panel(panel)[first * NR..][..count * NR];
                 let mut fetch = b.as_ptr().wrapping_add(pairs * NR);
-                let columns = NR.min(self.w.n() - panel * NR);
+                let columns = NR.min(self.of.w.n() - panel * NR);
                 for (i, &(row, height)) in rows.iter().enumerate() {
                     segments.clear();
-                    let a = &self.x.panel((row, height))[first * height..][..count * height];
+                    let a = &self.of.x.panel((row, height))[first * height..][..count * height];
                     segments.push(Segment { a: a.as_ptr(), b: b.as_ptr(), pairs: count });
                     if is_last {
                         self.add_tails(panel, (row, height), &mut segments);
@@ -229,19 +228,19 @@ impl<'a> Plan<'a> {
                     let (next_row, next_panel) =
                         if i + 1 < rows.len() { (rows[i + 1].0, panel) } else { (rows[0].0, panel + 1) };
                     let tile = Tile {
-                        c: self.y.wrapping_add(row * self.ldy + panel * NR),
-                        ldc: self.ldy,
+                        c: self.of.y.wrapping_add(row * self.of.ldy + panel * NR),
+                        ldc: self.of.ldy,
                         columns,
-                        load: self.accumulate || first > 0,
+                        load: self.of.accumulate || first > 0,
                         stream: self.stream && is_last,
-                        next_c: self.y.wrapping_add(next_row * self.ldy + next_panel * NR),
+                        next_c: self.of.y.wrapping_add(next_row * self.of.ldy + next_panel * NR),
                         fetch,
                         fetch_step,
                     };
                     fetch = fetch.wrapping_add(count * fetch_step / size_of::<u32>());
                     // SAFETY: the slices above have the words that the segments claim, the tile lies within y, and it
                     // is initialised where it is loaded: by the caller or by the first block.
-                    unsafe { kernel(self.isa, height, columns)(&segments, &tile) };
+                    unsafe { kernel(self.of.isa, height, columns)(&segments, &tile) };
                 }
             }
             first += count;
@@ -252,7 +251,7 @@ impl<'a> Plan<'a> {
     }
 
     fn add_tails(&self, panel: usize, rows: (usize, usize), segments: &mut Vec<Segment>) {
-        for tail in &self.tails {
+        for tail in &self.of.tails {
             let own = panel.wrapping_sub(tail.columns.start / NR);
             if own < tail.weight.panels() {
                 let (a, b) = (tail.input.panel(rows), tail.weight.panel(own));
