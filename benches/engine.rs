@@ -117,7 +117,7 @@ fn train_rows(
         };
         let mut run = Run::new(decoder, adapter.clone(), Arc::from(rows), options)?;
         let started = Instant::now();
-        let mut note = |_: &Run, report: &seald::engine::train::StepReport| {
+        let mut note = |_: &Run, report: &seald::engine::step::StepReport| {
             first.get_or_insert(report.loss);
             std::ops::ControlFlow::Continue(())
         };

@@ -15,7 +15,8 @@ use seald::engine::kernels::Compute;
 use seald::engine::lora::{Adapter, LoraConfig};
 use seald::engine::optimizer::AdamOptions;
 use seald::engine::schedule::Schedule;
-use seald::engine::train::{Run, StepReport, TrainOptions, train, train_together};
+use seald::engine::step::StepReport;
+use seald::engine::train::{Run, TrainOptions, train, train_together};
 use seald::engine::{checkpoint, memory, selftest};
 use support::{
     Golden, MODELS, bf16_compute, f32_computes, flat, fused_f32, on_every_golden, peft_name, relative_error,

@@ -31,6 +31,7 @@ pub mod score;
 pub mod selftest;
 mod shared_beginnings;
 pub mod special_tokens;
+pub mod step;
 mod stop;
 pub mod tokenizer;
 pub mod tokenizer_files;

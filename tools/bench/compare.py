@@ -66,6 +66,11 @@ class Child:
         return memory
 
 
+def wanted(name, filters):
+    """Whether a contestant's name passes one of the filters of --only."""
+    return any(name == f[1:] if f.startswith("=") else f in name for f in filters)
+
+
 def run_suite(name, suite, threads, args, rng, log):
     """Plays all rounds of one suite at one thread count; returns its record."""
     children = []
@@ -153,7 +158,7 @@ def main():
     parser.add_argument("--ours", default="cargo", help="command of our contestant; `cargo` builds benches/engine.rs; `none`")
     parser.add_argument("--torch-python", default="/opt/venv/bin/python")
     parser.add_argument("--llama-python", default="/opt/venv-llama/bin/python")
-    parser.add_argument("--only", help="keep contestants whose name contains one of these, comma-separated")
+    parser.add_argument("--only", help="keep contestants whose name contains one of these, comma-separated; =NAME is the whole name")
     parser.add_argument("--json", type=pathlib.Path, help="write everything measured here")
     parser.add_argument("--log", type=pathlib.Path, default=ROOT / "target/bench.log", help="the contestants' stderr")
     args = parser.parse_args()
@@ -169,7 +174,7 @@ def main():
             for n in threads:
                 suite = suites.build(name, programs, args.models, n)
                 if args.only:
-                    suite.contestants = [c for c in suite.contestants if any(o in c.name for o in args.only.split(","))]
+                    suite.contestants = [c for c in suite.contestants if wanted(c.name, args.only.split(","))]
                 if suite.contestants:
                     records.append(run_suite(name, suite, n, args, rng, log))
                 if args.json:

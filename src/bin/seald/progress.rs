@@ -1,7 +1,7 @@
 //! The progress of a training: a bar for a person at a terminal, a line now and then for a log, JSON for a script.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use seald::engine::train::StepReport;
+use seald::engine::step::StepReport;
 use seald::error::Result;
 use serde::Serialize;
 

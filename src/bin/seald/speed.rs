@@ -10,6 +10,7 @@ use seald::engine::examples::{BatchSize, Length, TrainRow};
 use seald::engine::generate::{GenerateOptions, GenerateRow, Generator};
 use seald::engine::lora::{Adapter, LoraConfig};
 use seald::engine::memory;
+use seald::engine::step::StepReport;
 use seald::engine::train::{self, Run, TrainOptions};
 use seald::error::Result;
 
@@ -35,7 +36,7 @@ pub(crate) fn training(decoder: &Decoder) -> Result<f64> {
     let mut run = Run::new(decoder, adapter, rows, options)?;
     let pass = memory::fit(decoder, &[&run], count * length, None)?;
     let mut best = 0f64;
-    let mut on_step = |_: &Run, report: &train::StepReport| {
+    let mut on_step = |_: &Run, report: &StepReport| {
         best = best.max(report.tokens as f64 / report.seconds);
         ControlFlow::Continue(())
     };

@@ -13,6 +13,7 @@ use seald::engine::decoder::ActiveAdapter;
 use seald::engine::examples::{Length, TrainRow};
 use seald::engine::lora::Adapter;
 use seald::engine::model::Model;
+use seald::engine::step::StepReport;
 use seald::engine::train::{self, Run};
 use seald::engine::{checkpoint, memory, selftest};
 use seald::error::{Error, Kind, Result};
@@ -110,7 +111,7 @@ fn train_loop(
     let mut progress = Progress::new(run.step(), run.steps(), args.json);
     let meta = model.adapter_meta();
     let mut failure = None;
-    let mut on_step = |run: &Run, report: &train::StepReport| {
+    let mut on_step = |run: &Run, report: &StepReport| {
         let due = report.step.is_multiple_of(args.safety.checkpoint_every);
         let mut done = progress.step(report);
         if let Some(dir) = args.safety.checkpoint.as_deref().filter(|_| due && done.is_ok()) {
