@@ -74,18 +74,71 @@ class Attention(nn.Module):
         self.o_proj = Linear(s.heads * s.head_dim, s.hidden)
         self.q_norm, self.k_norm = Norm(s.head_dim), Norm(s.head_dim)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: list | None) -> Tensor:
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
         s, (batch, length, _) = self.s, x.shape
-        q = turn(self.q_norm(self.q_proj(x).view(batch, length, s.heads, s.head_dim)), rotary).transpose(1, 2)  # (b, h, t, d)
-        k = turn(self.k_norm(self.k_proj(x).view(batch, length, s.kv_heads, s.head_dim)), rotary).transpose(1, 2)
-        v = self.v_proj(x).view(batch, length, s.kv_heads, s.head_dim).transpose(1, 2)
-        if cache is not None:
-            if cache:
-                k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
-            cache[:] = [k, v]
-        k, v = (t.repeat_interleave(s.heads // s.kv_heads, 1) for t in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        return self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
+        q = turn(self.q_norm(self.q_proj(x).view(batch, length, s.heads, s.head_dim)), rotary)  # (b, t, h, d)
+        k = turn(self.k_norm(self.k_proj(x).view(batch, length, s.kv_heads, s.head_dim)), rotary)
+        v = self.v_proj(x).view(batch, length, s.kv_heads, s.head_dim)
+        return self.o_proj(attend(q, k, v).reshape(batch, length, -1))
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """softmax(q k' / sqrt(d) + bias) v on (b, t, h, d); `bias` (b or 1, 1, t, keys) is 0 or minus infinity. On a CPU in bf16 this is
+    twice as fast as PyTorch's fused kernel for rows of up to 512 tokens."""
+    (batch, length, heads, width), groups = q.shape, k.shape[2]
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    q = (q * width**-0.5).reshape(batch, groups, heads // groups, length, width)
+    scores = q @ k[:, :, None].mT + bias[:, :, None]  # (b, groups, heads / groups, t, keys)
+    y = scores.softmax(-1).to(v.dtype) @ v[:, :, None]
+    return y.reshape(batch, heads, length, width).transpose(1, 2)
+
+
+def blocked(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The bias of a mask that is true where a query may look."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+class Rows:
+    """Attention within samples that lie end to end in rows of several lengths (x is (1, tokens, ...))."""
+
+    def __init__(self, rows: list[tuple[int, int]], segment: Tensor, dtype: torch.dtype):
+        self.parts = []
+        start = 0
+        for count, length in rows:
+            own = segment[start:start + count * length].view(count, length)
+            past = torch.ones(length, length, dtype=torch.bool, device=segment.device).tril()
+            bias = blocked(((own[:, :, None] == own[:, None]) & past)[:, None], dtype)
+            self.parts.append((start, count, length, bias))
+            start += count * length
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = []
+        for start, count, length, bias in self.parts:
+            q1, k1, v1 = (t[0, start:start + count * length].unflatten(0, (count, length)) for t in (q, k, v))
+            out.append(attention(q1, k1, v1, bias).reshape(count * length, -1))
+        return torch.cat(out)[None]
+
+
+class Cached:
+    """Causal attention over what came before in the same row; keeps keys and values of every layer, called layer by layer."""
+
+    def __init__(self, layers: int, keep: Tensor | None = None):
+        self.layers, self.keep = layers, keep
+        self.kept: list[tuple[Tensor, Tensor]] = []
+        self.turn = 0
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        layer, self.turn = self.turn % self.layers, self.turn + 1
+        if layer < len(self.kept):
+            k, v = (torch.cat([old, new], 1) for old, new in zip(self.kept[layer], (k, v), strict=True))
+            self.kept[layer] = (k, v)
+        else:
+            self.kept.append((k, v))
+        queries, keys = q.shape[1], k.shape[1]
+        mask = torch.ones(queries, keys, dtype=torch.bool, device=q.device).tril(keys - queries)[None, None]
+        if self.keep is not None:  # (b, keys): false where a row is padding
+            mask = mask & self.keep[:, None, None, :keys]
+        return attention(q, k, v, blocked(mask, q.dtype))
 
 
 def turn(x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
@@ -115,8 +168,8 @@ class Block(nn.Module):
         self.self_attn, self.mlp = Attention(s), FeedForward(s)
         self.input_layernorm, self.post_attention_layernorm = Norm(s.hidden), Norm(s.hidden)
 
-    def forward(self, x: Tensor, rotary, mask, cache) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, mask, cache)
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -136,11 +189,12 @@ class Nano(nn.Module):
                 last = name.endswith(("o_proj.weight", "down_proj.weight"))
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * shape.layers) if last else 0.02)
 
-    def hidden(self, ids: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, caches: list | None = None) -> Tensor:
-        """Hidden states before the output head: ids (b, t) -> (b, t, hidden). `mask` (b, 1, t, keys) is true where a query may
-        look; without it attention is causal."""
+    def hidden(self, ids: Tensor, positions: Tensor | None = None, attend=None) -> Tensor:
+        """Hidden states before the output head: ids (b, t) -> (b, t, hidden). `attend` is `Rows` or `Cached`; without it every row
+        is one text."""
         if positions is None:
             positions = torch.arange(ids.shape[1], device=ids.device)[None]
+        attend = attend or Cached(self.shape.layers)
         s = self.shape
         x = self.model["embed_tokens"](ids)
         frequencies = s.theta ** (-torch.arange(0, s.head_dim, 2, device=ids.device) / s.head_dim)
@@ -149,8 +203,8 @@ class Nano(nn.Module):
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
             rotary = tuple(t.to(x.dtype) for t in rotary)
-        for index, block in enumerate(self.model["layers"]):
-            x = block(x, rotary, mask, None if caches is None else caches[index])
+        for block in self.model["layers"]:
+            x = block(x, rotary, attend)
         return self.model["norm"](x)
 
     def head(self, hidden: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from data import LENGTH, ROWS, Stream
-from model import Nano, Shape, describe
+from data import Stream
+from model import Nano, Rows, Shape, describe
 from muon import Muon
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
@@ -31,14 +31,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints")
     parser.add_argument("--tokens", type=float, default=30e6)
     parser.add_argument("--decay", type=float, default=0.4, help="share of the tokens over which the learning rate falls")
-    parser.add_argument("--batch", type=int, default=16, help=f"rows of {LENGTH} tokens in a step")
+    parser.add_argument("--batch", type=int, default=8192, help="tokens in a step")
     parser.add_argument("--shape", type=json.loads, default={}, help='sizes that differ from the default, as JSON: {"layers": 4}')
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=4, help="between two checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt")
     parser.add_argument("--continue-from", type=Path, help="go on from this checkpoint, with the schedule of --tokens")
-    parser.add_argument("--compile", action="store_true")
     return parser.parse_args()
 
 
@@ -56,15 +55,14 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(o.threads)
         torch.manual_seed(o.seed)
-        self.stream = Stream(o.tokenizer / "tokenizer.json", o.seed)
+        self.stream = Stream(o.tokenizer / "tokenizer.json", o.seed, o.batch)
         self.shape = Shape(**{"vocab_size": self.stream.tokenizer.get_vocab_size(), **o.shape})
         self.model = Nano(self.shape).to(self.device)
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
         self.optimizers = [Muon(matrices, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
-        self.steps = int(o.tokens / (o.batch * LENGTH))
+        self.steps = int(o.tokens / o.batch)
         self.step = 0
-        self.hidden = torch.compile(self.model.hidden, dynamic=False) if o.compile else self.model.hidden
         o.run.mkdir(parents=True, exist_ok=True)
         start = o.run / "last.pt" if o.resume else o.continue_from
         if start:
@@ -92,23 +90,13 @@ class Trainer:
         for path in self.o.tokenizer.iterdir():
             shutil.copy(path, self.o.run / "export" / path.name)
 
-    def batches(self):
-        """Batches from the present step on, for ever."""
-        per_shard = ROWS // self.o.batch
-        while True:
-            shard = self.stream.shard(self.step // per_shard)
-            for at in range(self.step % per_shard, per_shard):
-                rows = slice(at * self.o.batch, (at + 1) * self.o.batch)
-                yield tuple(torch.from_numpy(part[rows]).to(self.device) for part in (shard.ids, shard.loss, shard.segment, shard.position))
-
-    def loss(self, ids, carries, segment, position):
+    def loss(self, batch) -> torch.Tensor:
         """Mean loss over the tokens that carry it."""
-        past = torch.ones(LENGTH, LENGTH, dtype=torch.bool, device=self.device).tril()
-        mask = ((segment[:, :, None] == segment[:, None]) & past)[:, None]  # (b, 1, t, t)
+        ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in (batch.ids, batch.loss, batch.segment, batch.position))
         with torch.autocast(self.device, torch.bfloat16):
-            hidden = self.hidden(ids, position, mask)
-            logits = self.model.head(hidden[:, :-1][carries[:, 1:]])
-        return F.cross_entropy(logits.float(), ids[:, 1:][carries[:, 1:]])
+            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, torch.bfloat16))
+            logits = self.model.head(hidden[0, carries])
+        return F.cross_entropy(logits.float(), ids.roll(-1)[carries])
 
     def run(self) -> None:
         """Trains to the end."""
@@ -116,16 +104,14 @@ class Trainer:
         started = saved = time.time()
         first, losses = self.step, []
         trunk = self.steps - max(1, round(self.steps * self.o.decay))
-        for batch in self.batches():
+        while self.step < self.steps:
             if self.step == trunk:
                 self.save("trunk.pt")
-            if self.step >= self.steps:
-                break
             part = factor(self.step, self.steps, self.o.decay)
             for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * part
-            loss = self.loss(*batch)
+            loss = self.loss(self.stream.batch(self.step))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimizer in self.optimizers:
@@ -135,9 +121,9 @@ class Trainer:
             losses.append(loss.item())
             if self.step % 25 == 0:
                 seconds = time.time() - started
-                rate = (self.step - first) * self.o.batch * LENGTH / seconds
+                rate = (self.step - first) * self.o.batch / seconds
                 print(json.dumps({"step": self.step, "loss": round(sum(losses[-25:]) / len(losses[-25:]), 4), "rate": round(part, 3),
-                                  "tokens": self.step * self.o.batch * LENGTH, "tokens_per_s": round(rate), "seconds": round(seconds)}), flush=True)
+                                  "tokens": self.step * self.o.batch, "tokens_per_s": round(rate), "seconds": round(seconds)}), flush=True)
             if time.time() - saved > 60 * self.o.minutes:
                 self.save("last.pt")
                 self.export()

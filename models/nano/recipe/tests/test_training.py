@@ -5,9 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from data import LENGTH, Stream  # noqa: E402
+from data import LENGTHS, Stream  # noqa: E402
 from make_tokenizer import build  # noqa: E402
-from model import Nano, Shape, load  # noqa: E402
+from model import Cached, Nano, Rows, Shape, load  # noqa: E402
 from muon import orthogonal  # noqa: E402
 
 
@@ -15,12 +15,24 @@ from muon import orthogonal  # noqa: E402
 def stream(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     build(2048).save(str(path))
-    return Stream(path)
+    return Stream(path, 1, 8192)
 
 
 @pytest.fixture(scope="module")
-def shard(stream):
-    return stream.shard(0)
+def batches(stream):
+    return [stream.batch(index) for index in range(4)]
+
+
+def pieces(batch):
+    """Ids, loss and positions of every sample."""
+    start = 0
+    for count, length in batch.rows:
+        for row in range(count):
+            own = np.s_[start + row * length:start + (row + 1) * length]
+            for number in range(1, batch.segment[own].max() + 1):
+                mine = batch.segment[own] == number
+                yield batch.ids[own][mine], batch.loss[own][mine], batch.position[own][mine]
+        start += count * length
 
 
 def test_a_name_has_the_same_tokens_wherever_it_stands(stream):
@@ -29,28 +41,24 @@ def test_a_name_has_the_same_tokens_wherever_it_stands(stream):
     assert any(inside[at:at + len(alone)] == alone for at in range(len(inside)))
 
 
-def test_shards_are_deterministic_and_differ(stream, shard):
-    assert np.array_equal(stream.shard(0).ids, shard.ids)
-    assert not np.array_equal(stream.shard(1).ids, shard.ids)
+def test_batches_are_deterministic_and_differ(stream, batches):
+    assert np.array_equal(stream.batch(1).ids, batches[1].ids)
+    assert not np.array_equal(batches[0].ids, batches[1].ids)
 
 
-def test_rows_hold_whole_samples(stream, shard):
-    assert (shard.segment == 0).mean() < 0.05
-    for row in range(50):
-        for number in range(1, shard.segment[row].max() + 1):
-            ids = shard.ids[row][shard.segment[row] == number]
-            assert ids[-1] == stream.end and list(shard.position[row][shard.segment[row] == number]) == list(range(len(ids)))
+def test_rows_hold_whole_samples(stream, batches):
+    for batch in batches:
+        assert sum(count * length for count, length in batch.rows) == len(batch.ids)
+        assert (batch.segment == 0).mean() < 0.08
+        for ids, loss, position in pieces(batch):
+            assert ids[-1] == stream.end and not loss[-1] and list(position) == list(range(len(ids)))
 
 
-def test_loss_covers_answers_and_not_passages(stream, shard):
-    tokenizer = stream.tokenizer
-    for row in range(100):
-        for number in range(1, shard.segment[row].max() + 1):
-            mine = shard.segment[row] == number
-            text = tokenizer.decode(shard.ids[row][mine].tolist(), skip_special_tokens=False)
-            if "Read the passage" not in text:
-                continue
-            shown = tokenizer.decode(shard.ids[row][mine & shard.loss[row]].tolist(), skip_special_tokens=False)
+def test_loss_covers_answers_and_not_passages(stream, batches):
+    for ids, loss, _ in (piece for batch in batches for piece in pieces(batch)):
+        text = stream.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
+        if "Read the passage" in text:
+            shown = stream.tokenizer.decode(ids[1:][loss[:-1]].tolist(), skip_special_tokens=False)
             assert shown == text.rsplit("<|im_start|>assistant\n", 1)[1]
 
 
@@ -68,12 +76,21 @@ def test_segments_do_not_see_each_other():
     torch.manual_seed(0)
     model = Nano(Shape(vocab_size=300, hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, feed_forward=48))
     one, two = torch.randint(0, 300, (1, 20)), torch.randint(0, 300, (1, 12))
-    segment = torch.tensor([[1] * 20 + [2] * 12])
-    mask = ((segment[:, :, None] == segment[:, None]) & torch.ones(32, 32, dtype=torch.bool).tril())[:, None]
+    segment = torch.tensor([1] * 20 + [2] * 12)
     position = torch.cat([torch.arange(20), torch.arange(12)])[None]
     with torch.no_grad():
-        packed = model.hidden(torch.cat([one, two], 1), position, mask)
+        packed = model.hidden(torch.cat([one, two], 1), position, Rows([(1, 32)], segment, torch.float32))
         assert torch.allclose(packed[:, 20:], model.hidden(two), atol=1e-5)
+        assert torch.allclose(packed[:, :20], model.hidden(one), atol=1e-5)
+
+
+def test_one_token_at_a_time_equals_one_pass():
+    torch.manual_seed(0)
+    model = Nano(Shape(vocab_size=300, hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, feed_forward=48))
+    ids, attend = torch.randint(0, 300, (2, 9)), Cached(2)
+    with torch.no_grad():
+        steps = [model.hidden(ids[:, at:at + 1], torch.tensor([[at]]), attend) for at in range(9)]
+        assert torch.allclose(torch.cat(steps, 1), model.hidden(ids), atol=1e-5)
 
 
 def test_muon_directions_are_nearly_orthogonal():
@@ -84,4 +101,4 @@ def test_muon_directions_are_nearly_orthogonal():
 
 
 def test_row_length_fits_the_model():
-    assert LENGTH <= Shape().positions
+    assert LENGTHS[-1] <= Shape().positions
