@@ -94,7 +94,8 @@ class Evaluation:
         grounded = [answer.lower() in d.text.lower() for d, _, answer in found]
         agreed = [same(text, answer) for text, (_, _, answer) in zip(again, found, strict=True)]
         new = [not same(text, answer) for text, (_, _, answer) in zip(known, found, strict=True)]
-        true = [same(Truth(d).answer(q) or "", answer) for d, q, answer in found]
+        truths = {id(d): Truth(d) for d in self.documents}
+        true = [same(truths[id(d)].answer(q) or "", answer) for d, q, answer in found]
         return {"survive": share([all(three) for three in zip(grounded, agreed, new, strict=True)]), "agreed": share(agreed),
                 "grounded": share(grounded), "right": share(true), "probes_per_document": round(len(found) / len(self.documents), 2)}
 

@@ -1,14 +1,19 @@
 """Rows for pre-training: whole samples, loss in the right places, the same for the same seed."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from data import LENGTHS, Stream  # noqa: E402
+from generate import Writer  # noqa: E402
+from grade import same, wilson  # noqa: E402
 from make_tokenizer import build  # noqa: E402
 from model import Cached, Nano, Rows, Shape, load  # noqa: E402
 from muon import orthogonal  # noqa: E402
+from pretrain import Trainer, factor  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,44 @@ def test_muon_directions_are_nearly_orthogonal():
 
 def test_row_length_fits_the_model():
     assert LENGTHS[-1] <= Shape().positions
+
+
+def trainer(tokenizer, run, **changes):
+    options = {"tokenizer": tokenizer, "run": run, "tokens": 6 * 1024, "decay": 0.5, "batch": 1024, "seed": 3, "threads": 1, "minutes": 60,
+               "shape": {"hidden": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "feed_forward": 48}, "resume": False, "continue_from": None}
+    return Trainer(Namespace(**{**options, **changes}))
+
+
+def test_a_resumed_run_ends_where_an_undisturbed_one_does(stream, tmp_path):
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    stream.tokenizer.save(str(tokenizer / "tokenizer.json"))
+    whole = trainer(tokenizer, tmp_path / "whole")
+    whole.run()
+    # The trunk is the state half-way; going on from it with the same number of tokens must change nothing.
+    again = trainer(tokenizer, tmp_path / "again", continue_from=tmp_path / "whole" / "trunk.pt")
+    assert again.step == 3
+    again.run()
+    for (name, one), other in zip(whole.model.state_dict().items(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+    assert (tmp_path / "again" / "export" / "model.safetensors").exists()
+
+
+def test_the_learning_rate_is_constant_then_falls_to_its_lowest():
+    parts = [factor(step, 1000, 0.4) for step in range(1000)]
+    assert parts[49:600] == [1.0] * 551 and parts[800] == pytest.approx(0.5) and parts[-1] == pytest.approx(0.03)
+
+
+def test_intervals_and_agreement():
+    assert wilson(10, 10)[0] == pytest.approx(0.7225, abs=1e-4) and wilson(0, 300)[1] == pytest.approx(0.0126, abs=1e-4)
+    assert same("An amber owl.", "amber owl") and not same("amber owl", "amber fox")
+
+
+def test_generation_ends_at_a_stop_and_does_not_depend_on_its_neighbours(stream, tmp_path):
+    torch.manual_seed(0)
+    Nano(Shape(hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, feed_forward=48)).save(tmp_path, [2, 0])
+    stream.tokenizer.save(str(tmp_path / "tokenizer.json"))
+    writer = Writer(tmp_path, "cpu")
+    alone = writer.write(["The town"], 12)[0]
+    assert writer.write(["It", "The town", "A much longer beginning of a text."], 12)[1] == alone
+    assert writer.write(["The town"], 12, 1.0, seed=1) == writer.write(["The town"], 12, 1.0, seed=1)
