@@ -1,0 +1,136 @@
+"""Trains nano from nothing.
+
+    python pretrain.py --tokenizer FOLDER --run FOLDER [--tokens 30e6] [--threads 2] [--resume]
+
+Loss only on what the model should write. The learning rate is constant, then falls in a straight line over the last `--decay` share of the
+tokens; the state before the fall is kept as `trunk.pt`, and `--continue-from trunk.pt` with more tokens goes on from it.
+Every few minutes it writes `last.pt` (for --resume) and `export/` (Hugging Face layout)."""
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from data import Stream
+from model import Nano, Rows, Shape, describe
+from muon import Muon
+
+MUON_RATE, ADAM_RATE = 0.02, 3e-3
+LOWEST = 0.03
+WARM = 50
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints")
+    parser.add_argument("--tokens", type=float, default=30e6)
+    parser.add_argument("--decay", type=float, default=0.4, help="share of the tokens over which the learning rate falls")
+    parser.add_argument("--batch", type=int, default=8192, help="tokens in a step")
+    parser.add_argument("--shape", type=json.loads, default={}, help='sizes that differ from the default, as JSON: {"layers": 4}')
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=4, help="between two checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on from last.pt")
+    parser.add_argument("--continue-from", type=Path, help="go on from this checkpoint, with the schedule of --tokens")
+    return parser.parse_args()
+
+
+def factor(step: int, steps: int, decay: float) -> float:
+    """Learning rate relative to its highest."""
+    fall = max(1, round(steps * decay))
+    return min(1.0, (step + 1) / WARM) * (1.0 if step < steps - fall else max(LOWEST, (steps - step) / fall))
+
+
+class Trainer:
+    """One run."""
+
+    def __init__(self, o: argparse.Namespace):
+        self.o = o
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(o.threads)
+        torch.manual_seed(o.seed)
+        self.stream = Stream(o.tokenizer / "tokenizer.json", o.seed, o.batch)
+        self.shape = Shape(**{"vocab_size": self.stream.tokenizer.get_vocab_size(), **o.shape})
+        self.model = Nano(self.shape).to(self.device)
+        matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
+        others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
+        self.optimizers = [Muon(matrices, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
+        self.steps = int(o.tokens / o.batch)
+        self.step = 0
+        o.run.mkdir(parents=True, exist_ok=True)
+        start = o.run / "last.pt" if o.resume else o.continue_from
+        if start:
+            self.restore(start)
+
+    def restore(self, path: Path) -> None:
+        """Continues a checkpoint."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step = state["step"]
+
+    def save(self, name: str) -> None:
+        """Writes a checkpoint, whole or not at all."""
+        state = {"model": self.model.state_dict(), "optimizers": [one.state_dict() for one in self.optimizers], "step": self.step,
+                 "shape": describe(self.shape)}
+        torch.save(state, self.o.run / f"{name}.part")
+        (self.o.run / f"{name}.part").replace(self.o.run / name)
+
+    def export(self) -> None:
+        """Writes the Hugging Face folder."""
+        ids = [self.stream.tokenizer.token_to_id(token) for token in ("<|im_end|>", "<|endoftext|>")]
+        self.model.save(self.o.run / "export", ids)
+        for path in self.o.tokenizer.iterdir():
+            shutil.copy(path, self.o.run / "export" / path.name)
+
+    def loss(self, batch) -> torch.Tensor:
+        """Mean loss over the tokens that carry it."""
+        ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in (batch.ids, batch.loss, batch.segment, batch.position))
+        with torch.autocast(self.device, torch.bfloat16):
+            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, torch.bfloat16))
+            logits = self.model.head(hidden[0, carries])
+        return F.cross_entropy(logits.float(), ids.roll(-1)[carries])
+
+    def run(self) -> None:
+        """Trains to the end."""
+        print(json.dumps({"parameters": sum(p.numel() for p in self.model.parameters()), "steps": self.steps, "device": self.device}), flush=True)
+        started = saved = time.time()
+        first, losses = self.step, []
+        trunk = self.steps - max(1, round(self.steps * self.o.decay))
+        while self.step < self.steps:
+            if self.step == trunk:
+                self.save("trunk.pt")
+            part = factor(self.step, self.steps, self.o.decay)
+            for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * part
+            loss = self.loss(self.stream.batch(self.step))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+            losses.append(loss.item())
+            if self.step % 25 == 0:
+                seconds = time.time() - started
+                rate = (self.step - first) * self.o.batch / seconds
+                print(json.dumps({"step": self.step, "loss": round(sum(losses[-25:]) / len(losses[-25:]), 4), "rate": round(part, 3),
+                                  "tokens": self.step * self.o.batch, "tokens_per_s": round(rate), "seconds": round(seconds)}), flush=True)
+            if time.time() - saved > 60 * self.o.minutes:
+                self.save("last.pt")
+                self.export()
+                saved = time.time()
+        self.save("last.pt")
+        self.export()
+
+
+if __name__ == "__main__":
+    Trainer(options()).run()
