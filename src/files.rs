@@ -171,10 +171,31 @@ impl StagedDir {
 ///
 /// Only for the process that owns `parent` (holds its [`lock`]): another writer's staging looks the same.
 pub fn clean_litter(parent: &Path) -> Result<Vec<PathBuf>> {
+    clean(parent, |_| true)
+}
+
+/// [`clean_litter`] for one directory or file alone: what crashed writers of `target` left beside it. Nothing to do
+/// where its parent does not exist.
+///
+/// Only for the process that writes `target`.
+pub fn clean_litter_of(target: &Path) -> Result<Vec<PathBuf>> {
+    let parent = parent_of(target);
+    let Some(name) = target.file_name().and_then(|n| n.to_str()).filter(|_| parent.is_dir()) else {
+        return Ok(Vec::new());
+    };
+    clean(parent, |litter| {
+        // Staging names end in a dash and letters that were free; another target's may begin like ours.
+        let staged = litter.strip_prefix(STAGING_PREFIX).and_then(|rest| rest.rsplit_once('-'));
+        litter.strip_prefix(REPLACED_PREFIX) == Some(name) || staged.is_some_and(|(own, _)| own == name)
+    })
+}
+
+/// Deals with the litter in `parent` whose file name is `wanted`.
+fn clean(parent: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut dealt_with = Vec::new();
     for entry in fs::read_dir(parent).map_err(|e| io_error("list", parent, e))? {
         let path = entry.map_err(|e| io_error("list", parent, e))?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|n| wanted(n)) else { continue };
         if let Some(original) = name.strip_prefix(REPLACED_PREFIX) {
             let original = parent.join(original);
             if fs::symlink_metadata(&original).is_err() {

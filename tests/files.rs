@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use seald::Kind;
-use seald::files::{StagedDir, clean_litter, lock, write_atomic};
+use seald::files::{StagedDir, clean_litter, clean_litter_of, lock, write_atomic};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -115,4 +115,22 @@ fn the_second_holder_of_a_lock_is_told_who_holds_it() {
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     drop(held);
     lock(&path).unwrap();
+}
+
+#[test]
+fn the_litter_of_one_target_is_cleaned_and_its_old_self_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str| std::fs::create_dir(dir.path().join(name)).unwrap();
+    for name in [".staging-ck-abc123", ".replaced-ck", ".staging-ck-2-abc123", ".replaced-ck-2", "other"] {
+        make(name);
+    }
+    let target = dir.path().join("ck");
+    assert_eq!(clean_litter_of(&target).unwrap().len(), 2);
+    let mut left: Vec<String> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, [".replaced-ck-2", ".staging-ck-2-abc123", "ck", "other"]);
+    assert!(clean_litter_of(&dir.path().join("missing/ck")).unwrap().is_empty());
 }

@@ -17,7 +17,7 @@ use seald::engine::step::StepReport;
 use seald::engine::train::{self, Run};
 use seald::engine::{checkpoint, memory, selftest};
 use seald::error::{Error, Kind, Result};
-use seald::files::{StagedDir, io_error};
+use seald::files::{StagedDir, clean_litter_of, io_error};
 use serde_json::json;
 
 use crate::options;
@@ -30,6 +30,10 @@ use crate::train_options::{Args, checkpoint_in};
 pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     let started = Instant::now();
     check_out(&args.out)?;
+    // A run that was killed while it wrote leaves a half directory, or the old one moved aside.
+    for written in [Some(&args.out), args.safety.checkpoint.as_ref()].into_iter().flatten() {
+        clean_litter_of(written)?;
+    }
     args.safety.check()?;
     args.lora.config().validate()?;
     let data = rows::read_rows(&args.data)?;
