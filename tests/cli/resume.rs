@@ -66,7 +66,11 @@ fn a_stopped_training_goes_on_to_the_same_adapter() {
     assert_eq!(other.status.code(), Some(4));
     assert!(text(&other.stderr).contains("another --rank"));
 
+    // As a kill between moving the old checkpoint aside and putting the new one in its place leaves them.
+    std::fs::rename(tiny.path("state"), tiny.path(".replaced-state")).unwrap();
+    std::fs::create_dir(tiny.path(".staging-state-abc123")).unwrap();
     let resumed = seald(&tiny, &format!("{train} {checkpointed} --resume"));
+    assert!(!tiny.path(".replaced-state").exists() && !tiny.path(".staging-state-abc123").exists());
     let said = text(&resumed.stderr);
     assert!(said.contains(&format!("Going on after step {steps} of 2000")), "{said}");
     let quiet = std::process::Output { stderr: Vec::new(), ..resumed };

@@ -73,7 +73,7 @@ impl Stack<'_> {
         Ok(if let [a] = all[..] { a.clone() } else { Tensor::cat(&all, 0)? })
     }
 
-    /// The part's A within the stack.
+    /// The rows of `x` that the part's A sees, after dropout.
     fn input(&self, x: &Tensor, part: &Part<'_>) -> Result<Tensor> {
         let x = x.narrow(0, self.rows.start, self.rows.len())?;
         match self.dropout {

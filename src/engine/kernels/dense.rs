@@ -17,7 +17,8 @@ use crate::error::Result;
 pub(super) const FEW_ROWS: usize = 16;
 
 simd_fn! {
-    /// `out[i * stride + j] += scale x_i w_j` for rows i of x (m, k, rows `x_stride` apart) and j of w (n, k).
+    /// `out[i][j] += scale x_i w_j` for rows i of x (m, k, rows `x_stride` apart) and as many rows j of w (n, k)
+    /// as `out[i]` is long.
     fn few_rows(x: &[f32], x_stride: usize, w: &[f32], k: usize, scale: f32, out: &mut [&mut [f32]]) {
         for (i, out) in out.iter_mut().enumerate() {
             let x = &x[i * x_stride..][..k];
