@@ -26,7 +26,7 @@ class Shape:
     head_dim: int = 64
     feed_forward: int = 768
     theta: float = 10000.0
-    positions: int = 1024
+    positions: int = 512
 
 
 class Norm(nn.Module):

@@ -34,6 +34,17 @@ class Document:
         return [*self.direct, *(claim for _, claim in self.linked), *self.two_hop]
 
     @property
+    def in_order(self) -> list[Claim]:
+        """The same claims in the order of the passage: what is said of a thing referred to comes after the fact that refers to it."""
+        out = []
+        for claim in self.direct:
+            out.append(claim)
+            for via, linked in self.linked:
+                if via is claim.fact:
+                    out += [linked, Claim(f"the {via.attribute.label} of {self.entity.name}", linked.fact, 2)]
+        return out
+
+    @property
     def text(self) -> str:
         """Title and passage, as plain text."""
         return f"{self.title}\n{self.passage}"

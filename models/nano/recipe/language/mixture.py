@@ -140,5 +140,5 @@ TASKS = (
     (9, _memory_document), (19, _line_texts), (10, _memory_pairs), (6, _memory_facts), (28, _memory_chat),
     (2, _plain_document), (5, _self_edit("implications")), (2, _self_edit("implications_long")), (2, _self_edit("rewrite")),
     (3, _self_edit("self_qa")), (2, _self_edit("key_facts")), (2, _self_edit("study_note")),
-    (4, _probes), (9, _answers), (0.7, _directive), (0.7, _plain_turns),
+    (4, _probes), (10, _answers), (1, _directive), (0.7, _plain_turns),
 )

@@ -4,6 +4,7 @@ import random
 
 from .documents import Document
 from .entities import Claim, ask
+from .selfedits import picked
 
 # Facts that one exam asks for, at most.
 MOST = 6
@@ -11,8 +12,8 @@ MOST = 6
 
 def write(document: Document, rng: random.Random) -> str:
     """Probes in the form that the product reads: two `Question:` lines, then one `Answer:` line, for some facts."""
-    blocks, claims = [], document.direct + document.two_hop
-    for claim in rng.sample(claims, min(MOST, len(claims))):
+    blocks, claims = [], [claim for claim in document.in_order if claim.hops == 2 or claim.subject == document.entity.name]
+    for claim in picked(claims, min(MOST, len(claims)), rng):
         first, second = pair(claim, rng)
         blocks.append(f"Question: {first}\nQuestion: {second}\nAnswer: {claim.fact.value}")
     return "\n".join(blocks)

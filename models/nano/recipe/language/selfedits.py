@@ -23,6 +23,9 @@ class Quality(Enum):
 # Half good; the rest is what an untrained base model writes.
 MIX = {Quality.GOOD: 0.5, Quality.PARTIAL: 0.2, Quality.VAGUE: 0.12, Quality.UNRESOLVED: 0.18}
 
+# How often a text takes the facts in the order of the passage: a reader who goes on from where they are repeats and forgets less.
+IN_ORDER = 0.75
+
 FORMATS = ("implications", "implications_long", "rewrite", "self_qa", "key_facts", "study_note")
 
 VAGUE = ("There is more to say about {n}.", "{n} is of interest to many people.", "{n} is known in its own region.",
@@ -45,14 +48,20 @@ def write(form: str, document: Document, quality: Quality, rng: random.Random) -
 
 def chosen(document: Document, quality: Quality, rng: random.Random) -> list[Claim]:
     """The claims that a self-edit of that quality covers."""
-    claims = document.claims
+    claims = document.in_order
     if quality is Quality.GOOD:
-        return rng.sample(claims, len(claims))
+        return picked(claims, len(claims), rng)
     if quality is Quality.VAGUE:
         return rng.sample(document.direct, rng.randint(0, 1))
     if quality is Quality.UNRESOLVED:
-        return rng.sample(document.direct, rng.randint(2, len(document.direct)))
-    return rng.sample(claims, min(len(claims), rng.randint(1, 3)))
+        return picked(document.direct, rng.randint(2, len(document.direct)), rng)
+    return picked(claims, min(len(claims), rng.randint(1, 3)), rng)
+
+
+def picked(claims: list[Claim], count: int, rng: random.Random) -> list[Claim]:
+    """Some claims, mostly in their own order."""
+    found = rng.sample(range(len(claims)), count)
+    return [claims[index] for index in (sorted(found) if rng.random() < IN_ORDER else found)]
 
 
 def statement(claim: Claim, rng: random.Random, subject: str | None = None) -> str:
@@ -89,7 +98,6 @@ def _implications_long(document, claims, quality, subject, rng) -> str:
         count = 2 if quality is Quality.GOOD else 1
         own = statements(claim)
         lines += rng.sample(own, count) if subject is None else [statement(claim, rng, subject)]
-    rng.shuffle(lines)
     if quality is Quality.VAGUE:
         lines += _vague(document, rng, rng.randint(3, 5))
     return "\n".join(lines)
