@@ -1,5 +1,7 @@
 //! seald: a daemon that keeps a local language model learning from the documents you drop into a folder.
 
+pub mod clock;
+pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod files;

@@ -1,0 +1,60 @@
+//! A decision: what the gate said of a candidate, rule by rule.
+
+use serde::{Deserialize, Serialize};
+
+use super::words::words;
+
+words! {
+    /// What the gate demands of a candidate. All must hold.
+    Rule {
+        /// There are enough gate probes to say anything.
+        EnoughProbes = "enough_probes",
+        /// The lower bound of the gain in log p(answer) is above 0.
+        Gain = "gain",
+        /// More gate probes are answered right than before.
+        Accuracy = "accuracy",
+        /// What was known is not lost beyond the budget.
+        Retention = "retention",
+        /// The candidate writes like the base on texts that no training saw.
+        Drift = "drift",
+    }
+}
+
+/// One rule applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The number that was compared.
+    pub value: f64,
+    /// What it was compared with.
+    pub bound: f64,
+    /// In words, with the numbers.
+    pub words: String,
+}
+
+/// The gate's judgement of one candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether every rule holds.
+    pub accepted: bool,
+    /// Each rule.
+    pub findings: Vec<Finding>,
+    /// Factor on the candidate's scale at which it was judged, (0, 1].
+    pub scale: f64,
+}
+
+impl Decision {
+    /// Why not, in words: the rules that do not hold.
+    pub fn reasons(&self) -> Vec<String> {
+        self.findings.iter().filter(|f| !f.holds).map(|f| f.words.clone()).collect()
+    }
+
+    /// Whether the only rules that fail are about what was known before.
+    pub fn fails_only_old_knowledge(&self) -> bool {
+        let mut failed = self.findings.iter().filter(|f| !f.holds).peekable();
+        failed.peek().is_some() && failed.all(|f| matches!(f.rule, Rule::Retention | Rule::Drift))
+    }
+}

@@ -1,0 +1,288 @@
+//! Jobs: durable work in stages, as a state machine without clock or database.
+
+use std::fmt;
+
+use super::ids::{DocumentId, JobId};
+use super::words::words;
+use crate::clock::Timestamp;
+
+/// Attempts at one stage before the job fails: a document that kills the process is not tried for ever.
+pub const MOST_ATTEMPTS: u32 = 3;
+
+words! {
+    /// The stages of learning a document, in order. Each may be repeated without harm.
+    Stage {
+        /// Questions are written, filtered and put to the base and the live model.
+        Probes = "probes",
+        /// Self-edits are written.
+        SelfEdits = "self_edits",
+        /// Self-edits are trained and ranked.
+        Trials = "trials",
+        /// The best candidate is judged.
+        Gate = "gate",
+        /// The accepted adapter becomes a generation and goes live.
+        Publish = "publish",
+        /// Earlier documents are asked about.
+        Replay = "replay",
+    }
+}
+
+impl Stage {
+    /// The first stage.
+    pub const FIRST: Self = Self::Probes;
+
+    /// The one after it; none after the last.
+    pub fn next(self) -> Option<Self> {
+        match self {
+            Self::Probes => Some(Self::SelfEdits),
+            Self::SelfEdits => Some(Self::Trials),
+            Self::Trials => Some(Self::Gate),
+            Self::Gate => Some(Self::Publish),
+            Self::Publish => Some(Self::Replay),
+            Self::Replay => None,
+        }
+    }
+}
+
+words! {
+    /// Where a job stands.
+    JobState {
+        /// Waits for a worker.
+        Queued = "queued",
+        /// A worker has it, until its lease ends.
+        Running = "running",
+        /// Finished: the document's state says how.
+        Done = "done",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its row.
+    pub id: JobId,
+    /// What it learns.
+    pub document: DocumentId,
+    /// The stage that is under way, or comes next.
+    pub stage: Stage,
+    /// Where it stands.
+    pub state: JobState,
+    /// Attempts at this stage, the one under way counted.
+    pub attempts: u32,
+    /// Until when a worker has it.
+    pub lease_until: Option<Timestamp>,
+    /// Why the last attempt ended, if it ended badly.
+    pub error: Option<String>,
+}
+
+/// What can happen to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A worker takes it; the attempt is counted before the work.
+    Claimed {
+        /// Until when.
+        lease_until: Timestamp,
+    },
+    /// The worker is still at it.
+    Renewed {
+        /// Until when.
+        lease_until: Timestamp,
+    },
+    /// The stage's results are stored; the next one begins under the same lease.
+    Advanced,
+    /// There is nothing more to do.
+    Finished,
+    /// The worker gives it back unfinished, on request: the attempt does not count.
+    Returned,
+    /// The worker vanished: its lease ran out, or its process died.
+    Abandoned,
+    /// The stage failed. One that may pass is tried again.
+    Failed {
+        /// In words.
+        error: String,
+        /// Whether another attempt could end otherwise.
+        passing: bool,
+    },
+    /// A person asks for it again.
+    Retried,
+}
+
+/// An event that a job in its state cannot have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IllegalEvent {
+    /// The job's state.
+    pub state: JobState,
+    /// The event.
+    pub event: Event,
+}
+
+impl fmt::Display for IllegalEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} job cannot be {:?}", self.state, self.event)
+    }
+}
+
+impl std::error::Error for IllegalEvent {}
+
+impl Job {
+    /// The job after `event`.
+    ///
+    /// # Errors
+    /// The event, where the state forbids it; the job is then as it was.
+    pub fn apply(&self, event: Event) -> Result<Self, IllegalEvent> {
+        let mut job = self.clone();
+        match (self.state, event) {
+            (JobState::Queued, Event::Claimed { lease_until }) => {
+                job.state = JobState::Running;
+                job.attempts += 1;
+                job.lease_until = Some(lease_until);
+            }
+            (JobState::Running, Event::Renewed { lease_until }) => job.lease_until = Some(lease_until),
+            (JobState::Running, Event::Advanced) => match self.stage.next() {
+                Some(stage) => (job.stage, job.attempts, job.error) = (stage, 1, None),
+                None => job.close(JobState::Done, None),
+            },
+            (JobState::Running, Event::Finished) => job.close(JobState::Done, None),
+            (JobState::Running, Event::Returned) => {
+                job.attempts = job.attempts.saturating_sub(1);
+                job.close(JobState::Queued, None);
+            }
+            (JobState::Running, Event::Abandoned) => {
+                let error = format!("the process ended during stage {}", self.stage);
+                job.end_attempt(error, true);
+            }
+            (JobState::Running, Event::Failed { error, passing }) => job.end_attempt(error, passing),
+            (JobState::Failed | JobState::Done, Event::Retried) => {
+                (job.stage, job.attempts) = (Stage::FIRST, 0);
+                job.close(JobState::Queued, None);
+            }
+            (state, event) => return Err(IllegalEvent { state, event }),
+        }
+        Ok(job)
+    }
+
+    fn close(&mut self, state: JobState, error: Option<String>) {
+        (self.state, self.lease_until, self.error) = (state, None, error);
+    }
+
+    fn end_attempt(&mut self, error: String, passing: bool) {
+        if passing && self.attempts < MOST_ATTEMPTS {
+            self.close(JobState::Queued, Some(error));
+        } else {
+            let error =
+                if passing { format!("given up after {} attempts: {error}", self.attempts) } else { error };
+            self.close(JobState::Failed, Some(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Timestamp = Timestamp(60_000);
+
+    fn job(state: JobState) -> Job {
+        let lease_until = (state == JobState::Running).then_some(Timestamp(1));
+        let attempts = u32::from(state == JobState::Running);
+        Job {
+            id: JobId(1),
+            document: DocumentId(1),
+            stage: Stage::Trials,
+            state,
+            attempts,
+            lease_until,
+            error: None,
+        }
+    }
+
+    fn events() -> Vec<(&'static str, Event)> {
+        let failed = |passing| Event::Failed { error: "broke".into(), passing };
+        vec![
+            ("claimed", Event::Claimed { lease_until: LEASE }),
+            ("renewed", Event::Renewed { lease_until: LEASE }),
+            ("advanced", Event::Advanced),
+            ("finished", Event::Finished),
+            ("returned", Event::Returned),
+            ("abandoned", Event::Abandoned),
+            ("failed, may pass", failed(true)),
+            ("failed for good", failed(false)),
+            ("retried", Event::Retried),
+        ]
+    }
+
+    #[test]
+    fn the_whole_table() {
+        let mut table = String::new();
+        for state in JobState::ALL {
+            for (name, event) in events() {
+                let cell = match job(*state).apply(event) {
+                    Ok(j) => format!("{} {} {}", j.state, j.stage, j.attempts),
+                    Err(_) => "-".into(),
+                };
+                table.push_str(&format!("{state} | {name} | {cell}\n"));
+            }
+        }
+        let expected = "\
+queued | claimed | running trials 1
+queued | renewed | -
+queued | advanced | -
+queued | finished | -
+queued | returned | -
+queued | abandoned | -
+queued | failed, may pass | -
+queued | failed for good | -
+queued | retried | -
+running | claimed | -
+running | renewed | running trials 1
+running | advanced | running gate 1
+running | finished | done trials 1
+running | returned | queued trials 0
+running | abandoned | queued trials 1
+running | failed, may pass | queued trials 1
+running | failed for good | failed trials 1
+running | retried | -
+done | claimed | -
+done | renewed | -
+done | advanced | -
+done | finished | -
+done | returned | -
+done | abandoned | -
+done | failed, may pass | -
+done | failed for good | -
+done | retried | queued probes 0
+failed | claimed | -
+failed | renewed | -
+failed | advanced | -
+failed | finished | -
+failed | returned | -
+failed | abandoned | -
+failed | failed, may pass | -
+failed | failed for good | -
+failed | retried | queued probes 0
+";
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_job_that_kills_its_worker_is_given_up() {
+        let mut one = Job { attempts: 0, ..job(JobState::Queued) };
+        for _ in 0..MOST_ATTEMPTS {
+            assert_eq!(one.state, JobState::Queued);
+            one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap().apply(Event::Abandoned).unwrap();
+        }
+        assert_eq!(one.state, JobState::Failed);
+        assert_eq!(
+            one.error.as_deref(),
+            Some("given up after 3 attempts: the process ended during stage trials")
+        );
+    }
+
+    #[test]
+    fn the_last_stage_ends_the_job() {
+        let last = Job { stage: Stage::Replay, ..job(JobState::Running) };
+        assert_eq!(last.apply(Event::Advanced).unwrap().state, JobState::Done);
+    }
+}

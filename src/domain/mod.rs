@@ -1,0 +1,14 @@
+//! The nouns of the method and their rules, without I/O: what a document, a probe, a self-edit, a trial, an evaluation,
+//! a decision, a generation and a job are.
+
+pub mod decision;
+pub mod document;
+pub mod evaluation;
+pub mod generation;
+pub mod ids;
+pub mod job;
+pub mod probe;
+pub mod progress;
+pub mod self_edit;
+pub mod trial;
+mod words;

@@ -1,0 +1,98 @@
+//! What learning tells while it is under way, for the terminal and the event stream.
+
+use serde::Serialize;
+
+use super::job::Stage;
+use super::self_edit::Format;
+
+/// One thing that happened to the document under way.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// A document's job was taken up.
+    Started {
+        /// Its name.
+        document: String,
+        /// Tokens of its text.
+        tokens: usize,
+        /// Passages it was cut into.
+        passages: usize,
+    },
+    /// A stage began.
+    Stage {
+        /// Which.
+        stage: Stage,
+    },
+    /// The probes are ready.
+    Probes {
+        /// From the sidecar.
+        supplied: usize,
+        /// Questions the model wrote.
+        written: usize,
+        /// Of those, how many passed the filters.
+        kept: usize,
+        /// Facts that the kept and supplied ones ask for.
+        facts: usize,
+    },
+    /// A self-edit was written.
+    SelfEdit {
+        /// Its candidate's number.
+        candidate: usize,
+        /// Its form.
+        format: Format,
+        /// Training rows made of it.
+        rows: usize,
+        /// Why it was discarded, if it was.
+        discarded: Option<String>,
+    },
+    /// An optimiser step of a trial.
+    Step {
+        /// The trial's name.
+        trial: String,
+        /// Step, from 1.
+        step: usize,
+        /// Steps of this rung's end.
+        steps: usize,
+        /// Nats a token.
+        loss: f64,
+    },
+    /// A trial was scored at the end of a rung.
+    Ranked {
+        /// Its name.
+        trial: String,
+        /// The rung, from 0.
+        rung: usize,
+        /// Mean gain of log p(answer), nats.
+        gain: f64,
+        /// Whether it goes on.
+        goes_on: bool,
+    },
+    /// The gate decided.
+    Decided {
+        /// How.
+        accepted: bool,
+        /// Why not, if not.
+        reasons: Vec<String>,
+    },
+    /// A generation went live.
+    Live {
+        /// Its folder's name.
+        generation: String,
+    },
+    /// Earlier documents were asked about.
+    Replayed {
+        /// Probes asked.
+        asked: usize,
+        /// Right answers.
+        right: usize,
+        /// Right before and wrong now.
+        lost: usize,
+    },
+    /// The document is finished.
+    Finished {
+        /// Accepted, rejected or failed, as [`super::document::DocumentState`] words it.
+        verdict: String,
+        /// Seconds in all.
+        seconds: f64,
+    },
+}
