@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod config_json;
 pub mod decode_stream;
 pub mod decoder;
+pub mod embedded;
 pub mod examples;
 pub mod generate;
 pub mod kernels;

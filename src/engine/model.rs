@@ -1,10 +1,11 @@
-//! A model directory opened: decoder, tokenizer, chat template and fingerprint.
+//! A model opened, from a directory or from inside the program: decoder, tokenizer, chat template and fingerprint.
 
 use std::path::{Path, PathBuf};
 
 use super::adapter_files::{self, AdapterMeta, LoadOptions, LoadedAdapter};
 use super::chat::ChatTemplate;
 use super::decoder::Decoder;
+use super::embedded::{self, EmbeddedModel};
 use super::kernels::Compute;
 use super::lora::Adapter;
 use super::model_config::ModelConfig;
@@ -23,26 +24,55 @@ pub struct Model {
     pub chat: Option<ChatTemplate>,
     /// [`Weights::quick_fingerprint`] of the weights, which adapters record.
     pub fingerprint: String,
-    /// The directory.
+    /// The directory, or the name of an embedded model.
     pub path: PathBuf,
 }
 
 impl Model {
-    /// Opens a Hugging Face model directory.
+    /// Opens a Hugging Face model directory, or for the bare name `nano` the embedded model, whatever the current
+    /// folder holds (a directory of that name is `./nano`).
     ///
     /// # Errors
     /// [`Kind::NotFound`] for a missing directory or file, [`Kind::Unsupported`] for a model that is not
     /// computed here, [`Kind::Corrupt`] for damaged files; each names the file and the field or tensor.
     pub fn open(path: &Path, compute: &Compute) -> Result<Self> {
+        if let Some(embedded) = embedded::find(path) {
+            return Self::embedded(embedded, compute);
+        }
         if !path.is_dir() {
-            let text =
-                format!("{} is not a directory: give the folder that holds config.json", path.display());
+            let text = format!(
+                "{} is not a directory: give the folder that holds config.json, or `{}` for the embedded model",
+                path.display(),
+                embedded::NANO.name
+            );
             return Err(Error::new(Kind::NotFound, text));
         }
         let config = ModelConfig::from_dir(path)?;
-        let weights = Weights::open(path)?;
-        weights.check(&config)?;
-        let tokenizer = Tokenizer::from_dir(path)?;
+        Self::assemble(path, &config, &Weights::open(path)?, || Tokenizer::from_dir(path), compute)
+    }
+
+    /// Opens a model that is built into the program.
+    ///
+    /// # Errors
+    /// As [`Self::open`], if the program was built with files that do not fit together.
+    pub fn embedded(model: &EmbeddedModel, compute: &Compute) -> Result<Self> {
+        let config = ModelConfig::from_json(model.config, &format!("{}: config.json", model.name))?;
+        let weights = Weights::from_static(model.weights)?;
+        let tokenizer =
+            || Tokenizer::from_bytes(&model.tokenizer).map_err(|e| e.context(format!("in {}", model.name)));
+        Self::assemble(Path::new(model.name), &config, &weights, tokenizer, compute)
+    }
+
+    /// The tokenizer is read after the weights are found to fit: their errors say more.
+    fn assemble(
+        path: &Path,
+        config: &ModelConfig,
+        weights: &Weights,
+        tokenizer: impl FnOnce() -> Result<Tokenizer>,
+        compute: &Compute,
+    ) -> Result<Self> {
+        weights.check(config)?;
+        let tokenizer = tokenizer()?;
         if tokenizer.vocab_size() > config.vocab_size {
             let (tokens, rows) = (tokenizer.vocab_size(), config.vocab_size);
             let text = format!("{}: tokenizer.json has {tokens} tokens, the model {rows}", path.display());
@@ -52,7 +82,7 @@ impl Model {
             Some(_) => Some(ChatTemplate::from_tokenizer(&tokenizer)?),
             None => None,
         };
-        let decoder = Decoder::load(&config, &weights, compute)?;
+        let decoder = Decoder::load(config, weights, compute)?;
         let fingerprint = weights.quick_fingerprint();
         Ok(Self { decoder, tokenizer, chat, fingerprint, path: path.to_path_buf() })
     }

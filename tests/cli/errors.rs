@@ -69,7 +69,6 @@ fn what_is_missing_or_in_the_way_is_said_first() {
     };
     fails("train --model nowhere --data rows.jsonl --out out", 3, "nowhere is not a directory");
     fails("train --model model --data nothing.jsonl --out out", 3, "nothing.jsonl");
-    fails("train --model nano --data rows.jsonl --out out", 1, "not in this version");
     // Before the model, which is not there either, is looked for.
     fails("train --model nowhere --data rows.jsonl --out model", 4, "--out model: exists already");
     fails("train --model model --data rows.jsonl --out out --checkpoint model", 4, "is no checkpoint");

@@ -1,23 +1,25 @@
 //! A model and the machine in one line each.
 
+use seald::engine::embedded;
 use seald::engine::kernels::{Backend, Compute, Precision};
 use seald::engine::model::Model;
 use seald::engine::model_config::Architecture;
 
 use crate::output::{bytes, count, rough};
 
-/// `qwen2, 24 layers, 494 M parameters, bf16 (942 MiB), DIR`
+/// `qwen2, 24 layers, 494 M parameters, bf16 (942 MiB), DIR`; the embedded model is `nano (embedded)`
 pub(crate) fn model(model: &Model) -> String {
     let config = model.decoder.config();
     let parameters = config.parameter_count();
     format!(
-        "{}, {}, {} parameters, {} ({}), {}",
+        "{}, {}, {} parameters, {} ({}), {}{}",
         family(config.architecture),
         count(config.num_hidden_layers, "layer"),
         rough(parameters),
         precision(model.decoder.compute().precision),
         bytes(parameters * bytes_of_one(model.decoder.compute().precision)),
-        model.path.display()
+        model.path.display(),
+        if embedded::find(&model.path).is_some() { " (embedded)" } else { "" }
     )
 }
 

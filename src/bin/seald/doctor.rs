@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use candle_core::Device;
+use seald::engine::embedded::{self, NANO};
 use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa, measure_peak};
 use seald::engine::model::Model;
 use seald::engine::{memory, selftest};
@@ -20,9 +21,9 @@ const LITTLE_MEMORY: u64 = 1 << 30;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also open this model, test the engine on it and measure its speed
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    /// The model to open, test the engine on and measure: a directory, or nano, the one inside this program
+    #[arg(long, value_name = "MODEL", default_value = NANO.name)]
+    model: PathBuf,
     #[command(flatten)]
     compute: ComputeArgs,
     /// Print one JSON object on stdout
@@ -36,6 +37,7 @@ struct Report {
     machine: Machine,
     /// Of the engine on this machine, with made-up weights.
     self_test: bool,
+    embedded: Option<EmbeddedReport>,
     model: Option<ModelReport>,
     /// What does not work.
     problems: Vec<Problem>,
@@ -68,6 +70,18 @@ struct Machine {
     allocator: &'static str,
 }
 
+/// The model inside the program.
+#[derive(Serialize)]
+struct EmbeddedReport {
+    name: &'static str,
+    /// Of all its files.
+    bytes: u64,
+    /// Of its weights, compared with what they should be.
+    sha256: String,
+    /// That it was trained on.
+    tokens: u64,
+}
+
 #[derive(Serialize)]
 struct ModelReport {
     path: PathBuf,
@@ -96,6 +110,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         version: env!("CARGO_PKG_VERSION"),
         machine: machine(&args.compute),
         self_test: false,
+        embedded: None,
         model: None,
         problems: Vec::new(),
         notes: Vec::new(),
@@ -103,11 +118,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     judge_machine(&mut report);
     test_engine(&args.compute, &mut report);
-    if let Some(path) = &args.model {
-        match args.compute.compute().and_then(|compute| open_model(path, &compute)) {
-            Ok(model) => test_model(&model, &mut report),
-            Err(e) => report.failed("the model cannot be opened", &e),
-        }
+    test_embedded(&mut report);
+    match args.compute.compute().and_then(|compute| open_model(&args.model, &compute)) {
+        Ok(model) => test_model(&model, &mut report),
+        Err(e) => report.failed("the model cannot be opened", &e),
     }
     report.ok = report.problems.is_empty();
     if args.json {
@@ -158,6 +172,12 @@ impl Report {
         row("GPU", gpu.to_string())?;
         row("Allocator", m.allocator.to_string())?;
         row("Engine", format!("self-test {}", verdict(self.self_test)))?;
+        if let Some(EmbeddedReport { name, bytes: size, sha256, tokens }) = &self.embedded {
+            row(
+                "Embedded",
+                format!("{name}, {}, learned from {} tokens, sha256 {sha256}", bytes(*size), rough(*tokens)),
+            )?;
+        }
         if let Some(model) = &self.model {
             line("")?;
             model.show()?;
@@ -171,11 +191,14 @@ impl Report {
                 }
             }
         }
-        line(match (self.ok, &self.model) {
-            (false, _) => format!("{} found.", count(self.problems.len(), "problem")),
-            (true, Some(_)) => "Ready: this model learns and writes on this machine.".to_string(),
-            (true, None) => "Ready. To test a model as well: seald doctor --model DIR".to_string(),
-        })
+        if !self.ok {
+            return line(format!("{} found.", count(self.problems.len(), "problem")));
+        }
+        line("Ready: this model learns and writes on this machine.")?;
+        match self.model.as_ref().is_some_and(|model| embedded::find(&model.path).is_some()) {
+            true => line("To test another: seald doctor --model DIR"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -301,6 +324,17 @@ fn test_engine(compute: &ComputeArgs, report: &mut Report) {
     match tested {
         Ok(_) => report.self_test = true,
         Err(e) => report.problem(e.to_string(), self_test_remedy()),
+    }
+}
+
+/// The bytes inside the program, compared with what was published.
+fn test_embedded(report: &mut Report) {
+    match NANO.verify().and_then(|sha256| Ok((sha256, NANO.provenance()?.tokens))) {
+        Ok((sha256, tokens)) => {
+            let bytes = NANO.files().map(|(_, bytes)| bytes.len() as u64).sum();
+            report.embedded = Some(EmbeddedReport { name: NANO.name, bytes, sha256, tokens });
+        }
+        Err(e) => report.failed("the embedded model is not whole", &e),
     }
 }
 

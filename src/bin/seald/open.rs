@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use seald::engine::adapter_files::LoadedAdapter;
+use seald::engine::embedded::{self, NANO};
 use seald::engine::kernels::cpu::Isa;
 use seald::engine::kernels::{Compute, Precision};
 use seald::engine::model::Model;
-use seald::error::{Error, Kind, Result};
+use seald::error::Result;
 
 use crate::options::{self, Dtype};
 use crate::output::say;
@@ -16,9 +17,10 @@ use crate::progress;
 /// Which base model, and how to compute it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Directory of the base model: config.json, tokenizer.json, *.safetensors
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    /// Base model: a directory (config.json, tokenizer.json, *.safetensors), or nano, the small model inside this
+    /// program, which knows only a made-up world (a directory of that name is ./nano) [default: nano]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
 }
@@ -37,7 +39,18 @@ pub(crate) struct ComputeArgs {
 impl ModelArgs {
     /// Opens the model.
     pub(crate) fn open(&self) -> Result<Model> {
-        open_model(&self.model, &self.compute.compute()?)
+        if self.model.is_none() {
+            say(format!(
+                "No --model given: taking {}, the small model inside this program. For real texts, name a real one",
+                NANO.name
+            ));
+        }
+        open_model(self.name(), &self.compute.compute()?)
+    }
+
+    /// What `--model` says, or its default.
+    pub(crate) fn name(&self) -> &Path {
+        self.model.as_deref().unwrap_or(Path::new(NANO.name))
     }
 }
 
@@ -59,12 +72,13 @@ impl ComputeArgs {
     }
 }
 
-/// Opens what `--model` names: a directory, later also the embedded model `nano`.
+/// Opens what `--model` names: a directory, or the embedded model.
 pub(crate) fn open_model(name: &Path, compute: &Compute) -> Result<Model> {
-    if name == Path::new("nano") && !name.is_dir() {
-        let text =
-            "--model nano: the embedded model is not in this version yet; give the directory of a model";
-        return Err(Error::new(Kind::Unsupported, text));
+    if let Some(embedded) = embedded::find(name)
+        && name.join("config.json").exists()
+    {
+        let name = embedded.name;
+        say(format!("note: {name} is the model inside this program; the directory here is ./{name}"));
     }
     let waiting = progress::waiting(format!("Opening {} ...", name.display()));
     let model = Model::open(name, compute);

@@ -238,6 +238,6 @@ fn summary(args: &Args, run: &Run, progress: &Progress, seconds: f64, raw: &str)
     {
         line(format!("          {} is not needed any more", dir.display()))?;
     }
-    let (model, out) = (args.base.model.display(), args.out.display());
+    let (model, out) = (args.base.name().display(), args.out.display());
     line(format!("Try it    seald generate --model {model} --adapter {out} {raw}--prompt 'YOUR QUESTION'"))
 }
