@@ -39,10 +39,12 @@ impl Live {
         }
     }
 
-    /// Takes away what still moves; the lines of finished documents stay.
-    pub(crate) fn end(&mut self) {
-        if let Self::View(view) = self {
+    /// Takes away what still moves; the lines of finished documents stay, and what follows begins on a new line.
+    pub(crate) fn end(self) {
+        if let Self::View(mut view) = self {
             view.end();
+            // The view fills its last line to the edge and leaves the cursor there.
+            say("");
         }
     }
 }

@@ -194,7 +194,7 @@ fn preview() {
     let (look, report) = (Look::of_stdout(), report());
     let matrix = heatmap::render(&report.forgetting, &look);
     crate::output::text(&format!(
-        "\n{}\n{matrix}\n{}",
+        "{}\n{matrix}\n{}",
         table::render(&report, &look),
         heatmap::render(&self::matrix(40), &look)
     ))
