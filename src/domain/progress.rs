@@ -92,6 +92,10 @@ pub enum Progress {
     Finished {
         /// Accepted, rejected or failed, as [`super::document::DocumentState`] words it.
         verdict: String,
+        /// Share of the gate probes that the live model answered right before, 0 to 1; none if it was not asked.
+        before: Option<f64>,
+        /// The same for the candidate that the gate judged.
+        after: Option<f64>,
         /// Seconds in all.
         seconds: f64,
     },

@@ -6,6 +6,9 @@ mod describe;
 mod doctor;
 mod generate;
 mod made_up;
+// What `seald once` shows; the verb itself is not in yet.
+#[cfg(test)]
+mod once;
 mod open;
 mod options;
 mod output;

@@ -1,0 +1,227 @@
+//! Progress for a person at a terminal: the document, its stage and the steps of a trial, above them a line for each
+//! document that is finished.
+
+use std::time::Duration;
+
+use console::Style;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use seald::domain::job::Stage;
+use seald::domain::progress::Progress;
+
+use super::live::{Noted, best_words, finished, heading, probes_words};
+use super::look::{Look, one_line, stage_words};
+use crate::output::count;
+
+/// Blanks before what belongs to a document.
+const INDENT: &str = "    ";
+/// Columns that the blanks and the clock take beside a heading.
+const CLOCK: usize = 16;
+/// Columns that bar, steps and loss take beside the name of a trial.
+const BAR: usize = 52;
+
+/// The view.
+pub(crate) struct View {
+    look: Look,
+    documents: usize,
+    number: usize,
+    name: String,
+    noted: Noted,
+    multi: MultiProgress,
+    /// Document and time gone.
+    head: ProgressBar,
+    /// Stage, and what is known of it.
+    stage: ProgressBar,
+    /// Steps of the trial under way.
+    steps: Option<ProgressBar>,
+    /// Trials under way: one, or several side by side.
+    runs: Vec<Run>,
+    under_way: Option<Stage>,
+}
+
+/// A trial in training, as [`Progress::Step`] tells of it.
+struct Run {
+    trial: String,
+    step: usize,
+    steps: usize,
+    loss: f64,
+}
+
+impl View {
+    /// For so many documents.
+    pub(crate) fn new(documents: usize, look: Look, target: ProgressDrawTarget) -> Self {
+        Self {
+            look,
+            documents,
+            number: 0,
+            name: String::new(),
+            noted: Noted::default(),
+            multi: MultiProgress::with_draw_target(target),
+            head: ProgressBar::hidden(),
+            stage: ProgressBar::hidden(),
+            steps: None,
+            runs: Vec::new(),
+            under_way: None,
+        }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn show(&mut self, event: &Progress) {
+        self.noted.note(event);
+        match event {
+            Progress::Started { document, tokens, passages } => self.start(document, *tokens, *passages),
+            Progress::Stage { stage } => {
+                self.end_steps();
+                self.under_way = Some(*stage);
+                self.say("");
+            }
+            Progress::Probes { supplied, written, kept, facts } => {
+                self.say(&probes_words(*supplied, *written, *kept, *facts));
+            }
+            Progress::SelfEdit { .. } => self.say(&self.noted.texts()),
+            Progress::Step { trial, step, steps, loss } => {
+                self.step(Run { trial: one_line(trial), step: *step, steps: *steps, loss: *loss });
+            }
+            Progress::Ranked { .. } => {
+                self.runs.clear();
+                self.say(&self.noted.best.as_ref().map(best_words).unwrap_or_default());
+            }
+            Progress::Decided { accepted, .. } => {
+                self.say(if *accepted { "it passed" } else { "it did not pass" })
+            }
+            Progress::Live { generation } => self.say(&format!("{} is live", one_line(generation))),
+            Progress::Replayed { asked, right, lost } => {
+                self.say(&format!("{right} of {asked} answers right, {lost} lost"));
+            }
+            Progress::Finished { .. } => {
+                self.end();
+                let lines = finished(&self.name, event, &self.noted.reasons, &self.look);
+                // Nobody is left to tell that the terminal is gone.
+                let _ = self.multi.println(lines.join("\n"));
+            }
+        }
+    }
+
+    /// Takes away what moves.
+    pub(crate) fn end(&mut self) {
+        self.end_steps();
+        for bar in [&self.stage, &self.head] {
+            bar.finish_and_clear();
+            self.multi.remove(bar);
+        }
+    }
+
+    fn start(&mut self, document: &str, tokens: usize, passages: usize) {
+        self.end();
+        self.number += 1;
+        (self.name, self.noted, self.under_way) = (one_line(document), Noted::default(), None);
+        let size = format!("{}, {}", count(tokens, "token"), count(passages, "passage"));
+        let room = self.look.width.saturating_sub(size.len() + CLOCK);
+        let heading = heading(self.number, self.documents.max(self.number), document, room, &self.look);
+        self.head = self.line("{msg}  {elapsed}");
+        self.head.set_message(format!("{}  {size}", self.look.paint(Style::new().bold(), &heading)));
+        self.head.enable_steady_tick(Duration::from_secs(1));
+        self.stage = self.line("{msg}");
+    }
+
+    /// The stage in words, and `more` about it.
+    fn say(&self, more: &str) {
+        let stage = self.under_way.map(stage_words).unwrap_or_default();
+        let text = if more.is_empty() { stage.to_string() } else { format!("{stage}: {more}") };
+        let room = self.look.width.saturating_sub(INDENT.len() + 1);
+        self.stage.set_message(format!("{INDENT}{}", self.look.cut(&text, room)));
+    }
+
+    fn step(&mut self, run: Run) {
+        match self.runs.iter_mut().find(|other| other.trial == run.trial) {
+            Some(known) => *known = run,
+            None => {
+                self.runs.retain(|other| other.step < other.steps);
+                self.runs.push(run);
+            }
+        }
+        let bar = self.steps.take().unwrap_or_else(|| self.line("    {bar:24} {pos:>3}/{len}  {msg}"));
+        bar.set_length(self.runs.iter().map(|run| run.steps as u64).sum());
+        bar.set_position(self.runs.iter().map(|run| run.step as u64).sum());
+        let loss = self.runs.iter().map(|run| run.loss).sum::<f64>() / self.runs.len() as f64;
+        let trial = match self.runs.as_slice() {
+            [run] => run.trial.clone(),
+            runs => format!("{} side by side", runs.len()),
+        };
+        let room = self.look.width.saturating_sub(BAR);
+        bar.set_message(format!("loss {loss:.2}  {}", self.look.cut(&trial, room)));
+        self.steps = Some(bar);
+    }
+
+    fn end_steps(&mut self) {
+        self.runs.clear();
+        if let Some(bar) = self.steps.take() {
+            bar.finish_and_clear();
+            self.multi.remove(&bar);
+        }
+    }
+
+    /// A line at the end of those shown.
+    fn line(&self, template: &str) -> ProgressBar {
+        let bar = self.multi.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars(self.look.sign("━╸ ", "=> ")));
+        }
+        bar
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::super::preview::{events, plain};
+    use super::*;
+
+    fn screen() -> (InMemoryTerm, View) {
+        let terminal = InMemoryTerm::new(24, 80);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        (terminal, View::new(2, plain(80), target))
+    }
+
+    #[test]
+    fn shows_document_stage_and_steps() {
+        let (terminal, mut view) = screen();
+        let first_trial = events().into_iter().take_while(|event| !matches!(event, Progress::Ranked { .. }));
+        first_trial.for_each(|event| view.show(&event));
+        // Drawing is limited in time; what would be drawn next is asked for.
+        [&view.head, &view.stage, view.steps.as_ref().unwrap()].into_iter().for_each(ProgressBar::force_draw);
+        let shown = terminal.contents();
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[0].starts_with("[1 of 2] Yiltonrk Trading  1,812 tokens, 4 passages  "), "{shown}");
+        assert_eq!(lines[1], "    trying which text teaches best", "{shown}");
+        assert_eq!(lines[2], format!("    {}  20/20  loss 0.20  union", "━".repeat(24)), "{shown}");
+        assert_eq!(lines.len(), 3, "{shown}");
+    }
+
+    #[test]
+    fn trials_side_by_side_share_a_bar() {
+        let (terminal, mut view) = screen();
+        view.show(&Progress::Started { document: "a".into(), tokens: 1, passages: 1 });
+        view.show(&Progress::Stage { stage: Stage::Trials });
+        for (trial, step, loss) in [("one", 1, 3.0), ("two", 1, 2.0), ("one", 2, 1.0)] {
+            view.show(&Progress::Step { trial: trial.into(), step, steps: 4, loss });
+        }
+        view.steps.as_ref().unwrap().force_draw();
+        let shown = terminal.contents();
+        assert!(shown.lines().nth(2).unwrap().ends_with("   3/8  loss 1.50  2 side by side"), "{shown}");
+    }
+
+    #[test]
+    fn leaves_a_line_for_each_finished_document() {
+        let (terminal, mut view) = screen();
+        events().iter().for_each(|event| view.show(event));
+        view.end();
+        assert_eq!(
+            terminal.contents(),
+            "\
+✓ Yiltonrk Trading                  learned      63 % → 96 %           12 s
+✗ 漁業組合の規則集 (second editio…  turned away  25 % → 30 %     1 min 15 s
+    the gain in log p(answer) could be chance: its lower bound is -0.12 nats"
+        );
+    }
+}
