@@ -6,3 +6,4 @@
 pub mod grade;
 
 pub mod stats;
+pub mod gate;
