@@ -7,3 +7,5 @@ pub mod grade;
 
 pub mod stats;
 pub mod gate;
+pub mod forgetting;
+pub mod parse;
