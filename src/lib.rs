@@ -6,5 +6,6 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod protocol;
+pub mod learn;
 
 pub use error::{Error, Kind, Result};
