@@ -5,7 +5,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod files;
-pub mod protocol;
 pub mod learn;
+pub mod protocol;
 
 pub use error::{Error, Kind, Result};

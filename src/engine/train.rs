@@ -93,9 +93,28 @@ impl Run {
         rows: Arc<[TrainRow]>,
         options: TrainOptions,
     ) -> Result<Self> {
+        let plan = plan_steps(&rows, options.batch, options.length, options.seed);
+        Self::planned(decoder, adapter, rows, options, plan)
+    }
+
+    /// The same with the rows of every step given: indices into `rows`, in place of what `options.length` and `options.batch` say.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Kind::Invalid`] for a step without rows, or with one that does not exist.
+    pub fn planned(
+        decoder: &Decoder,
+        adapter: Adapter,
+        rows: Arc<[TrainRow]>,
+        options: TrainOptions,
+        plan: Vec<Vec<usize>>,
+    ) -> Result<Self> {
         options.check()?;
         check_rows(&rows, decoder.config().max_position_embeddings)?;
-        let plan = plan_steps(&rows, options.batch, options.length, options.seed);
+        if let Some(step) = plan.iter().position(|s| s.is_empty() || s.iter().any(|&row| row >= rows.len())) {
+            let text =
+                format!("step {} of the plan must name at least one of the {} rows", step + 1, rows.len());
+            return Err(Error::new(Kind::Invalid, text));
+        }
         let optimizer = AdamW::new(&adapter, options.adam)?;
         Ok(Self { adapter, rows, options, plan, optimizer, tokens: 0 })
     }

@@ -1,11 +1,22 @@
-//! The method: what a document's self-edits and probes are made of, how answers are judged, what the gate lets through.
+//! The method: how a document is read, turned into training data, tried and judged. It knows no database and no HTTP.
 
+pub use crate::engine::examples::TrainRow;
+pub use crate::engine::lora::Adapter;
+pub use crate::engine::model::Model;
 
-
-
-pub mod grade;
-
-pub mod stats;
-pub mod gate;
+pub mod directive;
+pub mod filter;
 pub mod forgetting;
+pub mod gate;
+pub mod grade;
+pub mod judge;
+pub mod options;
 pub mod parse;
+pub mod probes;
+pub mod prompt;
+pub mod rehearsal;
+pub mod rows;
+pub mod self_edits;
+pub mod session;
+pub mod stats;
+pub mod trials;

@@ -1,6 +1,7 @@
-"""Makes examples/inbox and eval/bulletins-200.json from held-out seeds.
+"""Makes examples/inbox and eval/bulletins-200.json from held-out seeds, and eval/memory-400.json: questions about what nano's training
+showed, in wordings that it showed.
 
-    python make_examples.py --inbox ../../../examples/inbox --eval ../../../eval/bulletins-200.json
+    python make_examples.py --inbox ../../../examples/inbox --eval ../../../eval
 """
 
 import argparse
@@ -12,10 +13,11 @@ from pathlib import Path
 from language import documents
 from language.documents import Document
 from language.entities import Claim, ask, fresh, questions
+from language.mixture import Mixture, claims_of
 from language.names import Split
 from render import WRITERS
 
-INBOX_SEED, EVAL_SEED = 990010, 990020
+INBOX_SEED, EVAL_SEED, MEMORY_SEED = 990010, 990020, 990030
 # What lies in the inbox: kind, file type, and whether probes lie beside it.
 INBOX = (("company", "md", True), ("service", "md", True), ("town", "txt", True), ("person", "md", False), ("building", "html", True),
          ("ship", "txt", False), ("species", "md", True), ("dish", "txt", False), ("book", "docx", True), ("machine", "html", False),
@@ -72,14 +74,23 @@ def bulletins(path: Path, count: int = 200) -> None:
     path.write_text(f'{{"version": "bulletins-200 1", "seed": {EVAL_SEED}, "data": [\n{lines}\n]}}\n')
 
 
+def memory(path: Path, count: int = 400) -> None:
+    """What is asked to see whether old knowledge suffers."""
+    rng = random.Random(MEMORY_SEED)
+    claims = [claim for thing in Mixture.train().memory for claim in claims_of(thing)]
+    lines = [json.dumps({"question": ask(claim, rng), "answers": [claim.fact.value]}) for claim in rng.sample(claims, count)]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
 def main() -> None:
-    """Writes both."""
+    """Writes all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inbox", type=Path, required=True)
     parser.add_argument("--eval", type=Path, required=True)
     o = parser.parse_args()
     inbox(o.inbox)
-    bulletins(o.eval)
+    bulletins(o.eval / "bulletins-200.json")
+    memory(o.eval / "memory-400.json")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The product's prompts, read from `../prompts/*.txt`; the Rust side includes the same files.
+"""The prompts of the product, read from `src/learn/prompts/*.txt`; the Rust side includes the same files.
 
 A file ends with one line end that is not part of the prompt. Placeholders: `{title}`, `{passage}`, `{question}`."""
 
 from functools import cache
 from pathlib import Path
 
-PROMPTS = Path(__file__).parent.parent / "prompts"
+PROMPTS = Path(__file__).parents[4] / "src" / "learn" / "prompts"
 
 
 @cache

@@ -1,0 +1,133 @@
+//! How documents are learned: every option with its unit and range.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::lora::{LoraConfig, TargetModules};
+use crate::error::{Error, Kind, Result};
+
+/// Options of the method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LearnOptions {
+    /// Self-edits written for each document, 1 to 32.
+    pub candidates: usize,
+    /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
+    pub exams: usize,
+    /// Rank of the adapters, 1 to 256.
+    pub rank: usize,
+    /// Alpha of the adapters; the update is scaled by alpha / rank.
+    pub alpha: f64,
+    /// Learning rates that a directive may choose, above 0. The default depends on the model, see [`Menu`].
+    pub learning_rates: Vec<f64>,
+    /// Epochs that a directive may choose, 1 or more.
+    pub epochs: Vec<usize>,
+    /// Rows of self-edits in one optimiser step, 1 or more.
+    pub rows_in_step: usize,
+    /// Rows of earlier self-edits in one optimiser step.
+    pub rehearsal_rows: usize,
+    /// Base samples in one optimiser step, trained with KL to the base; 0 turns them off.
+    pub base_rows: usize,
+    /// Weight of the KL term against the loss on the self-edits, 0 or more.
+    pub kl_weight: f32,
+    /// Base samples that are drawn once for each base model.
+    pub base_samples: usize,
+    /// Rounds of the final training: the combined self-edits are seen so many times as the directive's epochs say, at most so many
+    /// optimiser steps.
+    pub most_steps: usize,
+    /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
+    pub distil: bool,
+    /// Probes of the retention bank that the gate and replay ask, at most.
+    pub bank_probes: usize,
+    /// Everything random follows from it and from the document.
+    pub seed: u64,
+}
+
+impl Default for LearnOptions {
+    fn default() -> Self {
+        Self {
+            candidates: 8,
+            exams: 4,
+            rank: 16,
+            alpha: 32.0,
+            learning_rates: Vec::new(),
+            epochs: vec![5, 10, 20, 30],
+            rows_in_step: 8,
+            rehearsal_rows: 4,
+            base_rows: 8,
+            kl_weight: 1.0,
+            base_samples: 256,
+            most_steps: 160,
+            distil: false,
+            bank_probes: 64,
+            seed: 0,
+        }
+    }
+}
+
+/// Learning rates of the default menu: a small model needs, and bears, larger steps.
+pub struct Menu;
+
+impl Menu {
+    /// For a model of that hidden size.
+    pub fn learning_rates(hidden_size: usize) -> Vec<f64> {
+        if hidden_size < 512 { vec![3e-4, 1e-3, 3e-3] } else { vec![1e-4, 3e-4, 1e-3] }
+    }
+}
+
+impl LearnOptions {
+    /// The options with the menu that fits the model.
+    pub fn for_model(mut self, hidden_size: usize) -> Self {
+        if self.learning_rates.is_empty() {
+            self.learning_rates = Menu::learning_rates(hidden_size);
+        }
+        self
+    }
+
+    /// The shape of the adapters.
+    pub fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: self.rank,
+            alpha: self.alpha,
+            target_modules: TargetModules::AllLinear,
+            ..LoraConfig::default()
+        }
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let ranges = [
+            ("candidates", self.candidates, 1, 32),
+            ("exams", self.exams, 1, 16),
+            ("rank", self.rank, 1, 256),
+            ("rows_in_step", self.rows_in_step, 1, 1024),
+            ("rehearsal_rows", self.rehearsal_rows, 0, 1024),
+            ("base_rows", self.base_rows, 0, 1024),
+            ("base_samples", self.base_samples, 8, 65_536),
+            ("most_steps", self.most_steps, 1, 1_000_000),
+            ("bank_probes", self.bank_probes, 0, 100_000),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return invalid(format!("{name} is {value}: give {least} to {most}"));
+            }
+        }
+        if self.learning_rates.iter().any(|rate| !(rate.is_finite() && *rate > 0.0)) {
+            return invalid("learning_rates: every one must be above 0".into());
+        }
+        if self.epochs.is_empty() || self.epochs.contains(&0) {
+            return invalid("epochs: give at least one number, each 1 or more".into());
+        }
+        if !(self.alpha.is_finite()
+            && self.alpha > 0.0
+            && self.kl_weight.is_finite()
+            && self.kl_weight >= 0.0)
+        {
+            return invalid("alpha must be above 0, kl_weight not below".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Self-edits: the writer chooses directives, writes a text for each, and what is fit to train on is taken from it.
+
+use super::directive;
+use super::filter::{self, FilterOptions, Filtered};
+use super::grade;
+use super::parse;
+use super::probes::Reading;
+use super::prompt::{self, Fill};
+use super::rows;
+use super::session::{Session, Writing};
+use crate::domain::probe::Probe;
+use crate::domain::progress::Progress;
+use crate::domain::self_edit::{Directive, DroppedLine, Format, RowText};
+use crate::engine::lora::Adapter;
+use crate::error::Result;
+
+/// Most tokens of a self-edit.
+const EDIT_TOKENS: usize = 1024;
+
+/// A self-edit of one passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Number of its candidate.
+    pub candidate: usize,
+    /// Number of its passage.
+    pub passage: usize,
+    /// How it wants to be trained.
+    pub directive: Directive,
+    /// Version of the prompt that it was written with.
+    pub prompt_version: String,
+    /// What the writer wrote.
+    pub text: String,
+    /// Rows to train on; none if it was discarded.
+    pub rows: Vec<RowText>,
+    /// Why it was discarded.
+    pub discarded: Option<String>,
+    /// Lines left out.
+    pub dropped: Vec<DroppedLine>,
+}
+
+/// Writes the candidates of a document, one self-edit for each passage, at temperature 1. `probes` are what no row may copy: the
+/// writer never sees them.
+///
+/// # Errors
+/// From the engine.
+pub fn write(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    probes: &[Probe],
+    writer: Option<&Adapter>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Vec<Draft>> {
+    let options = &session.options;
+    let menu = directive::menu(&options.learning_rates, &options.epochs);
+    let first = document.passages.first().map_or("", String::as_str);
+    let probabilities = directive::probabilities(session, &menu, document.title, first, writer)?;
+    let seed = session.seed(document.key, "directives");
+    let directives = directive::draw(&menu, &probabilities, options.candidates, seed);
+    let mut drafts = Vec::new();
+    for (candidate, directive) in directives.into_iter().enumerate() {
+        let purpose = format!("self-edit {candidate}");
+        let texts = texts(session, document, directive.format, session.seed(document.key, &purpose), writer)?;
+        for (passage, text) in texts.into_iter().enumerate() {
+            let draft = draft(session, document, (candidate, passage), &directive, text, probes)?;
+            tell(Progress::SelfEdit {
+                candidate,
+                format: directive.format,
+                rows: draft.rows.len(),
+                discarded: draft.discarded.clone(),
+            });
+            drafts.push(draft);
+        }
+    }
+    Ok(drafts)
+}
+
+/// What the writer writes about each passage in one format.
+///
+/// # Errors
+/// From the engine.
+pub fn texts(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    format: Format,
+    seed: u64,
+    writer: Option<&Adapter>,
+) -> Result<Vec<String>> {
+    let ask = |passage: &String| {
+        prompt::self_edit(format).fill(Fill { title: document.title, passage, ..Fill::default() })
+    };
+    let prompts: Vec<String> = document.passages.iter().map(ask).collect();
+    let writing = Writing { max_tokens: EDIT_TOKENS.min(session.context() / 2), temperature: 1.0, seed };
+    session.write(&prompts, writing, writer)
+}
+
+/// Takes a text apart and decides what of it is trained on.
+///
+/// # Errors
+/// From the tokenizer.
+pub fn draft(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    (candidate, passage): (usize, usize),
+    directive: &Directive,
+    text: String,
+    probes: &[Probe],
+) -> Result<Draft> {
+    let source = document.passages.get(passage).map_or("", String::as_str);
+    let parsed = parse::rows(directive.format, document.title, false, &text);
+    // A row that cannot be made into tokens counts as too long, and so is left out.
+    let mut tokens = |row: &RowText| rows::row(session, row).map_or(usize::MAX / 2, |row| row.tokens.len());
+    let options = FilterOptions::default();
+    let Filtered { rows, dropped, discarded } =
+        filter::filter(parsed, document.title, source, probes, &options, &mut tokens);
+    let rows = rows.into_iter().map(|row| titled(row, document.title)).collect();
+    let prompt_version = prompt::self_edit(directive.format).version();
+    let directive = directive.clone();
+    Ok(Draft { candidate, passage, directive, prompt_version, text, rows, discarded, dropped })
+}
+
+/// A text that does not name what the document is about gets the title before it, as every row of SEAL's has: `It opened in 1901` teaches nothing.
+fn titled(row: RowText, title: &str) -> RowText {
+    match row {
+        RowText::Text(text) if !names(&text, title) => RowText::Text(format!("{title}\n{text}")),
+        other => other,
+    }
+}
+
+/// Whether a text has one of the title's longer words.
+fn names(text: &str, title: &str) -> bool {
+    let words = grade::words(text);
+    grade::words(title).iter().any(|t| t.text.chars().count() >= 4 && words.iter().any(|w| w.text == t.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_text_without_the_name_gets_the_title() {
+        let title = "Yiltonrk Trading";
+        let row = |text: &str| titled(RowText::Text(text.into()), title);
+        assert_eq!(row("It makes nets."), RowText::Text("Yiltonrk Trading\nIt makes nets.".into()));
+        assert_eq!(row("Yiltonrk makes nets."), RowText::Text("Yiltonrk makes nets.".into()));
+    }
+}

@@ -1,0 +1,327 @@
+//! Trials: self-edits are trained side by side from the live adapter, ranked by what they teach, and the weak ones stopped early
+//! (successive halving, Jamieson & Talwalkar 2016). Then the best one is trained to its end, and beside it the union of the best.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rehearsal::Rehearsal;
+use super::rows::{self, Mixture, StepRows};
+use super::session::{Question, Session};
+use crate::domain::progress::Progress;
+use crate::domain::self_edit::{Directive, RowText};
+use crate::engine::examples::{BatchSize, Length, TrainRow};
+use crate::engine::lora::Adapter;
+use crate::engine::schedule::Schedule;
+use crate::engine::step::step_together;
+use crate::engine::train::{Run, TrainOptions};
+use crate::error::{Error, Kind, Result};
+
+/// Share of its steps that a trial has done when it is ranked, rung by rung.
+const RUNGS: [f64; 2] = [0.25, 0.5];
+/// Trials whose self-edits the union joins.
+const UNITED: usize = 4;
+
+/// What a trial trains on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// Number of its candidate; the union has those of its members.
+    pub candidates: Vec<usize>,
+    /// How.
+    pub directive: Directive,
+    /// Training texts, each with the number of its passage.
+    pub rows: Vec<(usize, RowText)>,
+}
+
+/// The document that is learned, and what is rehearsed meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// What names the document in seeds: its hash.
+    pub key: &'a str,
+    /// Its title.
+    pub title: &'a str,
+    /// Its passages.
+    pub passages: &'a [String],
+    /// Rows of earlier documents.
+    pub curriculum: &'a [TrainRow],
+    /// Base samples.
+    pub rehearsal: &'a Rehearsal,
+}
+
+/// A trial's numbers when it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// `implications 1e-3 x10`, or `union of 4`.
+    pub name: String,
+    /// Numbers of its candidates.
+    pub candidates: Vec<usize>,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Rung that it reached; the number of rungs if it was trained to its end.
+    pub rung: usize,
+    /// Optimiser steps done.
+    pub steps: usize,
+    /// Tokens trained on, rehearsal included.
+    pub tokens: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Loss of the last step, nats a token.
+    pub loss: f64,
+    /// Mean gain of log p(answer) over the select probes, nats a question.
+    pub gain: f64,
+    /// Share of the select probes answered right; only of trials trained to their end.
+    pub accuracy: Option<f64>,
+}
+
+/// What came of all trials of a document.
+#[derive(Debug)]
+pub struct Trials {
+    /// Every trial.
+    pub outcomes: Vec<Outcome>,
+    /// Which of them the gate should judge.
+    pub chosen: usize,
+    /// Its adapter.
+    pub adapter: Adapter,
+    /// The rows that it learned, the passage's included: what the curriculum keeps of the document.
+    pub learned: Vec<(usize, RowText)>,
+}
+
+/// One trial under way.
+struct Trial {
+    edit: Edit,
+    name: String,
+    run: Run,
+    outcome: Outcome,
+}
+
+/// Trials of one document.
+pub struct Halving<'s, 'a> {
+    session: &'s Session<'a>,
+    material: Material<'s>,
+    live: Option<&'s Adapter>,
+    probes: &'s [Question<'s>],
+    before: Vec<f64>,
+}
+
+impl<'s, 'a> Halving<'s, 'a> {
+    /// Trials that continue `live` and are ranked by the select probes.
+    ///
+    /// # Errors
+    /// From the engine; [`Kind::Invalid`] without any probe.
+    pub fn new(
+        session: &'s Session<'a>,
+        material: Material<'s>,
+        live: Option<&'s Adapter>,
+        probes: &'s [Question<'s>],
+    ) -> Result<Self> {
+        if probes.is_empty() {
+            return Err(Error::new(Kind::Invalid, "there is no probe to rank trials by"));
+        }
+        let before = session.log_probs(probes, live)?;
+        Ok(Self { session, material, live, probes, before })
+    }
+
+    /// Runs them all.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] without edits; [`Kind::Diverged`] if every trial diverged; from the engine.
+    pub fn run(&self, edits: Vec<Edit>, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
+        let mut live = edits.into_iter().map(|edit| self.begin(edit)).collect::<Result<Vec<_>>>()?;
+        let mut ended = Vec::new();
+        for (rung, share) in RUNGS.into_iter().enumerate() {
+            for trial in &mut live {
+                let until = ((trial.run.steps() as f64 * share).ceil() as usize).max(1);
+                self.train(trial, until, tell)?;
+                self.rank(trial, rung)?;
+            }
+            drop_diverged(&mut live, &mut ended);
+            live.sort_by(|a, b| b.outcome.gain.total_cmp(&a.outcome.gain));
+            let keep = live.len().div_ceil(2);
+            tell_ranks(&live, keep, rung, tell);
+            if rung + 1 < RUNGS.len() {
+                ended.extend(live.drain(keep..));
+            }
+        }
+        let united = unite(&live, self.session.options.most_steps);
+        ended.extend(live.drain(1.min(live.len())..));
+        if let Some(edit) = united {
+            live.push(self.begin(edit)?);
+        }
+        for trial in &mut live {
+            self.train(trial, usize::MAX, tell)?;
+            self.rank(trial, RUNGS.len())?;
+            self.count_right(trial)?;
+        }
+        drop_diverged(&mut live, &mut ended);
+        live.sort_by(|a, b| b.outcome.gain.total_cmp(&a.outcome.gain));
+        tell_ranks(&live, 1, RUNGS.len(), tell);
+        finish(live, ended)
+    }
+
+    /// Trains one edit to its end, without any other beside it.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn only(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
+        let mut trial = self.begin(edit)?;
+        self.train(&mut trial, usize::MAX, tell)?;
+        self.rank(&mut trial, RUNGS.len())?;
+        self.count_right(&mut trial)?;
+        finish(vec![trial], Vec::new())
+    }
+
+    fn begin(&self, edit: Edit) -> Result<Trial> {
+        let Self { session, material, live, .. } = self;
+        let options = &session.options;
+        let name = name(&edit);
+        let seed = session.seed(material.key, &format!("trial {name} {:?}", edit.candidates));
+        let mut new = Vec::new();
+        for passage in material.passages {
+            new.push(rows::row(session, &RowText::Text(format!("{}\n{passage}", material.title)))?);
+        }
+        if options.distil {
+            new.extend(rows::distilled(session, material.title, material.passages, &edit.rows, *live)?);
+        } else {
+            for (_, text) in &edit.rows {
+                new.push(rows::row(session, text)?);
+            }
+        }
+        new.retain(rows::has_target);
+        let mixture = Mixture { new: &new, earlier: material.curriculum, base: &material.rehearsal.rows };
+        let each = StepRows {
+            new: options.rows_in_step,
+            earlier: options.rehearsal_rows,
+            base: options.base_rows,
+            kl_weight: options.kl_weight,
+        };
+        let plan = rows::plan(mixture, each, edit.directive.epochs, options.most_steps, seed);
+        let model = &session.model.decoder;
+        let adapter = match live {
+            Some(live) => (*live).clone(),
+            None => Adapter::init(&options.lora(), model.config(), seed, &model.compute().device)?,
+        };
+        let train = TrainOptions {
+            learning_rate: edit.directive.learning_rate,
+            schedule: Schedule::Linear,
+            length: Length::Steps(plan.steps.len()),
+            batch: BatchSize { tokens: usize::MAX, rows: None },
+            seed,
+            ..TrainOptions::default()
+        };
+        let run = Run::planned(model, adapter, Arc::from(plan.rows), train, plan.steps)?;
+        let outcome = Outcome {
+            name: name.clone(),
+            candidates: edit.candidates.clone(),
+            learning_rate: edit.directive.learning_rate,
+            rung: 0,
+            steps: 0,
+            tokens: 0,
+            seconds: 0.0,
+            loss: f64::NAN,
+            gain: f64::NEG_INFINITY,
+            accuracy: None,
+        };
+        Ok(Trial { edit, name, run, outcome })
+    }
+
+    /// Trains until so many steps are done. A trial that diverges stays with a gain of minus infinity.
+    fn train(&self, trial: &mut Trial, until: usize, tell: &mut dyn FnMut(Progress)) -> Result<()> {
+        let started = Instant::now();
+        let (until, before) = (until.min(trial.run.steps()), trial.run.tokens());
+        while trial.run.step() < until {
+            self.session.stop_if_cancelled()?;
+            let reports = step_together(&self.session.model.decoder, &mut [&mut trial.run], PASS_TOKENS)?;
+            match reports.into_iter().next().flatten() {
+                Some(Ok(report)) => {
+                    trial.outcome.loss = report.loss;
+                    let (step, loss) = (report.step, report.loss);
+                    tell(Progress::Step { trial: trial.name.clone(), step, steps: until, loss });
+                }
+                Some(Err(error)) if error.kind() == Kind::Diverged => {
+                    tracing::warn!(trial = trial.name, %error, "a trial diverged");
+                    trial.outcome.loss = f64::INFINITY;
+                    break;
+                }
+                Some(Err(error)) => return Err(error),
+                None => break,
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        trial.outcome.seconds += seconds;
+        (trial.outcome.steps, trial.outcome.tokens) = (trial.run.step(), trial.run.tokens());
+        self.session.count(|t| {
+            t.training_seconds += seconds;
+            t.trained_tokens += trial.run.tokens() - before;
+        });
+        Ok(())
+    }
+
+    fn rank(&self, trial: &mut Trial, rung: usize) -> Result<()> {
+        trial.outcome.rung = rung;
+        if trial.outcome.loss.is_finite() {
+            let after = self.session.log_probs(self.probes, Some(trial.run.adapter()))?;
+            let gains = after.iter().zip(&self.before).map(|(after, before)| after - before);
+            trial.outcome.gain = gains.sum::<f64>() / self.probes.len() as f64;
+        }
+        Ok(())
+    }
+
+    fn count_right(&self, trial: &mut Trial) -> Result<()> {
+        let answered = self.session.ask(self.probes, Some(trial.run.adapter()))?;
+        let right = answered.iter().filter(|a| a.grade.right).count();
+        trial.outcome.accuracy = Some(right as f64 / answered.len() as f64);
+        Ok(())
+    }
+}
+
+/// Tokens in one pass over the weights.
+const PASS_TOKENS: usize = 4096;
+
+/// A trial's name, from what it trains on.
+fn name(edit: &Edit) -> String {
+    let Directive { format, learning_rate, epochs } = &edit.directive;
+    match edit.candidates.len() {
+        0 => "passage only".into(),
+        1 => format!("{format} {learning_rate:e} x{epochs}"),
+        several => format!("union of {several} {learning_rate:e} x{epochs}"),
+    }
+}
+
+/// The union of the best trials' self-edits, trained as the best one was, with the most epochs that any of them had. None if there is only one.
+fn unite(ranked: &[Trial], most_steps: usize) -> Option<Edit> {
+    let members = &ranked[..ranked.len().min(UNITED)];
+    let best = members.first().filter(|_| members.len() > 1)?;
+    let mut rows: Vec<(usize, RowText)> = Vec::new();
+    for row in members.iter().flat_map(|t| &t.edit.rows) {
+        if !rows.contains(row) {
+            rows.push(row.clone());
+        }
+    }
+    let epochs = members.iter().map(|t| t.edit.directive.epochs).max().unwrap_or(1).min(most_steps);
+    let candidates = members.iter().flat_map(|t| t.edit.candidates.clone()).collect();
+    Some(Edit { candidates, directive: Directive { epochs, ..best.edit.directive.clone() }, rows })
+}
+
+fn drop_diverged(live: &mut Vec<Trial>, ended: &mut Vec<Trial>) {
+    let (fine, diverged): (Vec<_>, Vec<_>) =
+        std::mem::take(live).into_iter().partition(|t| t.outcome.gain.is_finite());
+    *live = fine;
+    ended.extend(diverged);
+}
+
+fn tell_ranks(ranked: &[Trial], keep: usize, rung: usize, tell: &mut dyn FnMut(Progress)) {
+    for (place, trial) in ranked.iter().enumerate() {
+        let (trial, gain) = (trial.name.clone(), trial.outcome.gain);
+        tell(Progress::Ranked { trial, rung, gain, goes_on: place < keep });
+    }
+}
+
+/// The result, the best trial first.
+fn finish(live: Vec<Trial>, ended: Vec<Trial>) -> Result<Trials> {
+    let mut all = live.into_iter().chain(ended);
+    let Some(best) = all.next().filter(|t| t.outcome.gain.is_finite()) else {
+        return Err(Error::new(Kind::Diverged, "every trial diverged: lower the learning rates of the menu"));
+    };
+    let mut outcomes = vec![best.outcome];
+    outcomes.extend(all.map(|t| t.outcome));
+    Ok(Trials { outcomes, chosen: 0, adapter: best.run.into_adapter(), learned: best.edit.rows })
+}
