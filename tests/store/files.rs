@@ -45,6 +45,30 @@ fn a_writer_waits_for_another_and_then_says_so() {
     assert!(store.claim_next(crate::made_up::NOW, 60).unwrap().is_some());
 }
 
+/// The files as a kill leaves them: the log not yet in the database, a transaction under way.
+#[test]
+fn what_was_committed_is_there_after_a_kill_and_what_was_not_is_not() {
+    let root = Root::new();
+    let mut store = root.open();
+    receive(&mut store, 1);
+    let committed = store.dump().unwrap();
+    let other = Connection::open(root.database()).unwrap();
+    // A cache of one page, so that the unfinished transaction's pages are in the log already.
+    other
+        .execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE; UPDATE documents SET title = 'half'")
+        .unwrap();
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+                INSERT INTO passages (document, position, text) SELECT 1, i + 10, hex(randomblob(500)) FROM n";
+    other.execute_batch(many).unwrap();
+    let after_kill = Root::new();
+    fs::create_dir(after_kill.file("state")).unwrap();
+    for name in ["state/seald.db", "state/seald.db-wal"] {
+        fs::copy(root.file(name), after_kill.file(name)).unwrap();
+    }
+    assert!(fs::metadata(after_kill.file("state/seald.db-wal")).unwrap().len() > 400_000);
+    assert_eq!(after_kill.open().dump().unwrap(), committed);
+}
+
 #[test]
 fn a_newer_database_is_left_alone() {
     let root = Root::new();
