@@ -7,5 +7,6 @@ pub mod error;
 pub mod files;
 pub mod learn;
 pub mod protocol;
+pub mod store;
 
 pub use error::{Error, Kind, Result};

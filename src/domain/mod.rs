@@ -11,4 +11,4 @@ pub mod probe;
 pub mod progress;
 pub mod self_edit;
 pub mod trial;
-mod words;
+pub(crate) mod words;

@@ -1,0 +1,209 @@
+//! Documents, their passages, and the questions that came with them.
+
+use rusqlite::{Connection, Row, params};
+
+use super::Store;
+use super::columns::{Json, Word, all, first, run};
+use super::failure::not_found;
+use super::probes::SuppliedProbe;
+use crate::clock::Timestamp;
+use crate::domain::document::{Document, DocumentFormat, DocumentState, Passage};
+use crate::domain::ids::{DocumentId, JobId};
+use crate::domain::job::{JobState, Stage};
+use crate::error::Result;
+
+/// A document that was read and has no row yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDocument {
+    /// BLAKE3 of title and text, hexadecimal.
+    pub hash: String,
+    /// File name as the user knows it.
+    pub name: String,
+    /// Title, one line, not empty.
+    pub title: String,
+    /// Clean text.
+    pub text: String,
+    /// How it was read.
+    pub format: DocumentFormat,
+    /// The subfolder of the inbox that it came in.
+    pub tag: Option<String>,
+}
+
+/// What became of a document that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It has a row now, and a job that learns it.
+    New(DocumentId, JobId),
+    /// The same content was handed in before.
+    Known(DocumentId),
+}
+
+/// Which documents to list, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentPage {
+    /// Only those in this state.
+    pub state: Option<DocumentState>,
+    /// Only those older than this one: the last of the page before.
+    pub before: Option<DocumentId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+const COLUMNS: &str = "id, hash, name, title, text, format, state, reasons, received_at";
+
+impl Store {
+    /// Takes in a document with its passages and the questions that came with it, and queues its job; or finds that
+    /// its hash is known, and then changes nothing.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn receive(
+        &mut self,
+        document: &NewDocument,
+        passages: &[String],
+        supplied: &[SuppliedProbe],
+        now: Timestamp,
+    ) -> Result<Received> {
+        self.write(format_args!("take in {}", document.name), |db| {
+            let known = "SELECT id FROM documents WHERE hash = ?";
+            if let Some(id) = first(db, known, [&document.hash], |row| row.get(0))? {
+                return Ok(Received::Known(id));
+            }
+            let id = insert(db, document, now)?;
+            for (position, text) in passages.iter().enumerate() {
+                let sql = "INSERT INTO passages (document, position, text) VALUES (?, ?, ?)";
+                run(db, sql, params![id, position, text])?;
+            }
+            for (position, SuppliedProbe { question, answers }) in supplied.iter().enumerate() {
+                let sql =
+                    "INSERT INTO supplied_probes (document, position, question, answers) VALUES (?, ?, ?, ?)";
+                run(db, sql, params![id, position, question, Json(answers)])?;
+            }
+            let sql = "INSERT INTO jobs (document, stage, state, attempts) VALUES (?, ?, ?, 0)";
+            run(db, sql, params![id, Stage::FIRST.as_str(), JobState::Queued.as_str()])?;
+            Ok(Received::New(id, JobId(db.last_insert_rowid())))
+        })
+    }
+
+    /// A document.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is none of that number.
+    pub fn document(&self, id: DocumentId) -> Result<Document> {
+        self.read(format_args!("document {id}"), |db| find(db, id))
+    }
+
+    /// The document with this hash, if it was ever handed in.
+    ///
+    /// # Errors
+    /// Those of the database alone, here and wherever no others are named.
+    pub fn document_by_hash(&self, hash: &str) -> Result<Option<Document>> {
+        let sql = format!("SELECT {COLUMNS} FROM documents WHERE hash = ?");
+        self.read(format_args!("document {hash}"), |db| first(db, &sql, [hash], row))
+    }
+
+    /// A page of documents, newest first.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn documents(&self, page: DocumentPage) -> Result<Vec<Document>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM documents WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2)
+             ORDER BY id DESC LIMIT ?3"
+        );
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        let params = params![page.state.map(DocumentState::as_str), page.before, limit];
+        self.read("the documents", |db| all(db, &sql, params, row))
+    }
+
+    /// The subfolder of the inbox that a document came in.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such document.
+    pub fn document_tag(&self, id: DocumentId) -> Result<Option<String>> {
+        self.read(format_args!("document {id}"), |db| {
+            let found = first(db, "SELECT tag FROM documents WHERE id = ?", [id], |row| row.get(0))?;
+            found.ok_or_else(|| not_found(format!("there is no document {id}")))
+        })
+    }
+
+    /// A document's passages, in the order of its text.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn passages(&self, document: DocumentId) -> Result<Vec<Passage>> {
+        let sql = "SELECT id, document, position, text FROM passages WHERE document = ? ORDER BY position";
+        self.read(format_args!("the passages of document {document}"), |db| {
+            all(db, sql, [document], |row| {
+                Ok(Passage { id: row.get(0)?, document: row.get(1)?, index: row.get(2)?, text: row.get(3)? })
+            })
+        })
+    }
+
+    /// The questions that came with a document, in their order.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn supplied_probes(&self, document: DocumentId) -> Result<Vec<SuppliedProbe>> {
+        let sql = "SELECT question, answers FROM supplied_probes WHERE document = ? ORDER BY position";
+        self.read(format_args!("the questions that came with document {document}"), |db| {
+            all(db, sql, [document], |row| {
+                Ok(SuppliedProbe { question: row.get(0)?, answers: row.get::<_, Json<_>>(1)?.0 })
+            })
+        })
+    }
+
+    /// Says what became of a document, apart from its job.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such document.
+    pub fn set_document_state(
+        &mut self,
+        id: DocumentId,
+        state: DocumentState,
+        reasons: &[String],
+    ) -> Result<()> {
+        self.write(format_args!("mark document {id} {state}"), |db| set_state(db, id, state, reasons))
+    }
+}
+
+fn insert(db: &Connection, document: &NewDocument, now: Timestamp) -> Result<DocumentId> {
+    let NewDocument { hash, name, title, text, format, tag } = document;
+    let sql = "INSERT INTO documents (hash, name, title, text, format, tag, state, received_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let state = DocumentState::Waiting.as_str();
+    run(db, sql, params![hash, name, title, text, format.as_str(), tag, state, now.0])?;
+    Ok(DocumentId(db.last_insert_rowid()))
+}
+
+pub(super) fn find(db: &Connection, id: DocumentId) -> Result<Document> {
+    let sql = format!("SELECT {COLUMNS} FROM documents WHERE id = ?");
+    first(db, &sql, [id], row)?.ok_or_else(|| not_found(format!("there is no document {id}")))
+}
+
+pub(super) fn set_state(
+    db: &Connection,
+    id: DocumentId,
+    state: DocumentState,
+    reasons: &[String],
+) -> Result<()> {
+    let sql = "UPDATE documents SET state = ?, reasons = ? WHERE id = ?";
+    match run(db, sql, params![state.as_str(), Json(reasons), id])? {
+        0 => Err(not_found(format!("there is no document {id}"))),
+        _ => Ok(()),
+    }
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Document> {
+    Ok(Document {
+        id: row.get("id")?,
+        hash: row.get("hash")?,
+        name: row.get("name")?,
+        title: row.get("title")?,
+        text: row.get("text")?,
+        format: row.get::<_, Word<_>>("format")?.0,
+        state: row.get::<_, Word<_>>("state")?.0,
+        reasons: row.get::<_, Json<_>>("reasons")?.0,
+        received_at: Timestamp(row.get("received_at")?),
+    })
+}

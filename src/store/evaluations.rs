@@ -1,0 +1,163 @@
+//! Evaluations: who answered what, the results of replay, and the counts of the forgetting matrix.
+
+use rusqlite::{Connection, Row, params};
+
+use super::Store;
+use super::columns::{Word, all, run};
+use super::stages::Next;
+use crate::domain::evaluation::{Evaluation, Subject};
+use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
+use crate::domain::job::{Job, Stage};
+use crate::domain::probe::Role;
+use crate::error::{Error, Kind, Result};
+
+/// An evaluation of a probe that has no row yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvaluation {
+    /// Who answered.
+    pub subject: Subject,
+    /// The generation that answered.
+    pub generation: GenerationId,
+    /// The answer, greedy.
+    pub answer: String,
+    /// Whether it counts as right.
+    pub right: bool,
+    /// Share of the accepted answer's words that it holds, 0 to 1.
+    pub recall: f64,
+    /// F1 of the words, 0 to 1.
+    pub f1: f64,
+    /// Equal after normalisation.
+    pub exact: bool,
+    /// Sum of ln p of the first accepted answer.
+    pub log_prob: f64,
+}
+
+impl NewEvaluation {
+    /// The evaluation, once its probe has a row.
+    pub fn of(self, probe: ProbeId) -> Evaluation {
+        let Self { subject, generation, answer, right, recall, f1, exact, log_prob } = self;
+        Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob }
+    }
+}
+
+/// One cell of the forgetting matrix: what a generation, asked by replay, answered about a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// The row: which generation answered.
+    pub generation: GenerationId,
+    /// The column: which document the probes ask about.
+    pub document: DocumentId,
+    /// Right answers.
+    pub right: usize,
+    /// Probes asked.
+    pub asked: usize,
+    /// Of the probes asked, how many the pristine base answered right.
+    pub base_right: usize,
+    /// Of the probes asked, how many the pristine base was asked: fewer than `asked` only where it was not.
+    pub base_asked: usize,
+}
+
+const COLUMNS: &str = "probe, subject, generation, answer, correct, recall, f1, exact, log_prob";
+
+impl Store {
+    /// Stores what replay asked after a generation went live, and ends the job.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where the job is not the caller's any more; [`Kind::Internal`] where a subject is not
+    /// [`Subject::Replay`].
+    pub fn finish_replay(&mut self, job: &Job, asked: &[Evaluation]) -> Result<Job> {
+        self.finish(job, Stage::Replay, |db, document| {
+            for one in asked {
+                if one.subject != Subject::Replay {
+                    let text = format!("probe {} was asked as {}, not as replay", one.probe, one.subject);
+                    return Err(Error::new(Kind::Internal, text));
+                }
+                insert(db, document, one)?;
+            }
+            Ok(Next::Advance)
+        })
+    }
+
+    /// What was asked while `document` was learned, its own probes and others', by the order of probes.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn evaluations(&self, document: DocumentId, subject: Subject) -> Result<Vec<Evaluation>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM evaluations WHERE asked_for = ? AND subject = ? ORDER BY probe, generation"
+        );
+        self.read(format_args!("the evaluations of document {document}"), |db| {
+            all(db, &sql, params![document, subject.as_str()], row)
+        })
+    }
+
+    /// What replay asked a generation, by the order of probes.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn replay_row(&self, generation: GenerationId) -> Result<Vec<Evaluation>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM evaluations WHERE generation IS ? AND subject = 'replay' ORDER BY probe, asked_for"
+        );
+        self.read(format_args!("the replay of generation {generation}"), |db| {
+            all(db, &sql, [generation], row)
+        })
+    }
+
+    /// The forgetting matrix over the probes of one role ([`Role::Retain`]: what was taught; [`Role::Preserve`]: what
+    /// the base knew), by generation and document. Cells where nothing was asked are absent.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn matrix(&self, role: Role) -> Result<Vec<Cell>> {
+        // A probe's base answer is stored once for each learning that asked it; the base does not change, so any of
+        // them will do.
+        let sql = "
+            WITH base AS (SELECT probe, max(correct) AS correct FROM evaluations WHERE subject = 'base' GROUP BY probe)
+            SELECT e.generation, p.document, sum(e.correct), count(*), ifnull(sum(base.correct), 0), count(base.probe)
+            FROM evaluations e JOIN probes p ON p.id = e.probe LEFT JOIN base ON base.probe = p.id
+            WHERE e.subject = 'replay' AND p.role = ? AND p.document IS NOT NULL
+            GROUP BY e.generation, p.document ORDER BY e.generation, p.document";
+        self.read("the forgetting matrix", |db| {
+            all(db, sql, [role.as_str()], |row| {
+                Ok(Cell {
+                    generation: row.get(0)?,
+                    document: row.get(1)?,
+                    right: row.get(2)?,
+                    asked: row.get(3)?,
+                    base_right: row.get(4)?,
+                    base_asked: row.get(5)?,
+                })
+            })
+        })
+    }
+}
+
+/// Stores an evaluation in place of one of the same probe, subject and generation for the same document.
+pub(super) fn insert(db: &Connection, asked_for: DocumentId, one: &Evaluation) -> Result<()> {
+    let Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob } = one;
+    let sql = "INSERT INTO evaluations
+               (asked_for, probe, subject, generation, answer, correct, recall, f1, exact, log_prob)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (asked_for, probe, subject, ifnull(generation, 0)) DO UPDATE SET answer = excluded.answer,
+               correct = excluded.correct, recall = excluded.recall, f1 = excluded.f1, exact = excluded.exact,
+               log_prob = excluded.log_prob";
+    let subject = subject.as_str();
+    run(db, sql, params![asked_for, probe, subject, generation, answer, right, recall, f1, exact, log_prob])
+        .map(drop)
+        .map_err(|e| e.context(format!("evaluation of probe {probe} by {subject}")))
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Evaluation> {
+    Ok(Evaluation {
+        probe: row.get("probe")?,
+        subject: row.get::<_, Word<_>>("subject")?.0,
+        generation: row.get("generation")?,
+        answer: row.get("answer")?,
+        right: row.get("correct")?,
+        recall: row.get("recall")?,
+        f1: row.get("f1")?,
+        exact: row.get("exact")?,
+        log_prob: row.get("log_prob")?,
+    })
+}

@@ -1,0 +1,186 @@
+//! Generations and the live pointer: the results of the fifth stage.
+
+use rusqlite::{Connection, Row, params};
+
+use super::Store;
+use super::columns::{all, first, run};
+use super::failure::{conflict, not_found};
+use super::stages::Next;
+use super::{documents, gate};
+use crate::clock::Timestamp;
+use crate::domain::document::DocumentState;
+use crate::domain::generation::Generation;
+use crate::domain::ids::{DocumentId, GenerationId};
+use crate::domain::job::{Job, Stage};
+use crate::error::Result;
+
+/// A generation whose files lie in place and whose row is to be written. It continues `parent` and adds the job's
+/// document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGeneration {
+    /// Its number, from [`Store::next_generation_id`].
+    pub id: GenerationId,
+    /// What it continues: what was live when the candidate was trained.
+    pub parent: GenerationId,
+    /// Fingerprint of the base model.
+    pub base_fingerprint: String,
+    /// Content hash of the adapter's folder.
+    pub adapter_hash: String,
+    /// When it goes live.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: &str = "id, parent, base_fingerprint, adapter_hash, created_at";
+
+impl Store {
+    /// Writes the generation's row, makes it live and marks the document accepted.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] where the job is not the caller's any more, the gate did not accept the candidate, its
+    /// parent is not live any more or has another base, or the number is not the next.
+    pub fn finish_publish(&mut self, job: &Job, generation: &NewGeneration) -> Result<Job> {
+        self.finish(job, Stage::Publish, |db, document| {
+            refuse_misfit(db, document, generation)?;
+            let NewGeneration { id, parent, base_fingerprint, adapter_hash, created_at } = generation;
+            let sql = "INSERT INTO generations (id, parent, base_fingerprint, adapter_hash, created_at)
+                       VALUES (?, ?, ?, ?, ?)";
+            run(db, sql, params![id, parent, base_fingerprint, adapter_hash, created_at.0])?;
+            let sql = "INSERT INTO generation_documents (generation, document) VALUES (?, ?)";
+            run(db, sql, params![id, document])?;
+            run(db, "UPDATE live SET generation = ?", [id])?;
+            documents::set_state(db, document, DocumentState::Accepted, &[])?;
+            Ok(Next::Advance)
+        })
+    }
+
+    /// The generation that answers; none where the base does.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn live(&self) -> Result<Option<Generation>> {
+        self.read("the live generation", |db| match live_id(db)? {
+            GenerationId::BASE => Ok(None),
+            id => find(db, id).map(Some),
+        })
+    }
+
+    /// Makes a generation live, or the base ([`GenerationId::BASE`]).
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such generation.
+    pub fn set_live(&mut self, id: GenerationId) -> Result<()> {
+        self.write(format_args!("make generation {id} live"), |db| {
+            if id != GenerationId::BASE {
+                find(db, id)?;
+            }
+            run(db, "UPDATE live SET generation = ?", [id]).map(drop)
+        })
+    }
+
+    /// A generation.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is none of that number; the base has no row.
+    pub fn generation(&self, id: GenerationId) -> Result<Generation> {
+        self.read(format_args!("generation {id}"), |db| find(db, id))
+    }
+
+    /// Every generation, oldest first.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn generations(&self) -> Result<Vec<Generation>> {
+        let sql = format!("SELECT {COLUMNS} FROM generations ORDER BY id");
+        self.read("the generations", |db| with_documents(db, all(db, &sql, [], row)?))
+    }
+
+    /// What a generation stands on: its ancestors and itself, oldest first. Empty for the base.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such generation.
+    pub fn chain(&self, id: GenerationId) -> Result<Vec<Generation>> {
+        self.read(format_args!("the chain of generation {id}"), |db| chain(db, id))
+    }
+
+    /// The number of the generation that would be published next: above every other, also where one was rolled back.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn next_generation_id(&self) -> Result<GenerationId> {
+        self.read("the generations", next_id)
+    }
+}
+
+fn refuse_misfit(db: &Connection, document: DocumentId, new: &NewGeneration) -> Result<()> {
+    if !gate::accepted(db, document)? {
+        return Err(conflict(format!("the gate has not accepted the candidate of document {document}")));
+    }
+    let live = live_id(db)?;
+    if new.parent != live {
+        return Err(conflict(format!(
+            "generation {} continues {}, but {live} is live now: try the document again",
+            new.id, new.parent
+        )));
+    }
+    if live != GenerationId::BASE && find(db, live)?.base_fingerprint != new.base_fingerprint {
+        return Err(conflict(format!(
+            "generation {} stands on base {}, its parent {live} on another: roll back to the base first, or use the \
+             parent's base model",
+            new.id, new.base_fingerprint
+        )));
+    }
+    let next = next_id(db)?;
+    if new.id != next {
+        return Err(conflict(format!("generation {} is not the next number, which is {next}", new.id)));
+    }
+    Ok(())
+}
+
+fn next_id(db: &Connection) -> Result<GenerationId> {
+    let sql = "SELECT ifnull(max(id), 0) + 1 FROM generations";
+    Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(GenerationId(1)))
+}
+
+/// The live generation's number, or the base's.
+pub(super) fn live_id(db: &Connection) -> Result<GenerationId> {
+    Ok(first(db, "SELECT generation FROM live", [], |row| row.get(0))?.unwrap_or(GenerationId::BASE))
+}
+
+pub(super) fn chain(db: &Connection, id: GenerationId) -> Result<Vec<Generation>> {
+    let sql = format!(
+        "WITH RECURSIVE chain AS (
+             SELECT * FROM generations WHERE id = ?
+             UNION ALL SELECT g.* FROM generations g JOIN chain ON g.id = chain.parent)
+         SELECT {COLUMNS} FROM chain ORDER BY id"
+    );
+    let found = with_documents(db, all(db, &sql, [id], row)?)?;
+    if found.is_empty() && id != GenerationId::BASE {
+        return Err(not_found(format!("there is no generation {id}")));
+    }
+    Ok(found)
+}
+
+fn find(db: &Connection, id: GenerationId) -> Result<Generation> {
+    let sql = format!("SELECT {COLUMNS} FROM generations WHERE id = ?");
+    let found = with_documents(db, all(db, &sql, [id], row)?)?.pop();
+    found.ok_or_else(|| not_found(format!("there is no generation {id}")))
+}
+
+fn with_documents(db: &Connection, mut generations: Vec<Generation>) -> Result<Vec<Generation>> {
+    for generation in &mut generations {
+        let sql = "SELECT document FROM generation_documents WHERE generation = ? ORDER BY document";
+        generation.documents = all(db, sql, [generation.id], |row| row.get(0))?;
+    }
+    Ok(generations)
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Generation> {
+    Ok(Generation {
+        id: row.get("id")?,
+        parent: row.get("parent")?,
+        base_fingerprint: row.get("base_fingerprint")?,
+        adapter_hash: row.get("adapter_hash")?,
+        documents: Vec::new(),
+        created_at: Timestamp(row.get("created_at")?),
+    })
+}

@@ -1,0 +1,68 @@
+//! The end of a stage: its results and the job's next step in one transaction, refused where the job is not the
+//! caller's any more.
+
+use rusqlite::Connection;
+
+use super::Store;
+use super::failure::conflict;
+use super::{documents, jobs};
+use crate::domain::document::DocumentState;
+use crate::domain::ids::DocumentId;
+use crate::domain::job::{Event, Job, JobState, Stage};
+use crate::error::Result;
+
+/// What comes after a stage whose results are stored.
+pub(super) enum Next {
+    /// The next stage, under the same lease.
+    Advance,
+    /// The document is turned away for these reasons, and the job is done.
+    Reject(Vec<String>),
+}
+
+impl Store {
+    /// Turns the document of a running job away, at any stage: rejected, with the reasons, and the job is done.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    pub fn reject(&mut self, job: &Job, reasons: &[String]) -> Result<Job> {
+        self.finish(job, job.stage, |_, _| Ok(Next::Reject(reasons.to_vec())))
+    }
+
+    /// Stores what `results` writes for the job's document, and moves the job on; the job as it is then.
+    ///
+    /// `job` is the caller's copy. Its stage and count of attempts say which attempt the results belong to.
+    pub(super) fn finish(
+        &mut self,
+        job: &Job,
+        stage: Stage,
+        results: impl FnOnce(&Connection, DocumentId) -> Result<Next>,
+    ) -> Result<Job> {
+        self.write(format_args!("store stage {stage} of job {}", job.id), |db| {
+            let stored = jobs::find(db, job.id)?;
+            refuse_other_attempt(job, &stored, stage)?;
+            match results(db, stored.document)? {
+                Next::Advance => jobs::step(db, &stored, Event::Advanced),
+                Next::Reject(reasons) => {
+                    documents::set_state(db, stored.document, DocumentState::Rejected, &reasons)?;
+                    jobs::step(db, &stored, Event::Finished)
+                }
+            }
+        })
+    }
+}
+
+fn refuse_other_attempt(ours: &Job, stored: &Job, stage: Stage) -> Result<()> {
+    let text = if stored.state != JobState::Running {
+        format!("job {} is {}, not running", stored.id, stored.state)
+    } else if stored.stage != stage {
+        format!("job {} is at stage {}, not {stage}", stored.id, stored.stage)
+    } else if (stored.attempts, stored.document) != (ours.attempts, ours.document) {
+        format!(
+            "job {} is at attempt {}, these are the results of attempt {}",
+            stored.id, stored.attempts, ours.attempts
+        )
+    } else {
+        return Ok(());
+    };
+    Err(conflict(format!("{text}: its worker lost it, drop the results")))
+}

@@ -1,0 +1,106 @@
+//! Documents: taken in once, listed in pages.
+
+use seald::Kind;
+use seald::domain::document::{Document, DocumentFormat, DocumentState};
+use seald::domain::ids::DocumentId;
+use seald::domain::job::{JobState, Stage};
+use seald::store::{DocumentPage, NewDocument, Received, SuppliedProbe};
+
+use crate::made_up::{NOW, Root, document, fresh, passages, receive, supplied};
+
+#[test]
+fn a_document_comes_with_all_that_belongs_to_it() {
+    let root = Root::new();
+    let mut store = root.open();
+    let new = NewDocument { tag: Some("ports".into()), format: DocumentFormat::Pdf, ..document(1) };
+    let Received::New(id, job) = store.receive(&new, &passages(1), &supplied(1), NOW).unwrap() else {
+        panic!()
+    };
+
+    drop(store);
+    let store = root.open();
+    let expected = Document {
+        id,
+        hash: new.hash.clone(),
+        name: new.name,
+        title: new.title,
+        text: new.text.clone(),
+        format: DocumentFormat::Pdf,
+        state: DocumentState::Waiting,
+        reasons: Vec::new(),
+        received_at: NOW,
+    };
+    assert_eq!(store.document(id).unwrap(), expected);
+    assert_eq!(store.document_by_hash(&new.hash).unwrap(), Some(expected));
+    assert_eq!(store.document_tag(id).unwrap().as_deref(), Some("ports"));
+    let found = store.passages(id).unwrap();
+    assert_eq!(found.iter().map(|p| p.text.as_str()).collect::<String>(), new.text);
+    assert_eq!(found.iter().map(|p| p.index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(store.supplied_probes(id).unwrap(), supplied(1));
+    let job = store.job(job).unwrap();
+    assert_eq!((job.document, job.stage, job.state, job.attempts), (id, Stage::Probes, JobState::Queued, 0));
+    assert_eq!(store.job_of(id).unwrap(), job);
+}
+
+#[test]
+fn the_same_content_is_known() {
+    let mut store = fresh();
+    let (id, _) = receive(&mut store, 1);
+    let before = store.dump().unwrap();
+    let again = NewDocument { name: "copy.txt".into(), ..document(1) };
+    assert_eq!(store.receive(&again, &passages(2), &[], NOW).unwrap(), Received::Known(id));
+    assert_eq!(store.dump().unwrap(), before);
+    assert_eq!(store.document_by_hash("hash 2").unwrap(), None);
+}
+
+#[test]
+fn a_document_that_breaks_a_rule_leaves_nothing_behind() {
+    let mut store = fresh();
+    let before = store.dump().unwrap();
+    let no_answer = [SuppliedProbe { question: "When?".into(), answers: Vec::new() }];
+    let e = store.receive(&document(1), &passages(1), &no_answer, NOW).unwrap_err();
+    assert_eq!(e.kind(), Kind::Internal);
+    assert!(e.to_string().contains("1.txt"), "{e}");
+    assert!(store.receive(&NewDocument { title: String::new(), ..document(1) }, &[], &[], NOW).is_err());
+    assert_eq!(store.dump().unwrap(), before);
+}
+
+#[test]
+fn pages_are_newest_first_and_may_be_of_one_state() {
+    let mut store = fresh();
+    for n in 1..=5 {
+        receive(&mut store, n);
+    }
+    let reasons = ["no gain".to_string()];
+    for n in [2, 4] {
+        store.set_document_state(DocumentId(n), DocumentState::Rejected, &reasons).unwrap();
+    }
+    let page = |state, before: Option<i64>, limit| -> Vec<i64> {
+        let page = DocumentPage { state, before: before.map(DocumentId), limit };
+        store.documents(page).unwrap().iter().map(|d| d.id.0).collect()
+    };
+    assert_eq!(page(None, None, 2), [5, 4]);
+    assert_eq!(page(None, Some(4), 2), [3, 2]);
+    assert_eq!(page(None, Some(2), 2), [1]);
+    assert_eq!(page(Some(DocumentState::Rejected), None, usize::MAX), [4, 2]);
+    assert_eq!(page(Some(DocumentState::Rejected), Some(4), 9), [2]);
+    assert_eq!(page(Some(DocumentState::Accepted), None, 9), [0; 0]);
+    assert_eq!(store.document(DocumentId(2)).unwrap().reasons, reasons);
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let mut store = fresh();
+    let id = DocumentId(9);
+    let errors = [
+        store.document(id).unwrap_err(),
+        store.document_tag(id).unwrap_err(),
+        store.job_of(id).unwrap_err(),
+        store.probe_stats(id).unwrap_err(),
+        store.set_document_state(id, DocumentState::Failed, &[]).unwrap_err(),
+    ];
+    for e in errors {
+        assert_eq!(e.kind(), Kind::NotFound);
+        assert!(e.to_string().contains("document 9") && e.to_string().contains("seald.db"), "{e}");
+    }
+}
