@@ -157,20 +157,22 @@ impl Matrix {
 
     /// The figures as they stood when row `last` was the last one; all none beyond the matrix.
     pub fn figures_at(&self, last: usize) -> Figures {
-        let learned = || self.columns.iter().filter_map(move |c| self.learned_row(c, last).map(|row| (row, c)));
+        let learned =
+            || self.columns.iter().filter_map(move |c| self.learned_row(c, last).map(|row| (row, c)));
         let earlier = || learned().filter(|(row, _)| *row < last);
-        let below = learned().filter_map(|(_, column)| {
-            Some(self.accuracy(last, column)? < self.base_accuracy(column)?)
-        });
+        let below = learned()
+            .filter_map(|(_, column)| Some(self.accuracy(last, column)? < self.base_accuracy(column)?));
         let below: Vec<bool> = below.collect();
         Figures {
             accuracy: mean(learned().map(|(_, column)| self.accuracy(last, column))),
             backward_transfer: mean(
                 earlier().map(|(row, c)| Some(self.accuracy(last, c)? - self.accuracy(row, c)?)),
             ),
-            forward_transfer: mean(learned().filter(|(row, _)| self.has_learned_before(*row)).map(
-                |(row, c)| Some(self.accuracy(row.checked_sub(1)?, c)? - self.base_accuracy(c)?),
-            )),
+            forward_transfer: mean(
+                learned()
+                    .filter(|(row, _)| self.has_learned_before(*row))
+                    .map(|(row, c)| Some(self.accuracy(row.checked_sub(1)?, c)? - self.base_accuracy(c)?)),
+            ),
             forgetting: mean(
                 earlier().map(|(_, c)| Some(self.best_before(last, c)? - self.accuracy(last, c)?)),
             ),

@@ -150,7 +150,8 @@ fn number(digits: &str, found: &mut Vec<Word>) {
         let decimal = part.matches('.').count() == 1;
         let part = if decimal { part.trim_end_matches('0').trim_end_matches('.') } else { part };
         let short = part.trim_start_matches('0');
-        let text = if short.is_empty() || short.starts_with('.') { format!("0{short}") } else { short.into() };
+        let text =
+            if short.is_empty() || short.starts_with('.') { format!("0{short}") } else { short.into() };
         found.push(Word { text, number: true });
     }
 }

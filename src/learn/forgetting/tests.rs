@@ -107,8 +107,10 @@ fn documents_that_are_not_learned_yet_count_nowhere() {
         probe: ProbeId(1),
         right,
     };
-    let column =
-        |document, learned: Option<i64>| Column { document: DocumentId(document), learned: learned.map(GenerationId) };
+    let column = |document, learned: Option<i64>| Column {
+        document: DocumentId(document),
+        learned: learned.map(GenerationId),
+    };
     let outcomes = [outcome(0, 1, false), outcome(1, 1, true), outcome(1, 2, true), outcome(9, 1, false)];
     let generations = vec![GenerationId::BASE, GenerationId(1)];
     // Document 3 was learned by a generation that was rolled back and is no row.
@@ -122,14 +124,15 @@ fn documents_that_are_not_learned_yet_count_nowhere() {
 #[test]
 fn two_documents_of_one_generation_are_two_columns() {
     // Both learned at row 1; row 2 learned nothing of the matrix.
-    let outcomes: Vec<Outcome> = [(0, 1, false), (0, 2, false), (1, 1, true), (1, 2, true), (2, 1, true), (2, 2, false)]
-        .map(|(generation, document, right)| Outcome {
-            generation: GenerationId(generation),
-            document: DocumentId(document),
-            probe: ProbeId(document),
-            right,
-        })
-        .to_vec();
+    let outcomes: Vec<Outcome> =
+        [(0, 1, false), (0, 2, false), (1, 1, true), (1, 2, true), (2, 1, true), (2, 2, false)]
+            .map(|(generation, document, right)| Outcome {
+                generation: GenerationId(generation),
+                document: DocumentId(document),
+                probe: ProbeId(document),
+                right,
+            })
+            .to_vec();
     let columns = [1, 2].map(|d| Column { document: DocumentId(d), learned: Some(GenerationId(1)) }).to_vec();
     let got = Matrix::new((0..3).map(GenerationId).collect(), columns, &outcomes).figures();
     near(got.backward_transfer, -0.5, 2);

@@ -202,7 +202,9 @@ fn noise_passes_the_gain_one_time_in_twenty_and_the_gate_less_often() {
 #[test]
 fn knowledge_gets_through() {
     let mut rng = Pcg64Mcg::seed_from_u64(6);
-    for (facts, mean, least) in [(3, 3.0, 0.6), (5, 2.0, 0.8), (8, 1.5, 0.85), (12, 1.0, 0.75), (20, 1.0, 0.9)] {
+    for (facts, mean, least) in
+        [(3, 3.0, 0.6), (5, 2.0, 0.8), (8, 1.5, 0.85), (12, 1.0, 0.75), (20, 1.0, 0.9)]
+    {
         let (_, accepted) = passed(facts, mean, 300, &mut rng);
         assert!(accepted >= least, "{facts} facts, gain {mean}: {accepted}");
     }

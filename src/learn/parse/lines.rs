@@ -40,7 +40,10 @@ fn without_marker(line: &str) -> (bool, &str) {
     let (number, after) = if digits > 0 { body.split_at(digits) } else { body.split_at(letter) };
     let close: &[char] = if open.is_some() || digits == 0 { &[')'] } else { &['.', ')'] };
     match after.strip_prefix(close) {
-        Some(item) if (1..=3).contains(&number.len()) && (item.is_empty() || item.starts_with(char::is_whitespace)) => {
+        Some(item)
+            if (1..=3).contains(&number.len())
+                && (item.is_empty() || item.starts_with(char::is_whitespace)) =>
+        {
             (true, item.trim_start())
         }
         _ => (rest.len() < line.len(), rest),
@@ -77,10 +80,21 @@ fn without_emphasis(text: &str) -> String {
 /// Whether a line only announces what follows. `first`: no other line came before.
 pub(super) fn introduces(line: &Line<'_>, first: bool) -> bool {
     let text = line.text.as_str();
-    let chatty = ["sure", "certainly", "of course", "okay", "absolutely", "here is", "here are", "here's", "here’s", "below is", "below are"];
-    let opens = |word: &str| {
-        starts_with(text, word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
-    };
+    let chatty = [
+        "sure",
+        "certainly",
+        "of course",
+        "okay",
+        "absolutely",
+        "here is",
+        "here are",
+        "here's",
+        "here’s",
+        "below is",
+        "below are",
+    ];
+    let opens =
+        |word: &str| starts_with(text, word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
     text.ends_with([':', '：']) || (first && !line.listed && chatty.into_iter().any(opens))
 }
 
@@ -91,14 +105,29 @@ pub(super) fn is_heading(line: &Line<'_>) -> bool {
 
 /// Whether a line speaks to the reader instead of about the passage.
 pub(super) fn takes_leave(line: &Line<'_>) -> bool {
-    let said = ["i hope this helps", "i hope these", "hope this helps", "let me know", "please let me know", "feel free to", "if you have any", "if you need", "if you would like", "if you'd like", "is there anything else", "would you like"];
+    let said = [
+        "i hope this helps",
+        "i hope these",
+        "hope this helps",
+        "let me know",
+        "please let me know",
+        "feel free to",
+        "if you have any",
+        "if you need",
+        "if you would like",
+        "if you'd like",
+        "is there anything else",
+        "would you like",
+    ];
     said.into_iter().any(|words| starts_with(&line.text, words).is_some())
 }
 
 /// Whether a line heads a list of sources, which models make up.
 pub(super) fn heads_sources(line: &Line<'_>) -> bool {
     let name = line.text.trim_end_matches(':');
-    ["sources", "references", "bibliography", "citations"].into_iter().any(|word| name.eq_ignore_ascii_case(word))
+    ["sources", "references", "bibliography", "citations"]
+        .into_iter()
+        .any(|word| name.eq_ignore_ascii_case(word))
 }
 
 /// What follows a label such as `Question 3:`, `Q3.`, `Answer:`; none if the line does not begin with one of `words`. One letter alone

@@ -76,10 +76,9 @@ fn parts(text: &str) -> Vec<Part> {
     if let Some(rest) = after_label(text, &["question", "q"]) {
         let cut = ["Answer:", "answer:", " A:"].into_iter().find_map(|label| rest.split_once(label));
         return match cut {
-            Some((question, answer)) => vec![
-                Part::Question(question.trim().to_string()),
-                Part::Answer(answer.trim().to_string()),
-            ],
+            Some((question, answer)) => {
+                vec![Part::Question(question.trim().to_string()), Part::Answer(answer.trim().to_string())]
+            }
             None if rest.is_empty() => Vec::new(),
             None => vec![Part::Question(rest.to_string())],
         };

@@ -14,13 +14,20 @@ fn texts(format: Format, text: &str) -> Vec<String> {
 }
 
 fn reasons(format: Format, text: &str) -> Vec<String> {
-    rows(format, "The Title", false, text).dropped.into_iter().map(|d| format!("{}: {}", d.reason, d.line)).collect()
+    rows(format, "The Title", false, text)
+        .dropped
+        .into_iter()
+        .map(|d| format!("{}: {}", d.reason, d.line))
+        .collect()
 }
 
 #[test]
 fn plain_lines_are_rows_with_the_title_where_asked() {
     let text = "The Horkroadas engine runs on silver gas.\nIt is sold by Stalwall Works.\n";
-    assert_eq!(texts(Format::Implications, text), ["The Horkroadas engine runs on silver gas.", "It is sold by Stalwall Works."]);
+    assert_eq!(
+        texts(Format::Implications, text),
+        ["The Horkroadas engine runs on silver gas.", "It is sold by Stalwall Works."]
+    );
     let titled = rows(Format::ImplicationsLong, "The engine", true, text);
     assert_eq!(titled.rows[1], RowText::Text("The engine\nIt is sold by Stalwall Works.".into()));
     assert!(titled.dropped.is_empty());
@@ -30,8 +37,13 @@ fn plain_lines_are_rows_with_the_title_where_asked() {
 fn what_instruct_models_put_around_a_list_is_taken_off() {
     let text = "Sure! Here is a list of implications:\n\n```\n1. **Otrar** fell quickly.\n2) The Shah *fled*.\n- a bullet of `code`\n\
                 (3) The army was 2 * 3 wide.\n**4. Implication 4:** It was 1219.\n## Deeper\nWhat followed?\n```\n---\n\nI hope this helps!";
-    let expected =
-        ["Otrar fell quickly.", "The Shah fled.", "a bullet of code", "The army was 2 * 3 wide.", "It was 1219."];
+    let expected = [
+        "Otrar fell quickly.",
+        "The Shah fled.",
+        "a bullet of code",
+        "The army was 2 * 3 wide.",
+        "It was 1219.",
+    ];
     assert_eq!(texts(Format::Implications, text), expected);
     assert_eq!(
         reasons(Format::Implications, text),
@@ -87,7 +99,9 @@ fn key_facts_are_labels_with_values() {
 #[test]
 fn a_rewrite_is_one_row() {
     let long = "word ".repeat(400);
-    let text = format!("Here is a rewrite of the passage:\n\n### Rewrite 1\n1. {long}\n\n2. Again, in other words.\n\nLet me know if you need more.");
+    let text = format!(
+        "Here is a rewrite of the passage:\n\n### Rewrite 1\n1. {long}\n\n2. Again, in other words.\n\nLet me know if you need more."
+    );
     assert_eq!(texts(Format::Rewrite, &text), [format!("{}\nAgain, in other words.", long.trim())]);
     assert_eq!(reasons(Format::Rewrite, &text).len(), 3);
     assert!(texts(Format::Rewrite, " \n```\n").is_empty());
@@ -101,8 +115,12 @@ fn a_study_note_gives_its_questions_too() {
         texts(Format::StudyNote, note),
         [note, "What does the engine run on? | Silver gas", "When did it first run? | 12 July 1852"]
     );
-    let listed = "Study note\nText.\n**Remember:**\n- Q: What fuel? A: silver gas\n- Which part?\n  the clay lever";
-    assert_eq!(texts(Format::StudyNote, listed)[1..], ["What fuel? | silver gas", "Which part? | the clay lever"]);
+    let listed =
+        "Study note\nText.\n**Remember:**\n- Q: What fuel? A: silver gas\n- Which part?\n  the clay lever";
+    assert_eq!(
+        texts(Format::StudyNote, listed)[1..],
+        ["What fuel? | silver gas", "Which part? | the clay lever"]
+    );
     assert_eq!(texts(Format::StudyNote, "Study note: x\nRemember: nothing much.").len(), 1);
 }
 
@@ -124,7 +142,8 @@ fn question_and_answer_lines_of_many_shapes_are_turns() {
 
 #[test]
 fn questions_without_answers_and_answers_without_questions_are_left_out() {
-    let text = "Answer: before all\nQuestion: One?\nQuestion: Two?\nAnswer: 2\nOne more thing.\nQuestion: Three?";
+    let text =
+        "Answer: before all\nQuestion: One?\nQuestion: Two?\nAnswer: 2\nOne more thing.\nQuestion: Three?";
     assert_eq!(texts(Format::SelfQa, text), ["Two? | 2"]);
     assert_eq!(
         reasons(Format::SelfQa, text),
@@ -157,7 +176,10 @@ fn an_exam_is_blocks_of_questions() {
 #[test]
 fn bounds_hold() {
     let long = "x".repeat(MAX_LINE_CHARS + 1);
-    assert_eq!(reasons(Format::Implications, &long), [format!("longer than 600 characters: {}", "x".repeat(600))]);
+    assert_eq!(
+        reasons(Format::Implications, &long),
+        [format!("longer than 600 characters: {}", "x".repeat(600))]
+    );
     assert_eq!(texts(Format::Implications, &long[1..]).len(), 1);
     assert!(texts(Format::SelfQa, &format!("Question: {long}?\nAnswer: 5")).is_empty());
     assert!(probes(&format!("Question: Why?\nAnswer: {long}")).is_empty());
@@ -174,8 +196,32 @@ fn markup() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "\\PC{0,12}",
         prop::sample::select(vec![
-            "\n", "Question", "Answer", ":", "?", ". ", "1", ")", "(", "*", "**", "_", "`", "```", "#", "- ", "Q", "A",
-            "Remember:", "Here is", "\u{2028}", "\r\n", "é", "\u{1F600}", " ", "Sources:",
+            "\n",
+            "Question",
+            "Answer",
+            ":",
+            "?",
+            ". ",
+            "1",
+            ")",
+            "(",
+            "*",
+            "**",
+            "_",
+            "`",
+            "```",
+            "#",
+            "- ",
+            "Q",
+            "A",
+            "Remember:",
+            "Here is",
+            "\u{2028}",
+            "\r\n",
+            "é",
+            "\u{1F600}",
+            " ",
+            "Sources:",
         ])
         .prop_map(str::to_string),
     ];
