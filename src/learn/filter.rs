@@ -21,8 +21,8 @@ pub use leaks::{LEAK_NGRAM, LEAK_OVERLAP};
 pub const REPEATED_SHARE: f64 = 2.0 / 3.0;
 /// Rows from which [`REPEATED_SHARE`] is looked at: of three rows, two alike are an accident.
 pub const REPEATED_FROM: usize = 6;
-/// A sentence repeats itself if of its runs of four words less than this share differ, from [`LOOP_FROM`] words on. The lowest share among
-/// the sentences of 480 published self-edits of SEAL (40 passages, four formats) is .86.
+/// A sentence repeats itself if of its runs of four words less than this share differ, from [`LOOP_FROM`] words on. The
+/// lowest share among the sentences of 480 published self-edits of SEAL (40 passages, four formats) is .86.
 pub const DISTINCT_SHARE: f64 = 0.5;
 /// Words from which [`DISTINCT_SHARE`] is looked at.
 pub const LOOP_FROM: usize = 20;
@@ -53,11 +53,11 @@ pub struct Filtered {
     pub discarded: Option<String>,
 }
 
-/// Filters the rows that [`super::parse::rows`] made of a text about `passage`. In this order:
-/// rows that repeat themselves; statements (and answers) with numbers or names that neither title nor passage hold; copies of `probes`,
-/// all of the document's, whatever their role; rows that say again what an earlier one said; rows beyond the bounds. Of a text
-/// row with several sentences only those that offend are cut. Answers take the spelling of the passage where only the first letter
-/// or the full stop differ. `tokens` counts the tokens of a row.
+/// Filters the rows that [`super::parse::rows`] made of a text about `passage`. In this order: rows that repeat
+/// themselves; statements (and answers) with numbers or names that neither title nor passage hold; copies of `probes`,
+/// all of the document's, whatever their role; rows that say again what an earlier one said; rows beyond the bounds. Of a
+/// text row with several sentences only those that offend are cut. Answers take the spelling of the passage where only
+/// the first letter or the full stop differ. `tokens` counts the tokens of a row.
 pub fn filter(
     parsed: Parsed,
     title: &str,
@@ -184,8 +184,8 @@ impl Judge<'_> {
     }
 }
 
-/// Sentences of a line by Unicode's annex 29, not parted behind initials and short titles (`Dr. Smith`, `J. Smith`, `No. 5`). Put end to end they
-/// are the line.
+/// Sentences of a line by Unicode's annex 29, not parted behind initials and short titles (`Dr. Smith`, `J. Smith`, `No.
+/// 5`). Put end to end they are the line.
 fn sentences(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut from = 0;

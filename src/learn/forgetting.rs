@@ -89,8 +89,8 @@ impl Flips {
     }
 }
 
-/// What the matrix says at its last row. `R(g, d)` is the accuracy of generation g on document d. A document that lacks a cell that a figure needs is left out of
-/// that figure; a figure that no document has the cells for is none.
+/// What the matrix says at its last row. `R(g, d)` is the accuracy of generation g on document d. A document that lacks a
+/// cell that a figure needs is left out of that figure; a figure that no document has the cells for is none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Mean of `R(last, d)` over learned documents (ACC, Lopez-Paz & Ranzato 2017, eq. 2).
@@ -100,8 +100,8 @@ pub struct Figures {
     /// Mean of `R(before learned, d) - R(base, d)` over documents learned after the first generation (FWT, eq. 4; the base stands
     /// for their untrained network).
     pub forward_transfer: Option<MeanOver>,
-    /// Mean of `max R(g, d) over g before the last - R(last, d)` over documents learned before the last row (Chaudhry et al. 2018,
-    /// section 3.2, eq. 3).
+    /// Mean of `max R(g, d) over g before the last - R(last, d)` over documents learned before the last row (Chaudhry et
+    /// al. 2018, section 3.2, eq. 3).
     pub forgetting: Option<MeanOver>,
     /// Probes asked both when their document was learned and in the last row, documents learned before the last row.
     pub flips: Flips,

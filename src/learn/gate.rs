@@ -49,10 +49,13 @@ pub struct GateOptions {
     /// Facts that the gate probes must ask for, at least. Over two facts the bound of the gain stands 4.5 standard deviations
     /// beneath the mean and rests on one difference; over three, 1.7.
     pub facts_needed: usize,
-    /// Confidence of the lower bound of the gain, one-sided, in (0, 1): noise passes this rule once in `1 / (1 - confidence)`.
+    /// Confidence of the lower bound of the gain, one-sided, in (0, 1). Noise passes this rule once in `1 / (1 -
+    /// confidence)`; noise of mean 0 with few large losses and many small gains more often (exponential losses, 3 to 20
+    /// facts: 10 to 17 % at .95), for so few facts do not show the losses. `gain_floor` or a higher confidence guard
+    /// against it.
     pub confidence: f64,
-    /// What the lower bound of the gain must exceed, nats a fact, 0 or more. Above 0 it asks for more than the ease that any training on the
-    /// same form of answer brings.
+    /// What the lower bound of the gain must exceed, nats a fact, 0 or more. Above 0 it asks for more than the ease that
+    /// any training on the same form of answer brings.
     pub gain_floor: f64,
     /// Rate of earlier answers that a candidate may lose, 0 to 1.
     pub loss_budget: f64,
@@ -100,7 +103,8 @@ pub const RULES: [RuleRow; 5] = [
     RuleRow {
         rule: Rule::Gain,
         demand: "the one-sided lower 95 % bound of the mean gain in log p(answer) over facts is above 0",
-        reason: "log p moves long before the answer does, and a bound passes noise once in twenty times; facts are resampled because wordings of one fact rise together",
+        reason: "log p moves long before the answer does, and a bound passes noise once in twenty times; facts are \
+                 resampled because wordings of one fact rise together",
         judge: gain,
     },
     RuleRow {
@@ -111,8 +115,12 @@ pub const RULES: [RuleRow; 5] = [
     },
     RuleRow {
         rule: Rule::Retention,
-        demand: "of the bank's probes that were right, no more are lost than a loss rate of 3 % explains (exact one-sided binomial test at 5 %)",
-        reason: "asking for proof of at most 3 % would turn away every candidate while the bank has fewer than 99 probes; allowing what 3 % explains lets one of 2 to 12 be lost, two of 13 to 27, three of 28 to 40, 6 of 100, 10 of 200; an edit that loses 38 %, as SEAL's, is turned away 9 times in 10 once ten are asked",
+        demand: "of the bank's probes that were right, no more are lost than a loss rate of 3 % explains (exact \
+                 one-sided binomial test at 5 %)",
+        reason: "asking for proof of at most 3 % would turn away every candidate while the bank has fewer than 99 \
+                 probes; allowing what 3 % explains lets one of 2 to 12 be lost, two of 13 to 27, three of 28 to 40, \
+                 6 of 100, 10 of 200; an edit that loses 38 %, as SEAL's, is turned away 9 times in 10 once ten are \
+                 asked",
         judge: retention,
     },
     RuleRow {
@@ -129,12 +137,12 @@ pub fn decide(input: &GateInput, options: &GateOptions) -> Decision {
     Decision { accepted: findings.iter().all(|finding| finding.holds), findings, scale: input.scale }
 }
 
-/// The largest scale in (0, 1] that is accepted, with its decision; none if there is none. `decide_at` evaluates the candidate at a scale and decides.
-/// It is called at scale 1 and, where only old knowledge fails there, up to `steps` times more: half-way down where old knowledge
-/// fails, half-way up where all is well or too little is learned. Where both fail, no smaller or larger scale helps.
+/// The largest scale in (0, 1] that is accepted, with its decision; none if there is none. `decide_at` evaluates the
+/// candidate at a scale and decides. It is called at scale 1 and, where only old knowledge fails there, up to `steps`
+/// times more: half-way down where old knowledge fails, half-way up where all is well or too little is learned. Where
+/// both fail, no smaller or larger scale helps.
 ///
-/// # Errors
-/// Those of `decide_at`.
+/// # Errors Those of `decide_at`.
 pub fn bisect_scale(
     decide_at: &mut dyn FnMut(f64) -> Result<Decision>,
     steps: usize,
@@ -226,7 +234,8 @@ fn drift(input: &GateInput, options: &GateOptions) -> Finding {
     finding(Rule::Drift, drift <= budget, drift, budget, words)
 }
 
-/// A finding whose numbers survive JSON, which has no infinities: the largest finite number stands for them, and for no number at all.
+/// A finding whose numbers survive JSON, which has no infinities: the largest finite number stands for them, and for no
+/// number at all.
 fn finding(rule: Rule, holds: bool, value: f64, bound: f64, words: String) -> Finding {
     let finite = |number: f64| match (number.is_finite(), rule) {
         (true, _) => number,

@@ -97,7 +97,7 @@ fn answer_words(text: &str) -> Vec<Word> {
 }
 
 /// The words of a text in one form, in order: compatibility forms folded (NFKD), lower case, no marks above letters, possessive
-/// `'s` taken off, numbers as [`number`] writes them, a unit cut off its number (`10km`). Words are those of Unicode's annex 29;
+/// `'s` taken off, numbers in one form (`1,234.50` is `1234.5`), a unit cut off its number (`10km`). Words are those of Unicode's annex 29;
 /// a text that has none, such as `+`, is cut at white space.
 pub fn words(text: &str) -> Vec<Word> {
     let plain: String = text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).collect();

@@ -32,12 +32,13 @@ pub struct ParsedFact {
     pub answer: String,
 }
 
-/// The training rows of a self-edit. Statements and facts: a text row a line. Rewrite and study note: one text row; of a study note also a turn for each question
-/// of `Remember:`. Question-answer form: a turn a pair. `titled` puts the title and a line end before each text row, as SEAL does;
-/// turns have none. A first line that only repeats the title is left out.
+/// The training rows of a self-edit. Statements and facts: a text row a line. Rewrite and study note: one text row; of a
+/// study note also a turn for each question of `Remember:`. Question-answer form: a turn a pair. `titled` puts the title
+/// and a line end before each text row, as SEAL does; turns have none. A first line that only repeats the title is left
+/// out.
 ///
-/// Lists, headings, emphasis, code fences, an introduction ("Here is a list:"), leave-taking ("I hope this helps") and sources that follow are taken
-/// off. Linear in the text.
+/// Lists, headings, emphasis, code fences, an introduction ("Here is a list:"), leave-taking ("I hope this helps") and
+/// sources that follow are taken off. Linear in the text.
 pub fn rows(format: Format, title: &str, titled: bool, text: &str) -> Parsed {
     let mut lines = lines::lines(text);
     if lines.first().is_some_and(|line| line.text.trim_end_matches(':').eq_ignore_ascii_case(title.trim())) {

@@ -9,8 +9,8 @@ use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, Student
 /// Resamples of a bootstrap. The 5 % point of 2000 means lies within half a per cent of its level.
 pub const RESAMPLES: usize = 2000;
 
-/// Values below which the bootstrap gives way to Student's t: seven values have too few distinct resamples in the tail (Hesterberg
-/// 2015, "What Teachers Should Know About the Bootstrap", section 3.1), and t is exact where they are normal.
+/// Values below which the bootstrap gives way to Student's t: seven values have too few distinct resamples in the tail
+/// (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 3.1), and t is exact where they are normal.
 pub const BOOTSTRAP_FROM: usize = 8;
 
 /// A range that holds the true value with the confidence that was asked for.
@@ -33,8 +33,8 @@ pub struct Estimate {
     pub count: usize,
 }
 
-/// Wilson's score interval of a share: `(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)` (Wilson 1927; Brown, Cai, DasGupta 2001,
-/// eq. 4). `confidence` lies in (0, 1) and is two-sided. Nothing asked: the whole of 0 to 1.
+/// Wilson's score interval of a share: `(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)` (Wilson 1927; Brown, Cai,
+/// DasGupta 2001, eq. 4). `confidence` lies in (0, 1) and is two-sided. Nothing asked: the whole of 0 to 1.
 pub fn wilson(right: usize, asked: usize, confidence: f64) -> Interval {
     if asked == 0 {
         return Interval { low: 0.0, high: 1.0 };
@@ -49,8 +49,8 @@ pub fn wilson(right: usize, asked: usize, confidence: f64) -> Interval {
     Interval { low, high }
 }
 
-/// `P(X >= lost)` where each of `asked` probes is lost with probability `rate`, 0 to 1, on its own: the exact binomial test, one-sided.
-/// Small values say that more was lost than a rate of `rate` explains.
+/// `P(X >= lost)` where each of `asked` probes is lost with probability `rate`, 0 to 1, on its own: the exact binomial
+/// test, one-sided. Small values say that more was lost than a rate of `rate` explains.
 pub fn binomial_tail(lost: usize, asked: usize, rate: f64) -> f64 {
     if lost == 0 {
         return 1.0;
@@ -104,8 +104,9 @@ pub fn bootstrap_mean(differences: &[f64], confidence: f64, seed: u64) -> Estima
     Estimate { mean: mean(differences), interval, count }
 }
 
-/// [`bootstrap_mean`] over facts: wordings of one fact rise and fall together, so facts are what is resampled. Each fact has one vote, the
-/// mean of its wordings. `differences` are pairs of the fact's number and a difference; the estimate counts facts.
+/// [`bootstrap_mean`] over facts: wordings of one fact rise and fall together, so facts are what is resampled. Each fact
+/// has one vote, the mean of its wordings. `differences` are pairs of the fact's number and a difference; the estimate
+/// counts facts.
 pub fn clustered_mean(differences: &[(usize, f64)], confidence: f64, seed: u64) -> Estimate {
     let mut facts: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for (fact, difference) in differences {
@@ -115,8 +116,8 @@ pub fn clustered_mean(differences: &[(usize, f64)], confidence: f64, seed: u64) 
     bootstrap_mean(&means, confidence, seed)
 }
 
-/// Pearson's correlation of pairs and Fisher's interval, `tanh(atanh r ± z/√(n-3))` (Fisher 1921). None with fewer than two pairs or
-/// where one side does not vary; with two or three pairs the interval is -1 to 1.
+/// Pearson's correlation of pairs and Fisher's interval, `tanh(atanh r ± z/√(n-3))` (Fisher 1921). None with fewer than
+/// two pairs or where one side does not vary; with two or three pairs the interval is -1 to 1.
 pub fn correlation(pairs: &[(f64, f64)], confidence: f64) -> Option<Estimate> {
     let count = pairs.len();
     let (left, right): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();

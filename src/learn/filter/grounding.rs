@@ -26,8 +26,8 @@ pub(super) struct Source {
     words: BTreeSet<String>,
 }
 
-/// Whether every content word and every number of a short answer occurs in `passage`; numbers exactly, words also in another form (`Roman`,
-/// `Romans`). An answer without any content word is not grounded, but for yes and no.
+/// Whether every content word and every number of a short answer occurs in `passage`; numbers exactly, words also in
+/// another form (`Roman`, `Romans`). An answer without any content word is not grounded, but for yes and no.
 pub fn grounded(answer: &str, passage: &str) -> bool {
     Source::new("", passage).ungrounded_words("", answer).is_none()
 }
@@ -65,8 +65,9 @@ impl Source {
         Some(absent(&missing.text))
     }
 
-    /// Why a statement or a question is ungrounded: it has a number in digits, or a name, that title and passage lack. A word counts as a
-    /// name if it begins with a capital where grammar does not ask for one: not at the beginning of a sentence.
+    /// Why a statement or a question is ungrounded: it has a number in digits, or a name, that title and passage lack. A
+    /// word counts as a name if it begins with a capital where grammar does not ask for one: not at the beginning of a
+    /// sentence.
     pub(super) fn ungrounded(&self, statement: &str) -> Option<String> {
         let missing = statement.unicode_word_indices().find(|(at, word)| {
             let number = word.contains(|c: char| c.is_ascii_digit());
@@ -116,8 +117,8 @@ impl Source {
     }
 }
 
-/// Whether two words are forms of one: alike in [`STEM_CHARS`] letters and more than two thirds of the longer one, or in the whole of the
-/// shorter one and half of the longer.
+/// Whether two words are forms of one: alike in [`STEM_CHARS`] letters and more than two thirds of the longer one, or in
+/// the whole of the shorter one and half of the longer.
 fn same_stem(one: &str, other: &str) -> bool {
     let (one_chars, other_chars) = (one.chars().count(), other.chars().count());
     let (shorter, longer) = (one_chars.min(other_chars), one_chars.max(other_chars));

@@ -7,8 +7,8 @@ use crate::learn::grade::{Word, grade, words};
 
 /// Words in a row that a line may not share with a probe's question.
 pub const LEAK_NGRAM: usize = 8;
-/// Overlap of the words of a line and a probe's question above which it is a copy: twice the shared words over all words of both (Dice), so that
-/// a long text is not a copy of all that is asked of it.
+/// Overlap of the words of a line and a probe's question above which it is a copy: twice the shared words over all words
+/// of both (Dice), so that a long text is not a copy of all that is asked of it.
 pub const LEAK_OVERLAP: f64 = 0.8;
 
 /// The questions of a document's probes.
@@ -43,9 +43,9 @@ impl Leaks {
         self.probes.iter().find_map(|probe| near(&words, probe))
     }
 
-    /// Why a question with its answer is a copy of a probe. A question in the probe's own words always is; one that is only near it is
-    /// no copy if its answer has nothing of the probe's: `in which year was it founded` asks for another fact than `in which year
-    /// was it closed`.
+    /// Why a question with its answer is a copy of a probe. A question in the probe's own words always is; one that is
+    /// only near it is no copy if its answer has nothing of the probe's: `in which year was it founded` asks for another
+    /// fact than `in which year was it closed`.
     pub(super) fn of_turn(&self, question: &str, answer: &str) -> Option<String> {
         let words = words(question);
         if words.is_empty() {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A matrix of counts of right answers among `asked` probes: row g is generation g (0 the base), column d is learned by generation
-/// d + 1; the first `count` probes are right; `None` was not asked.
+/// A matrix of counts of right answers among `asked` probes: row g is generation g (0 the base), column d is learned by
+/// generation d + 1; the first `count` probes are right; `None` was not asked.
 fn matrix(asked: i64, rows: &[&[Option<i64>]]) -> Matrix {
     let mut outcomes = Vec::new();
     for (row, cells) in rows.iter().enumerate() {

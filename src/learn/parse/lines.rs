@@ -130,8 +130,8 @@ pub(super) fn heads_sources(line: &Line<'_>) -> bool {
         .any(|word| name.eq_ignore_ascii_case(word))
 }
 
-/// What follows a label such as `Question 3:`, `Q3.`, `Answer:`; none if the line does not begin with one of `words`. One letter alone
-/// needs its colon: `A. Smith` is a name.
+/// What follows a label such as `Question 3:`, `Q3.`, `Answer:`; none if the line does not begin with one of `words`. One
+/// letter alone needs its colon: `A. Smith` is a name.
 pub(super) fn after_label<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
     words.iter().find_map(|word| {
         let rest = starts_with(text, word)?;
