@@ -5,5 +5,6 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod files;
+pub mod ingest;
 
 pub use error::{Error, Kind, Result};
