@@ -5,6 +5,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod files;
+pub mod ingest;
 pub mod learn;
 pub mod protocol;
 pub mod store;

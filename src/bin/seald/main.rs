@@ -4,6 +4,7 @@ mod allocator;
 mod cancel;
 mod describe;
 mod doctor;
+mod extract;
 mod generate;
 mod made_up;
 // What `seald once` shows; the verb itself is not in yet.
@@ -49,6 +50,9 @@ enum Verb {
     Generate(generate::Args),
     /// Show what this machine offers, and whether a model works on it
     Doctor(doctor::Args),
+    /// Read one document, in bounds; seald starts this itself
+    #[command(hide = true)]
+    ExtractDocument(extract::Args),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
         Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::ExtractDocument(args) => extract::run(args),
     };
     result.unwrap_or_else(|e| {
         output::complain(&e);

@@ -1,0 +1,28 @@
+//! The hidden verb `extract-document`: the process in which documents are read, started by `seald` itself.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use seald::error::{Context, Kind, Result};
+use seald::ingest::{Limits, serve};
+
+/// What the verb is given.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Limits of reading as JSON; the default ones where it is left out
+    #[arg(long)]
+    limits: Option<String>,
+    /// The document
+    path: PathBuf,
+}
+
+/// Reads the document and prints it, or why not, as one JSON object.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let limits = match &args.limits {
+        Some(text) => serde_json::from_str(text).doing(Kind::Invalid, || "--limits".to_string())?,
+        None => Limits::default(),
+    };
+    serve(&args.path, &limits, &mut io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
