@@ -1,5 +1,6 @@
 //! seald: a daemon that keeps a local language model learning from the documents you drop into a folder.
 
+pub mod api;
 pub mod clock;
 pub mod domain;
 pub mod engine;
@@ -7,6 +8,7 @@ pub mod error;
 pub mod files;
 pub mod ingest;
 pub mod learn;
+pub mod pipeline;
 pub mod protocol;
 pub mod store;
 

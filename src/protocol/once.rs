@@ -57,6 +57,30 @@ pub struct DocumentReport {
     pub seconds: f64,
 }
 
+impl DocumentReport {
+    /// For a file whose text could not be read, and why.
+    pub fn unread(path: String, reason: String) -> Self {
+        Self {
+            path,
+            title: String::new(),
+            hash: String::new(),
+            verdict: DocumentState::Failed,
+            reasons: vec![reason],
+            probes: 0,
+            probe_counts: ProbeCounts::default(),
+            accuracies: Accuracies::default(),
+            self_edits: SelfEditCounts::default(),
+            trials: Vec::new(),
+            findings: Vec::new(),
+            scale: None,
+            generation: None,
+            tokens_trained: 0,
+            time: TimeShares::default(),
+            seconds: 0.0,
+        }
+    }
+}
+
 /// How many probes, and from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProbeCounts {

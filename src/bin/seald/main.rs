@@ -7,8 +7,6 @@ mod doctor;
 mod extract;
 mod generate;
 mod made_up;
-// What `seald once` shows; the verb itself is not in yet.
-#[cfg(test)]
 mod once;
 mod open;
 mod options;
@@ -25,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 const NOT_YET: &str = "In this version these verbs work. The daemon, which will run when no verb is given and learn \
-from the documents in a folder, is not in yet; nor are `seald once` and `seald config`.";
+from the documents in a folder, is not in yet; nor is `seald config`.";
 
 /// Trains LoRA adapters on a local language model, on one machine, without Python.
 ///
@@ -42,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Learn documents: read them, train on them, ask about them, and keep what proves right
+    Once(once::Args),
     /// Train a LoRA adapter on rows of text, prompts with completions, or chats
     Train(train_options::Args),
     /// Say how probable a model finds completions or texts
@@ -67,6 +67,7 @@ fn main() -> ExitCode {
     };
     output::log_to_stderr(cli.verbose);
     let result = match cli.verb {
+        Verb::Once(args) => cancel::on_signals().and_then(|cancel| once::run(args, &cancel)),
         Verb::Train(args) => cancel::on_signals().and_then(|cancel| train::run(args, &cancel)),
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
         Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),

@@ -1,0 +1,17 @@
+//! Jobs in motion: a worker takes them one after the other through their stages. Every stage computes, writes its files, and stores its
+//! rows in one transaction; whatever kills the process, the stage is done again and ends the same.
+
+pub mod crash;
+mod intake;
+mod knowledge;
+mod publish;
+mod recover;
+mod root;
+mod stages;
+mod worker;
+
+pub use crate::learn::forgetting::Share as Counted;
+pub use intake::{Taken, take_in};
+pub use knowledge::matrix;
+pub use root::Root;
+pub use worker::{Finished, Worker, WorkerOptions};

@@ -1,0 +1,101 @@
+//! Publishing: an accepted adapter becomes a generation. Files first, then the row that names them, then the link for people.
+
+use std::path::Path;
+
+use super::crash::{self, Place};
+use super::root::Root;
+use super::stages::CANDIDATE;
+use super::worker::{Tell, Worker};
+use crate::domain::document::Document;
+use crate::domain::ids::{GenerationId, JobId};
+use crate::domain::job::{Job, Stage};
+use crate::domain::progress::Progress;
+use crate::error::Result;
+use crate::files::{self, StagedDir};
+use crate::store::NewGeneration;
+
+impl Worker<'_> {
+    pub(super) fn publish(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let accepted = self.root.job(job.id).join(CANDIDATE);
+        if !accepted.is_dir() {
+            return Err(self.missing("the accepted adapter", job));
+        }
+        let adapter = self.session.load_adapter(&accepted)?;
+        let id = self.store.next_generation_id()?;
+        let staged = StagedDir::replacing(&self.root.adapters(), &id.folder())?;
+        staged.write("README.md", self.card(id, document)?.as_bytes())?;
+        let adapter_hash = self.session.write_adapter(&adapter, &staged)?;
+        staged.publish()?;
+        crash::point(Stage::Publish, Place::AfterFiles);
+        let generation = NewGeneration {
+            id,
+            parent: self.live_id(),
+            base_fingerprint: self.session.model.fingerprint.clone(),
+            adapter_hash,
+            created_at: self.clock.now(),
+        };
+        let next = self.store.finish_publish(job, &generation)?;
+        point_live(&self.root, id)?;
+        self.live = Some((id, adapter));
+        tell(Progress::Live { generation: id.folder() });
+        Ok(next)
+    }
+
+    /// The adapter's card: what it is, what it learned from which documents, and how it was judged.
+    fn card(&self, id: GenerationId, document: &Document) -> Result<String> {
+        use std::fmt::Write as _;
+        let model = self.session.model.path.display();
+        let mut text = format!(
+            "---\nlibrary_name: peft\nbase_model: {model}\ntags: [lora, seald]\n---\n\n# {}\n\nA LoRA adapter that seald made for {model} \
+             (fingerprint {}). It continues {}.\n\n## Learned\n\n",
+            id.folder(),
+            self.session.model.fingerprint,
+            if self.live_id() == GenerationId::BASE {
+                "the base model".into()
+            } else {
+                self.live_id().folder()
+            },
+        );
+        let earlier = self.store.chain(self.live_id())?;
+        for one in earlier.iter().flat_map(|g| &g.documents) {
+            let one = self.store.document(*one)?;
+            let _ = writeln!(text, "- {} (`{}`)", one.title, &one.hash[..16]);
+        }
+        let _ = writeln!(text, "- {} (`{}`), new", document.title, &document.hash[..16]);
+        if let Some(decision) = self.store.decision(document.id)? {
+            text.push_str("\n## Why it was accepted\n\n");
+            for finding in decision.findings {
+                let _ = writeln!(text, "- {}: {}", finding.rule, finding.words);
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Makes `adapters/live` point at a generation, in one step; at none for the base.
+pub(super) fn point_live(root: &Root, id: GenerationId) -> Result<()> {
+    let link = root.live();
+    if id == GenerationId::BASE {
+        return match std::fs::remove_file(&link) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(files::io_error("remove", &link, e)),
+            _ => Ok(()),
+        };
+    }
+    if std::fs::read_link(&link).is_ok_and(|target| target == Path::new(&id.folder())) {
+        return Ok(());
+    }
+    let fresh = root.adapters().join(".live-new");
+    let _ = std::fs::remove_file(&fresh);
+    std::os::unix::fs::symlink(id.folder(), &fresh).map_err(|e| files::io_error("create", &fresh, e))?;
+    std::fs::rename(&fresh, &link).map_err(|e| files::io_error("replace", &link, e))
+}
+
+/// Removes a finished job's folder. What cannot be removed now goes at the next start.
+pub(super) fn clear(root: &Root, job: JobId) {
+    let dir = root.job(job);
+    if let Err(error) = std::fs::remove_dir_all(&dir)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %dir.display(), %error, "cannot remove a finished job's folder");
+    }
+}

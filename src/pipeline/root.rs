@@ -1,0 +1,72 @@
+//! The folders that the program works in.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::ids::{GenerationId, JobId};
+use crate::error::Result;
+use crate::files;
+
+/// A root folder: `state` and `adapters` lie beneath it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    path: PathBuf,
+}
+
+impl Root {
+    /// The root at `path`; its folders are made if they are not there.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Io`] naming the folder.
+    pub fn open(path: &Path) -> Result<Self> {
+        let root = Self { path: path.to_path_buf() };
+        for dir in [root.state(), root.adapters(), root.work()] {
+            std::fs::create_dir_all(&dir).map_err(|e| files::io_error("create", &dir, e))?;
+        }
+        Ok(root)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the program keeps its own things.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.state().join("seald.db")
+    }
+
+    /// The lock that says a process works here.
+    pub fn lock_file(&self) -> PathBuf {
+        self.state().join("seald.lock")
+    }
+
+    /// Folders of jobs under way.
+    pub fn work(&self) -> PathBuf {
+        self.state().join("work")
+    }
+
+    /// The folder of one job.
+    pub fn job(&self, job: JobId) -> PathBuf {
+        self.work().join(format!("job-{:06}", job.0))
+    }
+
+    /// Where generations lie.
+    pub fn adapters(&self) -> PathBuf {
+        self.path.join("adapters")
+    }
+
+    /// One generation.
+    pub fn generation(&self, id: GenerationId) -> PathBuf {
+        self.adapters().join(id.folder())
+    }
+
+    /// The link to the live generation; it is missing while the base answers.
+    pub fn live(&self) -> PathBuf {
+        self.adapters().join("live")
+    }
+}

@@ -1,0 +1,282 @@
+//! The stages of learning a document but the last two, one function each. What a stage reads is in the database or in the job's folder; what it
+//! computes follows from that alone, so a stage that is done again ends the same.
+
+use super::crash::{self, Place};
+use super::worker::{Tell, Worker};
+use crate::domain::document::Document;
+use crate::domain::evaluation::{Evaluation, Subject};
+use crate::domain::ids::{GenerationId, ProbeId, SelfEditId};
+use crate::domain::job::{Job, Stage};
+use crate::domain::probe::{Probe, Role};
+use crate::domain::progress::Progress;
+use crate::domain::self_edit::{RowText, SelfEdit};
+use crate::error::{Error, Kind, Result};
+use crate::files::StagedDir;
+use crate::learn::grade::Grade;
+use crate::learn::judge::{self, Asked};
+use crate::learn::probes::{self, Kept, Reading};
+use crate::learn::rows;
+use crate::learn::self_edits;
+use crate::learn::session::{Answered, Question};
+use crate::learn::trials::{Edit, Halving, Material, Outcome};
+use crate::store::{NewEvaluation, NewProbe, NewSelfEdit, NewTrial};
+
+/// The folder of a trial's adapter within its job's.
+pub(super) const TRIAL: &str = "trial";
+/// The folder of the adapter that the gate accepted.
+pub(super) const CANDIDATE: &str = "candidate";
+/// Numbers of facts of the bank begin here, so that none is one of the document's own.
+const BANK_FACTS: usize = 1 << 32;
+
+impl Worker<'_> {
+    pub(super) fn make_probes(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let passages = self.store.passages(document.id)?;
+        let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
+        let supplied = self.store.supplied_probes(document.id)?;
+        let pairs: Vec<_> = supplied.into_iter().map(|p| (p.question, p.answers)).collect();
+        let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
+        let (kept, rates) = probes::make(&self.session, reading, &pairs, self.live())?;
+        let live = self.live_id();
+        let facts = kept.iter().map(|k| k.fact).collect::<std::collections::HashSet<_>>().len();
+        let new = kept.into_iter().map(|k| new_probe(k, live, |passage| passages.get(passage).map(|p| p.id)));
+        let new: Vec<NewProbe> = new.collect();
+        let stats = serde_json::to_value(rates).unwrap_or_default();
+        crash::point(Stage::Probes, Place::AfterFiles);
+        let job = self.store.finish_probes(job, &new, &stats)?;
+        tell(Progress::Probes { supplied: pairs.len(), written: rates.written, kept: rates.kept, facts });
+        Ok(job)
+    }
+
+    pub(super) fn write_self_edits(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let asked = self.store.probes(document.id, None)?;
+        if let Some(reason) = nothing_to_ask(&asked) {
+            return self.store.reject(job, &[reason]);
+        }
+        let passages = self.store.passages(document.id)?;
+        let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
+        let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
+        let drafts = self_edits::write(&self.session, reading, &asked, None, tell)?;
+        let new = drafts.into_iter().map(|d| NewSelfEdit {
+            passage: passages[d.passage].id,
+            candidate: d.candidate,
+            directive: d.directive,
+            prompt_version: d.prompt_version,
+            writer: None,
+            text: d.text,
+            rows: d.rows,
+            discarded: d.discarded,
+            dropped: d.dropped,
+        });
+        let new: Vec<NewSelfEdit> = new.collect();
+        crash::point(Stage::SelfEdits, Place::AfterFiles);
+        self.store.finish_self_edits(job, &new)
+    }
+
+    pub(super) fn run_trials(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let written = self.store.self_edits(document.id)?;
+        let passages = self.store.passages(document.id)?;
+        let place = |edit: &SelfEdit| passages.iter().position(|p| p.id == edit.passage).unwrap_or(0);
+        let edits = edits(&written, &place);
+        if edits.is_empty() {
+            let reasons = written.iter().filter_map(|e| e.discarded.clone());
+            let mut reasons: Vec<String> =
+                reasons.map(|r| format!("a self-edit was discarded: {r}")).collect();
+            reasons.dedup();
+            reasons.insert(0, "nothing that the model wrote about it can be trained on".into());
+            return self.store.reject(job, &reasons);
+        }
+        let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
+        let curriculum = self.curriculum()?;
+        let select = self.store.probes(document.id, Some(Role::Select))?;
+        let asked: Vec<Question<'_>> = select.iter().map(closed).collect();
+        let material = Material {
+            key: &document.hash,
+            title: &document.title,
+            passages: &texts,
+            curriculum: &curriculum,
+            rehearsal: &self.rehearsal,
+        };
+        let trials = Halving::new(&self.session, material, self.live(), &asked)?.run(edits, tell)?;
+        let staged = StagedDir::replacing(&self.root.job(job.id), TRIAL)?;
+        self.session.write_adapter(&trials.adapter, &staged)?;
+        staged.publish()?;
+        crash::point(Stage::Trials, Place::AfterFiles);
+        let rows = trials.outcomes.into_iter().enumerate();
+        let new: Vec<NewTrial> = rows.map(|(i, o)| new_trial(o, i == trials.chosen, &written)).collect();
+        self.store.finish_trials(job, &new)
+    }
+
+    /// Training rows of everything that the live chain has learned.
+    fn curriculum(&self) -> Result<Vec<crate::learn::TrainRow>> {
+        let mut found = Vec::new();
+        for lesson in self.store.curriculum()? {
+            let passages = lesson.passages.iter().map(|p| RowText::Text(format!("{}\n{p}", lesson.title)));
+            for text in passages.chain(lesson.rows) {
+                found.push(rows::row(&self.session, &text)?);
+            }
+        }
+        found.retain(rows::has_target);
+        Ok(found)
+    }
+
+    pub(super) fn judge(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let live = self.live_id();
+        let candidate = self.session.load_adapter(&self.root.job(job.id).join(TRIAL))?;
+        let gate = self.store.probes(document.id, Some(Role::Gate))?;
+        let recorded = self.store.evaluations(document.id, Subject::Before)?;
+        let before = gate.iter().map(|p| before(p, &recorded, live)).collect::<Option<Vec<_>>>();
+        let before = match before {
+            Some(before) => before,
+            // Somebody rolled back since the probes were asked.
+            None => self.session.ask(&gate.iter().map(closed).collect::<Vec<_>>(), self.live())?,
+        };
+        let bank = self.bank()?;
+        let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
+        let gate_asked = asked(&gate, &before, |_, probe| probe.fact);
+        let bank_asked = asked(&bank, &bank_before, |place, _| BANK_FACTS + place);
+        let probes = judge::Probes { gate: &gate_asked, bank: &bank_asked };
+        let judged = judge::judge(&self.session, candidate, probes, &self.rehearsal, &self.gate)?;
+        let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
+        evaluations.extend(self::evaluations(&bank, &bank_before, Subject::Before, live));
+        evaluations.extend(self::evaluations(&gate, &judged.gate, Subject::Candidate, live));
+        evaluations.extend(self::evaluations(&bank, &judged.bank, Subject::Candidate, live));
+        if judged.decision.accepted {
+            let staged = StagedDir::replacing(&self.root.job(job.id), CANDIDATE)?;
+            self.session.write_adapter(&judged.adapter, &staged)?;
+            staged.publish()?;
+        }
+        crash::point(Stage::Gate, Place::AfterFiles);
+        let next = self.store.finish_gate(job, &evaluations, &judged.decision)?;
+        let (accepted, reasons) = (judged.decision.accepted, judged.decision.reasons());
+        if !accepted {
+            super::publish::clear(&self.root, job.id);
+        }
+        tell(Progress::Decided { accepted, reasons });
+        Ok(next)
+    }
+
+    pub(super) fn bank(&self) -> Result<Vec<Probe>> {
+        self.store.bank(self.session.options.bank_probes, self.session.options.seed)
+    }
+
+    pub(super) fn replay(&mut self, job: &Job, tell: Tell<'_>) -> Result<Job> {
+        let bank = self.bank()?;
+        let answered = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
+        let live = self.live_id();
+        let parent = self.store.generation(live)?.parent;
+        let earlier = self.store.replay_row(parent)?;
+        let was_right = |probe: ProbeId| earlier.iter().any(|e| e.probe == probe && e.right);
+        let lost = bank.iter().zip(&answered).filter(|(p, a)| was_right(p.id) && !a.grade.right).count();
+        let right = answered.iter().filter(|a| a.grade.right).count();
+        crash::point(Stage::Replay, Place::AfterFiles);
+        let job = self.store.finish_replay(job, &evaluations(&bank, &answered, Subject::Replay, live))?;
+        super::publish::clear(&self.root, job.id);
+        tell(Progress::Replayed { asked: bank.len(), right, lost });
+        Ok(job)
+    }
+}
+
+/// Why probes cannot rank and judge, if they cannot.
+fn nothing_to_ask(probes: &[Probe]) -> Option<String> {
+    let of = |role| probes.iter().filter(|p| p.role == role).count();
+    match (of(Role::Gate), of(Role::Select), of(Role::Preserve)) {
+        (0, 0, 0) => Some(
+            "no question about it survived: the model could not answer its own questions with the document in sight; \
+             give some in a file NAME.probes.jsonl beside it"
+                .into(),
+        ),
+        (0, 0, known) => Some(format!("the model knows it already: it answered all {known} questions without the document")),
+        (0, _, _) | (_, 0, _) => Some(
+            "too few questions about it survived to both choose a training and judge it; \
+             give more in a file NAME.probes.jsonl beside it"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+/// A probe as a question without a passage.
+pub(super) fn closed(probe: &Probe) -> Question<'_> {
+    Question { text: &probe.question, answers: &probe.answers, passage: None }
+}
+
+fn new_probe(
+    kept: Kept,
+    live: GenerationId,
+    passage: impl Fn(usize) -> Option<crate::domain::ids::PassageId>,
+) -> NewProbe {
+    let evaluations = vec![
+        new_evaluation(&kept.base, Subject::Base, GenerationId::BASE),
+        new_evaluation(&kept.in_context, Subject::InContext, live),
+        new_evaluation(&kept.before, Subject::Before, live),
+    ];
+    let Kept { fact, question, answers, role, source, .. } = kept;
+    NewProbe { passage: kept.passage.and_then(passage), fact, question, answers, role, source, evaluations }
+}
+
+fn new_evaluation(answered: &Answered, subject: Subject, generation: GenerationId) -> NewEvaluation {
+    let Answered { text, grade: Grade { right, recall, f1, exact }, log_prob } = answered.clone();
+    NewEvaluation { subject, generation, answer: text, right, recall, f1, exact, log_prob }
+}
+
+fn evaluations(
+    probes: &[Probe],
+    answered: &[Answered],
+    subject: Subject,
+    generation: GenerationId,
+) -> Vec<Evaluation> {
+    let each = probes.iter().zip(answered);
+    each.map(|(probe, answered)| new_evaluation(answered, subject, generation).of(probe.id)).collect()
+}
+
+/// What the live generation answered when the probes were made; none if another one was live then.
+fn before(probe: &Probe, recorded: &[Evaluation], live: GenerationId) -> Option<Answered> {
+    let found = recorded.iter().find(|e| e.probe == probe.id && e.generation == live)?;
+    let grade = Grade { right: found.right, recall: found.recall, f1: found.f1, exact: found.exact };
+    Some(Answered { text: found.answer.clone(), grade, log_prob: found.log_prob })
+}
+
+fn asked<'a>(
+    probes: &'a [Probe],
+    before: &'a [Answered],
+    fact: impl Fn(usize, &Probe) -> usize,
+) -> Vec<Asked<'a>> {
+    let each = probes.iter().zip(before).enumerate();
+    each.map(|(place, (probe, before))| Asked { question: closed(probe), fact: fact(place, probe), before })
+        .collect()
+}
+
+/// One edit a candidate, from the self-edits that were not discarded.
+fn edits(written: &[SelfEdit], place: &dyn Fn(&SelfEdit) -> usize) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    for one in written.iter().filter(|e| e.discarded.is_none()) {
+        let rows = one.rows.iter().map(|row| (place(one), row.clone()));
+        match edits.iter_mut().find(|e| e.candidates == [one.candidate]) {
+            Some(edit) => edit.rows.extend(rows),
+            None => {
+                let (candidates, directive) = (vec![one.candidate], one.directive.clone());
+                edits.push(Edit { candidates, directive, rows: rows.collect() });
+            }
+        }
+    }
+    edits
+}
+
+fn new_trial(outcome: Outcome, chosen: bool, written: &[SelfEdit]) -> NewTrial {
+    let of_it = |e: &&SelfEdit| outcome.candidates.contains(&e.candidate) && e.discarded.is_none();
+    let self_edits: Vec<SelfEditId> = written.iter().filter(of_it).map(|e| e.id).collect();
+    let Outcome { name, learning_rate, rung, steps, tokens, seconds, loss, gain, accuracy, .. } = outcome;
+    NewTrial { name, self_edits, learning_rate, rung, steps, tokens, seconds, loss, gain, accuracy, chosen }
+}
+
+impl Worker<'_> {
+    /// The error for files of a stage that are gone.
+    pub(super) fn missing(&self, what: &str, job: &Job) -> Error {
+        let text = format!(
+            "{what} of job {} is gone from {}: retry the document",
+            job.id,
+            self.root.job(job.id).display()
+        );
+        Error::new(Kind::Corrupt, text)
+    }
+}

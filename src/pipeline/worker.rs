@@ -1,0 +1,230 @@
+//! The worker: claims a job, takes it through its stages, and settles how it ended.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::crash::{self, Place};
+use super::recover;
+use super::root::Root;
+use crate::clock::Clock;
+use crate::domain::document::{Document, DocumentState};
+use crate::domain::evaluation::Subject;
+use crate::domain::ids::{DocumentId, GenerationId};
+use crate::domain::job::{Event, Job, JobState, Stage};
+use crate::domain::probe::Role;
+use crate::domain::progress::Progress;
+use crate::error::{Error, Kind, Result};
+use crate::learn::gate::GateOptions;
+use crate::learn::options::LearnOptions;
+use crate::learn::rehearsal::{self, Rehearsal};
+use crate::learn::session::{Session, Tally};
+use crate::learn::{Adapter, Model};
+use crate::store::{NewEvent, Store};
+
+/// Seconds that a claimed job is the worker's without a sign of life.
+const LEASE_SECONDS: i64 = 900;
+
+/// How documents are learned and judged.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerOptions {
+    /// Learning.
+    pub learn: LearnOptions,
+    /// Judging.
+    pub gate: GateOptions,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The document.
+    pub document: DocumentId,
+    /// What became of it.
+    pub state: DocumentState,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// What that went to.
+    pub cost: Tally,
+}
+
+/// Where stages tell what happens.
+pub(super) type Tell<'t> = &'t mut dyn FnMut(Progress);
+
+/// One model at work on the jobs of one root.
+#[derive(Debug)]
+pub struct Worker<'m> {
+    pub(super) root: Root,
+    pub(super) store: Store,
+    pub(super) session: Session<'m>,
+    pub(super) rehearsal: Rehearsal,
+    pub(super) gate: GateOptions,
+    pub(super) clock: Clock,
+    pub(super) live: Option<(GenerationId, Adapter)>,
+}
+
+impl<'m> Worker<'m> {
+    /// A worker on `root`, whose lock the caller holds. Takes up what an earlier process left: jobs it had under way are queued again, files
+    /// without rows are removed.
+    ///
+    /// # Errors
+    /// From the database and the engine; [`Kind::Conflict`] where the generations belong to another base model; [`Kind::Corrupt`] for a
+    /// generation whose files are gone.
+    pub fn open(
+        root: Root,
+        mut store: Store,
+        model: &'m Model,
+        options: WorkerOptions,
+        cancel: &'m AtomicBool,
+    ) -> Result<Self> {
+        let WorkerOptions { learn, gate, clock } = options;
+        let session = Session::new(model, learn, cancel)?;
+        recover::reconcile(&root, &mut store, &model.fingerprint)?;
+        let samples = match store.base_samples(&model.fingerprint)? {
+            Some(samples) => samples,
+            None => {
+                let samples = rehearsal::draw(&session)?;
+                store.keep_base_samples(&model.fingerprint, &samples)?;
+                samples
+            }
+        };
+        let rehearsal = Rehearsal::new(&session, &samples)?;
+        let mut worker = Self { root, store, session, rehearsal, gate, clock, live: None };
+        worker.load_live()?;
+        Ok(worker)
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The database, to take documents in.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Documents whose jobs are not finished.
+    ///
+    /// # Errors
+    /// From the database.
+    pub fn waiting(&self) -> Result<usize> {
+        Ok(self.store.jobs(Some(JobState::Queued))?.len())
+    }
+
+    /// The model at work.
+    pub fn session(&self) -> &Session<'m> {
+        &self.session
+    }
+
+    /// The live generation's adapter; none while the base answers.
+    pub fn live(&self) -> Option<&Adapter> {
+        self.live.as_ref().map(|(_, adapter)| adapter)
+    }
+
+    pub(super) fn live_id(&self) -> GenerationId {
+        self.live.as_ref().map_or(GenerationId::BASE, |(id, _)| *id)
+    }
+
+    pub(super) fn load_live(&mut self) -> Result<()> {
+        self.live = match self.store.live()? {
+            Some(generation) => {
+                let dir = self.root.generation(generation.id);
+                Some((generation.id, self.session.load_adapter(&dir)?))
+            }
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Takes the oldest waiting job to its end; none if nothing waits.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`] on request, the job waiting again; what keeps every job from going on (a full disk, a broken database). A job that
+    /// fails is no error: its document says why.
+    pub fn run_next(&mut self, tell: Tell<'_>) -> Result<Option<Finished>> {
+        let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
+        let (started, before) = (Instant::now(), self.session.tally());
+        let document = self.store.document(job.document)?;
+        self.tell_start(&document, tell)?;
+        while job.state == JobState::Running {
+            job = self.attempt(job, &document, tell)?;
+        }
+        let state = self.store.document(job.document)?.state;
+        let seconds = started.elapsed().as_secs_f64();
+        self.note(&job, "finished", serde_json::json!({"state": state, "seconds": seconds}))?;
+        let right = |subject| self.gate_share(document.id, subject);
+        let shares = (right(Subject::Before)?, right(Subject::Candidate)?);
+        tell(Progress::Finished { verdict: state.to_string(), before: shares.0, after: shares.1, seconds });
+        let cost = self.session.tally().since(&before);
+        Ok(Some(Finished { document: job.document, state, seconds, cost }))
+    }
+
+    /// Share of the gate probes that were answered right; none if they were not asked.
+    fn gate_share(&self, document: DocumentId, subject: Subject) -> Result<Option<f64>> {
+        let gate = self.store.probes(document, Some(Role::Gate))?;
+        let evaluations = self.store.evaluations(document, subject)?;
+        let asked: Vec<bool> =
+            evaluations.iter().filter(|e| gate.iter().any(|p| p.id == e.probe)).map(|e| e.right).collect();
+        let right = asked.iter().filter(|right| **right).count();
+        Ok((!asked.is_empty()).then(|| right as f64 / asked.len() as f64))
+    }
+
+    fn tell_start(&self, document: &Document, tell: Tell<'_>) -> Result<()> {
+        let passages = self.store.passages(document.id)?.len();
+        let tokens = self.session.tokens(&document.text)?;
+        tell(Progress::Started { document: document.title.clone(), tokens, passages });
+        Ok(())
+    }
+
+    /// One stage, and what follows from how it ends.
+    fn attempt(&mut self, job: Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        let stage = job.stage;
+        tell(Progress::Stage { stage });
+        crash::point(stage, Place::BeforeWork);
+        let lease_until = self.clock.now().plus_seconds(LEASE_SECONDS);
+        let job = self.store.apply(job.id, Event::Renewed { lease_until })?;
+        let error = match self.stage(&job, document, tell) {
+            Ok(next) => {
+                crash::point(stage, Place::AfterCommit);
+                return Ok(next);
+            }
+            Err(error) => error,
+        };
+        if error.kind() == Kind::Cancelled {
+            self.store.apply(job.id, Event::Returned)?;
+            return Err(error);
+        }
+        tracing::warn!(job = job.id.0, stage = stage.as_str(), %error, "a stage failed");
+        self.note(&job, "failed", serde_json::json!({"stage": stage, "error": error.to_string()}))?;
+        let job = self
+            .store
+            .apply(job.id, Event::Failed { error: error.to_string(), passing: may_pass(&error) })?;
+        match job.state {
+            // Tried again by the next claim; a job that waits for a retry must not stand in the way of the error.
+            JobState::Queued => Err(error.context(format!("{} waits to be tried again", document.name))),
+            _ => Ok(job),
+        }
+    }
+
+    fn stage(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+        match job.stage {
+            Stage::Probes => self.make_probes(job, document, tell),
+            Stage::SelfEdits => self.write_self_edits(job, document, tell),
+            Stage::Trials => self.run_trials(job, document, tell),
+            Stage::Gate => self.judge(job, document, tell),
+            Stage::Publish => self.publish(job, document, tell),
+            Stage::Replay => self.replay(job, tell),
+        }
+    }
+
+    pub(super) fn note(&mut self, job: &Job, kind: &str, body: serde_json::Value) -> Result<()> {
+        let (job, document) = (Some(job.id), Some(job.document));
+        self.store.log(&[NewEvent { at: self.clock.now(), job, document, kind: kind.into(), body }])
+    }
+}
+
+/// Whether another attempt could end otherwise.
+fn may_pass(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Io | Kind::Memory | Kind::Conflict)
+}
