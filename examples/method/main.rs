@@ -2,9 +2,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measuring program")]
 
 mod data;
+mod forgetting;
 mod lab;
 mod learning;
+mod null;
+mod reward;
 mod seal;
+mod tables;
 
 use std::path::PathBuf;
 
@@ -12,10 +16,11 @@ use clap::{Parser, Subcommand};
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::error::Result;
+use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
-use seald::learn::stats;
 
-use crate::lab::{Lab, Table};
+use crate::forgetting::Sequence;
+use crate::lab::Lab;
 use crate::learning::Ways;
 use crate::seal::Recipe;
 
@@ -64,6 +69,51 @@ enum What {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Documents one after another: ours against the SEAL recipe
+    Forgetting {
+        /// Sequences
+        #[arg(long, default_value_t = 8)]
+        sequences: usize,
+        /// Documents of each
+        #[arg(long, default_value_t = 8)]
+        documents: usize,
+        /// The first document of the first
+        #[arg(long, default_value_t = 40)]
+        from: usize,
+        /// Learning rate of the tuned SEAL recipe
+        #[arg(long, default_value_t = 3e-3)]
+        seal_rate: f64,
+        /// Epochs of the tuned SEAL recipe
+        #[arg(long, default_value_t = 20)]
+        seal_epochs: usize,
+        /// Ours alone
+        #[arg(long)]
+        ours_only: bool,
+    },
+    /// Every self-edit trained twice: how well the scores agree
+    Reward {
+        /// Documents of the set to take
+        #[arg(long, default_value_t = 20)]
+        documents: usize,
+        /// The first of them
+        #[arg(long, default_value_t = 110)]
+        from: usize,
+        /// Optimiser steps of each training
+        #[arg(long, default_value_t = 60)]
+        steps: usize,
+    },
+    /// Another document's self-edits before the gate
+    Null {
+        /// Documents of the set to take
+        #[arg(long, default_value_t = 100)]
+        documents: usize,
+        /// The first of them
+        #[arg(long, default_value_t = 100)]
+        from: usize,
+        /// Optimiser steps of each training
+        #[arg(long, default_value_t = 80)]
+        steps: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -71,45 +121,51 @@ fn main() -> Result<()> {
     let model = Model::open(&options.model, &Compute::best_cpu(options.threads)?)?;
     let lab =
         Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..LearnOptions::default() })?;
-    let table = match options.what {
+    let some = |from: usize, count: usize| {
+        let last = (from + count).min(lab.documents.len());
+        &lab.documents[from.min(last)..last]
+    };
+    let tuned = |learning_rate, epochs| Recipe { learning_rate, epochs, ..seal::PUBLISHED };
+    let json = match options.what {
         What::Learning { documents, from, seal_rate, seal_epochs, only } => {
-            let tuned = Recipe { learning_rate: seal_rate, epochs: seal_epochs, ..seal::PUBLISHED };
-            let last = (from + documents).min(lab.documents.len());
-            learning::measure(
-                &lab,
-                &model,
-                &lab.documents[from.min(last)..last],
-                &Ways { tuned, names: only },
-            )?
+            let ways = Ways { tuned: tuned(seal_rate, seal_epochs), names: only };
+            let table = learning::measure(&lab, &model, some(from, documents), &ways)?;
+            tables::learning(&table)
+        }
+        What::Forgetting { sequences, documents, from, seal_rate, seal_epochs, ours_only } => {
+            let mut ways: Vec<(&str, Vec<Sequence>)> = vec![("ours", Vec::new())];
+            if !ours_only {
+                ways.push(("SEAL as published", Vec::new()));
+                ways.push(("SEAL tuned", Vec::new()));
+            }
+            for number in 0..sequences {
+                let documents = some(from + number * documents, documents);
+                for (name, found) in &mut ways {
+                    let one = match *name {
+                        "ours" => forgetting::ours(&lab, documents, &lab.session.options)?,
+                        "SEAL tuned" => {
+                            let recipe = tuned(seal_rate, seal_epochs);
+                            forgetting::seal(&lab, &options.model, documents, recipe, number as u64)?
+                        }
+                        _ => {
+                            forgetting::seal(&lab, &options.model, documents, seal::PUBLISHED, number as u64)?
+                        }
+                    };
+                    found.push(one);
+                }
+                eprintln!("sequence {} of {sequences}", number + 1);
+            }
+            tables::forgetting(&ways)
+        }
+        What::Reward { documents, from, steps } => {
+            tables::reward(&reward::measure(&lab, some(from, documents), steps)?)
+        }
+        What::Null { documents, from, steps } => {
+            tables::null(&null::measure(&lab, some(from, documents), steps, &GateOptions::default())?)
         }
     };
-    print(&table);
     if let Some(path) = options.json {
-        let rows: Vec<_> =
-            table.rows().map(|(name, row)| serde_json::json!({"way": name, "row": row})).collect();
-        seald::files::write_atomic(&path, &serde_json::to_vec_pretty(&rows).unwrap_or_default())?;
+        seald::files::write_atomic(&path, &serde_json::to_vec_pretty(&json).unwrap_or_default())?;
     }
     Ok(())
-}
-
-/// As Markdown; the interval of the accuracy is Student's over documents.
-fn print(table: &Table) {
-    println!(
-        "| way | documents | right without the document (95 %) | known before, lost | tokens a document | padded | seconds a document |"
-    );
-    println!("|---|---|---|---|---|---|---|");
-    for (name, row) in table.rows() {
-        let share = stats::mean_interval(&row.by_document, 0.95);
-        let (low, high) = (share.interval.low * 100.0, share.interval.high * 100.0);
-        let lost = 100.0 * row.lost as f64 / row.known.max(1) as f64;
-        let n = row.documents.max(1) as f64;
-        println!(
-            "| {name} | {} | {:.1} % ({low:.1}-{high:.1}) | {lost:.1} % | {:.0} | {:.0} | {:.1} |",
-            row.documents,
-            share.mean * 100.0,
-            row.tokens as f64 / n,
-            row.padded_tokens as f64 / n,
-            row.seconds / n,
-        );
-    }
 }

@@ -31,9 +31,10 @@ pub struct LearnOptions {
     pub kl_weight: f32,
     /// Base samples that are drawn once for each base model.
     pub base_samples: usize,
-    /// Rounds of the final training: the combined self-edits are seen so many times as the directive's epochs say, at most so many
-    /// optimiser steps.
+    /// Optimiser steps of a trial, at most, whatever its directive's epochs come to.
     pub most_steps: usize,
+    /// Optimiser steps of the union of the best self-edits, 1 or more.
+    pub union_steps: usize,
     /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
     pub distil: bool,
     /// Probes of the retention bank that the gate and replay ask, at most.
@@ -52,11 +53,12 @@ impl Default for LearnOptions {
             learning_rates: Vec::new(),
             epochs: vec![5, 10, 20, 30],
             rows_in_step: 8,
-            rehearsal_rows: 4,
+            rehearsal_rows: 12,
             base_rows: 8,
             kl_weight: 1.0,
             base_samples: 256,
             most_steps: 160,
+            union_steps: 200,
             distil: false,
             bank_probes: 64,
             seed: 0,
@@ -108,6 +110,7 @@ impl LearnOptions {
             ("base_rows", self.base_rows, 0, 1024),
             ("base_samples", self.base_samples, 8, 65_536),
             ("most_steps", self.most_steps, 1, 1_000_000),
+            ("union_steps", self.union_steps, 1, 1_000_000),
             ("bank_probes", self.bank_probes, 0, 100_000),
         ];
         for (name, value, least, most) in ranges {

@@ -81,7 +81,7 @@ pub struct Trials {
     pub chosen: usize,
     /// Its adapter.
     pub adapter: Adapter,
-    /// The rows that it learned, the passage's included: what the curriculum keeps of the document.
+    /// The rows that it learned beside the passages.
     pub learned: Vec<(usize, RowText)>,
 }
 
@@ -125,7 +125,8 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// # Errors
     /// [`Kind::Invalid`] without edits; [`Kind::Diverged`] if every trial diverged; from the engine.
     pub fn run(&self, edits: Vec<Edit>, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
-        let mut live = edits.into_iter().map(|edit| self.begin(edit)).collect::<Result<Vec<_>>>()?;
+        let most = self.session.options.most_steps;
+        let mut live = edits.into_iter().map(|edit| self.begin(edit, most)).collect::<Result<Vec<_>>>()?;
         let mut ended = Vec::new();
         for (rung, share) in RUNGS.into_iter().enumerate() {
             for trial in &mut live {
@@ -141,10 +142,13 @@ impl<'s, 'a> Halving<'s, 'a> {
                 ended.extend(live.drain(keep..));
             }
         }
-        let united = unite(&live, self.session.options.most_steps);
+        let united = unite(&live);
         ended.extend(live.drain(1.min(live.len())..));
         if let Some(edit) = united {
-            live.push(self.begin(edit)?);
+            let steps = self.session.options.union_steps;
+            live.push(
+                self.begin(Edit { directive: Directive { epochs: steps, ..edit.directive }, ..edit }, steps)?,
+            );
         }
         for trial in &mut live {
             self.train(trial, usize::MAX, tell)?;
@@ -162,14 +166,14 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// # Errors
     /// As [`Self::run`].
     pub fn only(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
-        let mut trial = self.begin(edit)?;
+        let mut trial = self.begin(edit, self.session.options.most_steps)?;
         self.train(&mut trial, usize::MAX, tell)?;
         self.rank(&mut trial, RUNGS.len())?;
         self.count_right(&mut trial)?;
         finish(vec![trial], Vec::new())
     }
 
-    fn begin(&self, edit: Edit) -> Result<Trial> {
+    fn begin(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
         let Self { session, material, live, .. } = self;
         let options = &session.options;
         let name = name(&edit);
@@ -193,7 +197,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             base: options.base_rows,
             kl_weight: options.kl_weight,
         };
-        let plan = rows::plan(mixture, each, edit.directive.epochs, options.most_steps, seed);
+        let plan = rows::plan(mixture, each, edit.directive.epochs, most_steps, seed);
         let model = &session.model.decoder;
         let adapter = match live {
             Some(live) => (*live).clone(),
@@ -282,12 +286,12 @@ fn name(edit: &Edit) -> String {
     match edit.candidates.len() {
         0 => "passage only".into(),
         1 => format!("{format} {learning_rate:e} x{epochs}"),
-        several => format!("union of {several} {learning_rate:e} x{epochs}"),
+        several => format!("union of {several} {learning_rate:e}"),
     }
 }
 
-/// The union of the best trials' self-edits, trained as the best one was, with the most epochs that any of them had. None if there is only one.
-fn unite(ranked: &[Trial], most_steps: usize) -> Option<Edit> {
+/// The union of the best trials' self-edits, trained at the rate of the best one. None if there is only one.
+fn unite(ranked: &[Trial]) -> Option<Edit> {
     let members = &ranked[..ranked.len().min(UNITED)];
     let best = members.first().filter(|_| members.len() > 1)?;
     let mut rows: Vec<(usize, RowText)> = Vec::new();
@@ -296,9 +300,8 @@ fn unite(ranked: &[Trial], most_steps: usize) -> Option<Edit> {
             rows.push(row.clone());
         }
     }
-    let epochs = members.iter().map(|t| t.edit.directive.epochs).max().unwrap_or(1).min(most_steps);
     let candidates = members.iter().flat_map(|t| t.edit.candidates.clone()).collect();
-    Some(Edit { candidates, directive: Directive { epochs, ..best.edit.directive.clone() }, rows })
+    Some(Edit { candidates, directive: best.edit.directive.clone(), rows })
 }
 
 fn drop_diverged(live: &mut Vec<Trial>, ended: &mut Vec<Trial>) {

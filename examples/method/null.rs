@@ -1,0 +1,51 @@
+//! Null edits: an adapter that learned another document is put before the gate. It should not pass.
+
+use seald::domain::decision::Decision;
+use seald::domain::probe::Role;
+use seald::domain::self_edit::Format;
+use seald::error::Result;
+use seald::learn::gate::GateOptions;
+use seald::learn::judge::{self, Asked};
+use seald::learn::options::LearnOptions;
+use seald::learn::probes;
+use seald::learn::session::{Question, Session};
+use seald::learn::trials::Halving;
+
+use crate::data::Document;
+use crate::lab::{Lab, NEVER, edit, question, reading};
+
+/// The gate's decisions on each document's probes after the next document was learned instead.
+pub(crate) fn measure(
+    lab: &Lab<'_>,
+    documents: &[Document],
+    steps: usize,
+    options: &GateOptions,
+) -> Result<Vec<Option<Decision>>> {
+    let mut decisions = Vec::new();
+    for (number, document) in documents.iter().enumerate() {
+        let other = &documents[(number + 1) % documents.len()];
+        let (kept, _) = probes::make(&lab.session, reading(document), &[], None)?;
+        let gate: Vec<_> = kept.iter().filter(|k| k.role == Role::Gate).collect();
+        let learn = LearnOptions { most_steps: steps, ..lab.session.options.clone() };
+        let session = Session::new(lab.session.model, learn, &NEVER)?;
+        let mut rows = lab.edit(other, Format::ImplicationsLong, number as u64)?;
+        rows.extend(lab.edit(other, Format::SelfQa, number as u64)?);
+        let asked: Vec<Question<'_>> = other.of(&["select"]).map(|q| question(&q.asked)).collect();
+        let halving = Halving::new(&session, lab.material(other), None, &asked)?;
+        let trials = halving.only(edit(rows, 3e-3, steps), &mut |_| {})?;
+        let asked: Vec<Asked<'_>> = gate
+            .iter()
+            .map(|k| {
+                let question = Question { text: &k.question, answers: &k.answers, passage: None };
+                Asked { question, fact: k.fact, before: &k.before }
+            })
+            .collect();
+        let probes = judge::Probes { gate: &asked, bank: &[] };
+        let judged = (!asked.is_empty())
+            .then(|| judge::judge(&session, trials.adapter, probes, &lab.rehearsal, options))
+            .transpose()?;
+        decisions.push(judged.map(|j| j.decision));
+        eprintln!("document {} of {}", number + 1, documents.len());
+    }
+    Ok(decisions)
+}

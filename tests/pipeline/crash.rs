@@ -1,0 +1,107 @@
+//! Whatever kills the process, a rerun ends in the same database and the same files as an undisturbed run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use seald::pipeline::crash;
+
+use crate::support::{model, store, take_in, worker};
+
+/// Set for the child process: the root it works on.
+const CHILD: &str = "SEALD_TEST_ROOT";
+
+/// Not a test by itself: what the child process of the tests below runs.
+#[test]
+#[ignore = "runs as a child of the crash tests"]
+fn child() {
+    let root = std::env::var(CHILD).expect("only as a child");
+    let model = model();
+    let mut worker = worker(Path::new(&root), &model).unwrap();
+    while worker.run_next(&mut |_| {}).unwrap().is_some() {}
+}
+
+/// Runs the child; whether it ended by itself.
+fn run(root: &Path, crash_at: Option<&str>) -> bool {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "crash::child", "--ignored", "--quiet"])
+        .env(CHILD, root)
+        .env_remove(crash::VARIABLE);
+    if let Some(place) = crash_at {
+        command.env(crash::VARIABLE, place);
+    }
+    let output = command.output().unwrap();
+    let ended = output.status.success();
+    if crash_at.is_none() {
+        assert!(
+            ended,
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    ended
+}
+
+/// Everything that must be equal: the database's dump, and every file beneath `adapters`.
+fn state(root: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
+    let mut files = BTreeMap::new();
+    let adapters = root.join("adapters");
+    for entry in std::fs::read_dir(&adapters).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_symlink() {
+            let target = std::fs::read_link(entry.path()).unwrap();
+            files.insert(name, target.to_string_lossy().into_owned().into_bytes());
+            continue;
+        }
+        for file in std::fs::read_dir(entry.path()).unwrap().map(Result::unwrap) {
+            let path = format!("{name}/{}", file.file_name().to_string_lossy());
+            files.insert(path, std::fs::read(file.path()).unwrap());
+        }
+    }
+    (store(root).dump().unwrap(), files)
+}
+
+#[test]
+fn a_kill_at_every_named_place_leaves_nothing_different() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    take_in(undisturbed.path(), 1);
+    assert!(run(undisturbed.path(), None));
+    let expected = state(undisturbed.path());
+    assert!(expected.0.contains("accepted"), "the document should be accepted:\n{}", expected.0);
+    assert!(
+        expected.1.contains_key("live") && expected.1.contains_key("gen-000001/adapter_model.safetensors")
+    );
+    for place in crash::points() {
+        let root = tempfile::tempdir().unwrap();
+        take_in(root.path(), 1);
+        assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
+        assert!(run(root.path(), None));
+        let found = state(root.path());
+        assert_eq!(found.0, expected.0, "{place}: another database");
+        assert_eq!(
+            found.1.keys().collect::<Vec<_>>(),
+            expected.1.keys().collect::<Vec<_>>(),
+            "{place}: other files"
+        );
+        assert!(found.1 == expected.1, "{place}: a file of the adapters differs");
+        let work: Vec<_> = std::fs::read_dir(root.path().join("state/work")).unwrap().collect();
+        assert!(work.is_empty(), "{place}: the job's folder is left: {work:?}");
+    }
+}
+
+#[test]
+fn a_document_that_kills_the_process_is_given_up_and_the_next_one_learned() {
+    let root = tempfile::tempdir().unwrap();
+    take_in(root.path(), 2);
+    for _ in 0..3 {
+        assert!(!run(root.path(), Some("self_edits:before-work")));
+    }
+    assert!(run(root.path(), None));
+    let store = store(root.path());
+    let first = store.document(seald::domain::ids::DocumentId(1)).unwrap();
+    assert_eq!(first.state.as_str(), "failed");
+    assert!(first.reasons[0].contains("given up after 3 attempts"), "{:?}", first.reasons);
+    assert_ne!(store.document(seald::domain::ids::DocumentId(2)).unwrap().state.as_str(), "waiting");
+}

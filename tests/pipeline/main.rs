@@ -1,0 +1,5 @@
+//! The pipeline on the embedded model: real documents, real trainings, a real database; and a process that dies at every named place.
+
+mod crash;
+mod settle;
+mod support;

@@ -1,0 +1,103 @@
+//! How jobs end, and what start-up does with what it finds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use seald::Kind;
+use seald::domain::document::DocumentState;
+use seald::domain::evaluation::Subject;
+use seald::domain::ids::{DocumentId, GenerationId};
+use seald::domain::job::JobState;
+use seald::domain::probe::Role;
+use seald::domain::progress::Progress;
+use seald::pipeline::{Root, Worker};
+
+use crate::support::{model, options, store, take_in, worker};
+
+#[test]
+fn a_document_is_learned_and_its_generation_answers_without_it() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    take_in(root.path(), 1);
+    let mut worker = worker(root.path(), &model).unwrap();
+    let mut events = Vec::new();
+    let done = worker.run_next(&mut |event| events.push(event)).unwrap().unwrap();
+    assert_eq!(done.state, DocumentState::Accepted);
+    assert!(worker.run_next(&mut |_| {}).unwrap().is_none());
+    assert!(done.cost.trained_tokens > 0 && done.cost.generated_tokens > 0 && done.cost.scored_tokens > 0);
+    assert!(matches!(events.first(), Some(Progress::Started { passages: 1, .. })));
+    assert!(events.iter().any(|e| matches!(e, Progress::Decided { accepted: true, .. })));
+
+    let store = worker.store();
+    let live = store.live().unwrap().unwrap();
+    assert_eq!((live.id, live.parent), (GenerationId(1), GenerationId::BASE));
+    let right = |subject| {
+        let gate = store.probes(DocumentId(1), Some(Role::Gate)).unwrap();
+        let all = store.evaluations(DocumentId(1), subject).unwrap();
+        all.iter().filter(|e| gate.iter().any(|p| p.id == e.probe) && e.right).count()
+    };
+    assert!(right(Subject::Candidate) > right(Subject::Before));
+    let card = std::fs::read_to_string(root.path().join("adapters/gen-000001/README.md")).unwrap();
+    assert!(card.contains("The Brastonel Works") && card.contains("retention"), "{card}");
+    let link = std::fs::read_link(root.path().join("adapters/live")).unwrap();
+    assert_eq!(link.to_str(), Some("gen-000001"));
+    model.load_adapter(&root.path().join("adapters/live")).unwrap();
+}
+
+#[test]
+fn the_next_generation_continues_the_live_one_and_asks_about_both() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    take_in(root.path(), 2);
+    let mut worker = worker(root.path(), &model).unwrap();
+    while worker.run_next(&mut |_| {}).unwrap().is_some() {}
+    let store = worker.store();
+    let generations = store.generations().unwrap();
+    for pair in generations.windows(2) {
+        assert_eq!(pair[1].parent, pair[0].id);
+    }
+    let matrix = seald::pipeline::matrix(store).unwrap();
+    let last = *matrix.generations().last().unwrap();
+    let columns: Vec<_> = matrix.columns().iter().map(|c| c.document).collect();
+    assert!(columns.contains(&DocumentId(1)));
+    for document in columns {
+        assert!(matrix.cell(last, document).is_some() && matrix.cell(GenerationId::BASE, document).is_some());
+    }
+}
+
+#[test]
+fn a_stop_gives_the_attempt_back() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    take_in(root.path(), 1);
+    let cancel = AtomicBool::new(false);
+    let mut worker =
+        Worker::open(Root::open(root.path()).unwrap(), store(root.path()), &model, options(), &cancel)
+            .unwrap();
+    let error = worker
+        .run_next(&mut |event| {
+            if matches!(event, Progress::Step { .. }) {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        })
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    let job = store(root.path()).jobs(None).unwrap().remove(0);
+    assert_eq!((job.state, job.attempts, job.stage.as_str()), (JobState::Queued, 0, "trials"));
+}
+
+#[test]
+fn what_no_row_names_is_removed_and_what_a_row_names_is_missed() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    take_in(root.path(), 1);
+    while worker(root.path(), &model).unwrap().run_next(&mut |_| {}).unwrap().is_some() {}
+    let adapters = root.path().join("adapters");
+    std::fs::create_dir(adapters.join("gen-000009")).unwrap();
+    std::fs::create_dir(adapters.join("mine")).unwrap();
+    std::fs::remove_file(adapters.join("live")).unwrap();
+    worker(root.path(), &model).unwrap();
+    assert!(!adapters.join("gen-000009").exists(), "a generation without a row is litter");
+    assert!(adapters.join("mine").exists(), "other people's folders are theirs");
+    assert!(adapters.join("live/adapter_model.safetensors").exists(), "the link is put back");
+
+    std::fs::rename(adapters.join("gen-000001"), adapters.join("elsewhere")).unwrap();
+    let error = worker(root.path(), &model).unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.to_string().contains("gen-000001"), "{error}");
+}
