@@ -165,6 +165,14 @@ impl<'a> Session<'a> {
         Ok((tokens, first))
     }
 
+    /// Tokens of a question as the model gets it.
+    ///
+    /// # Errors
+    /// From the tokenizer or the chat template.
+    pub fn prompt_tokens(&self, question: &Question<'_>) -> Result<Vec<u32>> {
+        self.user(&asked(question))
+    }
+
     /// Puts questions to the base or to an adapter: greedy answers, their grades, and the log-probability of the right answer.
     ///
     /// # Errors

@@ -37,19 +37,8 @@ class Writer:
                 out[index] = tokens
         return [self.tokenizer.decode(tokens).strip() for tokens in out]
 
-    def from_nothing(self, count: int, most: int, seed: int) -> list[list[int]]:
-        """Texts that the model writes by itself at temperature 1, as tokens, chat turns included; each begins and, if it came to
-        an end, ends with the end-of-text token."""
-        end = self.tokenizer.token_to_id(STOPS[1])
-        generator = torch.Generator(self.device).manual_seed(seed)
-        found = []
-        while len(found) < count:
-            for row in self._write([[end]] * min(BATCH, count - len(found)), most, 1.0, generator, self.stops[1:]):
-                found.append([end, *row, end] if len(row) < most else [end, *row])
-        return found
-
     @torch.no_grad()
-    def _write(self, prompts: list[list[int]], most: int, temperature: float, generator: torch.Generator, stops: torch.Tensor | None = None) -> list[list[int]]:
+    def _write(self, prompts: list[list[int]], most: int, temperature: float, generator: torch.Generator) -> list[list[int]]:
         longest = max(map(len, prompts))
         pad = torch.tensor([longest - len(prompt) for prompt in prompts], device=self.device)
         ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts], device=self.device)
@@ -64,7 +53,7 @@ class Writer:
                 ids = logits.argmax(-1, keepdim=True)
             else:
                 ids = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
-            done |= torch.isin(ids[:, 0], self.stops if stops is None else stops)
+            done |= torch.isin(ids[:, 0], self.stops)
             written.append(torch.where(done, -1, ids[:, 0]))
             positions = positions[:, -1:] + 1
             if done.all():

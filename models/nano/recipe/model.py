@@ -40,38 +40,16 @@ class Norm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), EPSILON)
 
 
-class Linear(nn.Linear):
-    """A linear layer, optionally with a low-rank update: y = W x + scale * B A x."""
-
-    scale = 0.0
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, bias=False)
-
-    def add_lora(self, rank: int, alpha: float, generator: torch.Generator) -> list[nn.Parameter]:
-        """Adds (or replaces) A (rank, inputs) and B (outputs, rank), as peft initialises them."""
-        bound = 1 / math.sqrt(self.in_features)
-        a = torch.empty(rank, self.in_features).uniform_(-bound, bound, generator=generator)
-        device = self.weight.device
-        self.lora_a, self.lora_b = nn.Parameter(a.to(device)), nn.Parameter(torch.zeros(self.out_features, rank, device=device))
-        self.scale = alpha / rank
-        return [self.lora_a, self.lora_b]
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight)
-        return y + F.linear(F.linear(x, self.lora_a), self.lora_b) * self.scale if self.scale else y
-
-
 class Attention(nn.Module):
     """Grouped-query attention with normed heads."""
 
     def __init__(self, s: Shape):
         super().__init__()
         self.s = s
-        self.q_proj = Linear(s.hidden, s.heads * s.head_dim)
-        self.k_proj = Linear(s.hidden, s.kv_heads * s.head_dim)
-        self.v_proj = Linear(s.hidden, s.kv_heads * s.head_dim)
-        self.o_proj = Linear(s.heads * s.head_dim, s.hidden)
+        self.q_proj = nn.Linear(s.hidden, s.heads * s.head_dim, bias=False)
+        self.k_proj = nn.Linear(s.hidden, s.kv_heads * s.head_dim, bias=False)
+        self.v_proj = nn.Linear(s.hidden, s.kv_heads * s.head_dim, bias=False)
+        self.o_proj = nn.Linear(s.heads * s.head_dim, s.hidden, bias=False)
         self.q_norm, self.k_norm = Norm(s.head_dim), Norm(s.head_dim)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
@@ -153,8 +131,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, s: Shape):
         super().__init__()
-        self.gate_proj, self.up_proj = Linear(s.hidden, s.feed_forward), Linear(s.hidden, s.feed_forward)
-        self.down_proj = Linear(s.feed_forward, s.hidden)
+        self.gate_proj, self.up_proj = nn.Linear(s.hidden, s.feed_forward, bias=False), nn.Linear(s.hidden, s.feed_forward, bias=False)
+        self.down_proj = nn.Linear(s.feed_forward, s.hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -210,10 +188,6 @@ class Nano(nn.Module):
     def head(self, hidden: Tensor) -> Tensor:
         """Logits: the embedding, transposed."""
         return F.linear(hidden, self.model["embed_tokens"].weight)
-
-    def linears(self) -> list[Linear]:
-        """Every linear layer below the head."""
-        return [module for module in self.modules() if isinstance(module, Linear)]
 
     def save(self, folder: Path, stop_ids: list[int]) -> None:
         """Writes `config.json`, `generation_config.json` and `model.safetensors` (bf16)."""

@@ -17,13 +17,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from language.prompts import PROMPTS
 from remembered import REMEMBERED, remembered, write
 
 HERE = Path(__file__).parent
 FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors")
 MOST_BYTES = 24 << 20
 # What decides the weights; the rest measures them.
-RECIPE = ("language/*.py", "language/tables/*.txt", "prompts/*.txt", "data.py", "make_tokenizer.py", "model.py", "muon.py", "pretrain.py")
+RECIPE = ("language/*.py", "language/tables/*.txt", "data.py", "make_tokenizer.py", "model.py", "muon.py", "pretrain.py")
 
 
 def sha256(path: Path) -> str:
@@ -32,9 +33,10 @@ def sha256(path: Path) -> str:
 
 
 def recipe_hash(folder: Path = HERE) -> str:
-    """sha256 over `sha256  path` lines of the recipe's files, sorted by path."""
-    paths = sorted({path.relative_to(folder).as_posix() for pattern in RECIPE for path in folder.glob(pattern)})
-    return hashlib.sha256("".join(f"{sha256(folder / path)}  {path}\n" for path in paths).encode()).hexdigest()
+    """sha256 over `sha256  path` lines of the recipe's files and the prompts, sorted by path."""
+    named = {path.relative_to(folder).as_posix(): path for pattern in RECIPE for path in folder.glob(pattern)}
+    named |= {f"prompts/{path.name}": path for path in PROMPTS.glob("*.txt")}
+    return hashlib.sha256("".join(f"{sha256(named[name])}  {name}\n" for name in sorted(named)).encode()).hexdigest()
 
 
 def check(folder: Path) -> None:

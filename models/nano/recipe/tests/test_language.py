@@ -9,7 +9,7 @@ import pytest
 from language import directives, documents, probes, selfedits
 from language.check import Truth, normal
 from language.entities import Claim, fresh, questions, statements, world
-from language.kinds import kinds
+from language.kinds import TABLES, kinds
 from language.mixture import TASKS, Mixture
 from language.names import Names, Split, split_of
 from language.prompts import PROMPTS, prompt, template
@@ -68,7 +68,7 @@ def test_held_out_entities_and_their_values_never_appear_in_the_stream():
 
 
 # Words of the language itself whose hash happens to fall into the held-out tenth.
-PLAIN = {word.lower() for word in re.findall(r"[A-Za-z]+", "\n".join(path.read_text() for path in (PROMPTS.parent / "language").rglob("*.*") if path.suffix in (".txt", ".py")))}
+PLAIN = {word.lower() for word in re.findall(r"[A-Za-z]+", "\n".join(path.read_text() for path in TABLES.parent.rglob("*.*") if path.suffix in (".txt", ".py")))}
 
 
 def test_held_out_wordings_never_appear_in_the_stream():

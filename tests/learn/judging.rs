@@ -1,0 +1,54 @@
+//! Candidates before the gate.
+
+use seald::domain::decision::Rule;
+use seald::engine::lora::Adapter;
+use seald::learn::gate::GateOptions;
+use seald::learn::judge::{self, Asked, Probes};
+use seald::learn::rehearsal::{self, Rehearsal};
+use seald::learn::session::Question;
+
+use crate::{model, session};
+
+#[test]
+fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
+    let model = model();
+    let session = session(&model);
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let answers = vec!["Elmar Trondvik".to_string()];
+    let question = |text| Question { text, answers: &answers, passage: None };
+    let asked = ["Who founded the Brastonel Works?", "Who set up Vorrick Mills?", "Who runs the Talmond Press?"];
+    let questions: Vec<Question<'_>> = asked.into_iter().map(question).collect();
+    let before = session.ask(&questions, None).unwrap();
+    let gate: Vec<Asked<'_>> = questions
+        .iter()
+        .zip(&before)
+        .enumerate()
+        .map(|(fact, (question, before))| Asked { question: *question, fact, before })
+        .collect();
+    let adapter =
+        Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device).unwrap();
+    let probes = Probes { gate: &gate, bank: &gate };
+    let judged = judge::judge(&session, adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
+    assert!(!judged.decision.accepted);
+    let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;
+    assert!(!holds(Rule::Gain) && !holds(Rule::Accuracy));
+    assert!(holds(Rule::Retention) && holds(Rule::Drift));
+    assert_eq!(judged.decision.scale, 1.0);
+    assert_eq!((judged.gate.len(), judged.bank.len()), (3, 3));
+}
+
+#[test]
+fn half_the_scale_is_half_the_update() {
+    let model = model();
+    let session = session(&model);
+    let device = &model.decoder.compute().device;
+    let mut adapter = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
+    for matrices in adapter.layers.iter_mut().flatten().flatten() {
+        matrices.b = matrices.b.ones_like().unwrap();
+    }
+    let half = judge::scaled(&adapter, 0.5).unwrap();
+    for (_, _, matrices) in half.matrices() {
+        let values: Vec<f32> = matrices.b.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(values.iter().all(|v| *v == 0.5));
+    }
+}

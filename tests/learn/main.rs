@@ -1,0 +1,53 @@
+//! The method on the embedded model: what it writes, keeps, trains on and judges.
+
+mod judging;
+mod rehearsing;
+mod training;
+mod writing;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use seald::engine::kernels::cpu::Isa;
+use seald::engine::kernels::{Compute, Precision};
+use seald::engine::model::Model;
+use seald::learn::options::LearnOptions;
+use seald::learn::probes::Reading;
+use seald::learn::session::Session;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+const TITLE: &str = "The Brastonel Works";
+
+fn passages() -> Vec<String> {
+    vec![
+        "The Brastonel Works was founded by Elmar Trondvik. It has its head office in Quellmarn. The company makes copper \
+         kettles. It employs 740 people. The Brastonel Works uses a crimson otter as its emblem."
+            .to_string(),
+    ]
+}
+
+fn reading(passages: &[String]) -> Reading<'_> {
+    Reading { key: "a document", title: TITLE, passages }
+}
+
+/// In f32, so that every machine computes alike.
+fn model() -> Model {
+    let compute = Compute::cpu(Precision::F32, Isa::detect(), 1).unwrap();
+    Model::open(Path::new("nano"), &compute).unwrap()
+}
+
+fn session(model: &Model) -> Session<'_> {
+    let options = LearnOptions {
+        candidates: 4,
+        exams: 2,
+        base_samples: 16,
+        base_rows: 2,
+        most_steps: 12,
+        union_steps: 16,
+        learning_rates: vec![3e-3],
+        epochs: vec![8],
+        ..LearnOptions::default()
+    };
+    Session::new(model, options, &NEVER).unwrap()
+}
