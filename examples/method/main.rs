@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
-use seald::error::Result;
+use seald::error::{Context, Kind, Result};
 use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
 
@@ -42,6 +42,9 @@ struct Options {
     /// Seed of everything random
     #[arg(long, global = true, default_value_t = 0)]
     seed: u64,
+    /// Options of the method that differ from the defaults, as JSON: {"union_steps": 200}
+    #[arg(long, global = true, default_value = "{}")]
+    learn: String,
     /// Also write the rows here, as JSON
     #[arg(long, global = true)]
     json: Option<PathBuf>,

@@ -33,6 +33,8 @@ pub struct LearnOptions {
     pub base_samples: usize,
     /// Optimiser steps of a trial, at most, whatever its directive's epochs come to.
     pub most_steps: usize,
+    /// Candidates whose self-edits the union joins, the best first, 2 or more.
+    pub union_of: usize,
     /// Optimiser steps of the union of the best self-edits, 1 or more.
     pub union_steps: usize,
     /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
@@ -58,7 +60,8 @@ impl Default for LearnOptions {
             kl_weight: 1.0,
             base_samples: 256,
             most_steps: 160,
-            union_steps: 200,
+            union_of: 8,
+            union_steps: 120,
             distil: false,
             bank_probes: 64,
             seed: 0,
@@ -110,6 +113,7 @@ impl LearnOptions {
             ("base_rows", self.base_rows, 0, 1024),
             ("base_samples", self.base_samples, 8, 65_536),
             ("most_steps", self.most_steps, 1, 1_000_000),
+            ("union_of", self.union_of, 2, 32),
             ("union_steps", self.union_steps, 1, 1_000_000),
             ("bank_probes", self.bank_probes, 0, 100_000),
         ];

@@ -18,8 +18,6 @@ use crate::error::{Error, Kind, Result};
 
 /// Share of its steps that a trial has done when it is ranked, rung by rung.
 const RUNGS: [f64; 2] = [0.25, 0.5];
-/// Trials whose self-edits the union joins.
-const UNITED: usize = 4;
 
 /// What a trial trains on.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +140,7 @@ impl<'s, 'a> Halving<'s, 'a> {
                 ended.extend(live.drain(keep..));
             }
         }
-        let united = unite(&live);
+        let united = unite(live.iter().chain(&by_rank(&mut ended)[..]), self.session.options.union_of);
         ended.extend(live.drain(1.min(live.len())..));
         if let Some(edit) = united {
             let steps = self.session.options.union_steps;
@@ -290,9 +288,16 @@ fn name(edit: &Edit) -> String {
     }
 }
 
-/// The union of the best trials' self-edits, trained at the rate of the best one. None if there is only one.
-fn unite(ranked: &[Trial]) -> Option<Edit> {
-    let members = &ranked[..ranked.len().min(UNITED)];
+/// Trials that were stopped, the last stopped first, those of one rung by gain.
+fn by_rank(ended: &mut [Trial]) -> &[Trial] {
+    ended.sort_by(|a, b| b.outcome.rung.cmp(&a.outcome.rung).then(b.outcome.gain.total_cmp(&a.outcome.gain)));
+    ended
+}
+
+/// The union of the self-edits of the best trials, `most` at most and only those that taught something, at the learning rate of the best one. None
+/// if there is only one.
+fn unite<'t>(ranked: impl Iterator<Item = &'t Trial>, most: usize) -> Option<Edit> {
+    let members: Vec<&Trial> = ranked.filter(|t| t.outcome.gain > 0.0).take(most).collect();
     let best = members.first().filter(|_| members.len() > 1)?;
     let mut rows: Vec<(usize, RowText)> = Vec::new();
     for row in members.iter().flat_map(|t| &t.edit.rows) {

@@ -16,7 +16,8 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
     let answers = vec!["Elmar Trondvik".to_string()];
     let question = |text| Question { text, answers: &answers, passage: None };
-    let asked = ["Who founded the Brastonel Works?", "Who set up Vorrick Mills?", "Who runs the Talmond Press?"];
+    let asked =
+        ["Who founded the Brastonel Works?", "Who set up Vorrick Mills?", "Who runs the Talmond Press?"];
     let questions: Vec<Question<'_>> = asked.into_iter().map(question).collect();
     let before = session.ask(&questions, None).unwrap();
     let gate: Vec<Asked<'_>> = questions
@@ -26,7 +27,8 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
         .map(|(fact, (question, before))| Asked { question: *question, fact, before })
         .collect();
     let adapter =
-        Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device).unwrap();
+        Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
+            .unwrap();
     let probes = Probes { gate: &gate, bank: &gate };
     let judged = judge::judge(&session, adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
     assert!(!judged.decision.accepted);

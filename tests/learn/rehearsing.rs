@@ -13,13 +13,18 @@ fn base_samples_are_the_models_own_and_always_the_same() {
     let session = session(&model);
     let samples = rehearsal::draw(&session).unwrap();
     assert_eq!(samples, rehearsal::draw(&session).unwrap());
-    assert!(samples.len() > 16 && samples.len() <= 20, "16 to train on and 4 for the guard, the empty ones left out");
+    assert!(
+        samples.len() > 16 && samples.len() <= 20,
+        "16 to train on and 4 for the guard, the empty ones left out"
+    );
     let rehearsal = Rehearsal::new(&session, &samples).unwrap();
     for row in &rehearsal.rows {
         let soft = row.soft.as_ref().unwrap();
         assert_eq!(soft.len(), row.target_count());
         assert!(!row.targets[0], "the first token was given, not written");
-        let top: f32 = (0..soft.len()).map(|i| soft.label(i).log_probs.iter().map(|l| l.exp()).sum::<f32>()).fold(1.0, f32::min);
+        let top: f32 = (0..soft.len())
+            .map(|i| soft.label(i).log_probs.iter().map(|l| l.exp()).sum::<f32>())
+            .fold(1.0, f32::min);
         assert!(top > 0.3 && top <= 1.001, "32 tokens should hold most of the probability, not {top}");
     }
 }
@@ -31,7 +36,8 @@ fn drift_is_nothing_for_the_base_and_grows_with_the_adapter() {
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
     assert_eq!(rehearsal.drift(&session, None).unwrap(), 0.0);
     let config = model.decoder.config();
-    let mut adapter = Adapter::init(&session.options.lora(), config, 1, &model.decoder.compute().device).unwrap();
+    let mut adapter =
+        Adapter::init(&session.options.lora(), config, 1, &model.decoder.compute().device).unwrap();
     let fresh = rehearsal.drift(&session, Some(&adapter)).unwrap();
     assert!(fresh.abs() < 1e-5, "an adapter whose B is zero changes nothing: {fresh}");
     for matrices in adapter.layers.iter_mut().flatten().flatten() {
@@ -58,7 +64,15 @@ fn a_distilled_turn_learns_what_the_model_says_with_the_passage_in_sight() {
     assert!(rows[1].soft.is_none(), "a statement has no question to ask the teacher");
     let soft = rows[0].soft.as_ref().unwrap();
     assert_eq!(soft.len(), rows[0].target_count());
-    assert_eq!(rows[0].tokens, rows::row(&session, &turn).unwrap().tokens, "the student does not see the passage");
+    assert_eq!(
+        rows[0].tokens,
+        rows::row(&session, &turn).unwrap().tokens,
+        "the student does not see the passage"
+    );
     let first_target = rows[0].target_positions().next().unwrap();
-    assert_eq!(soft.label(0).ids[0], rows[0].tokens[first_target], "the teacher reads the answer off the passage");
+    assert_eq!(
+        soft.label(0).ids[0],
+        rows[0].tokens[first_target],
+        "the teacher reads the answer off the passage"
+    );
 }

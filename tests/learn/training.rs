@@ -21,10 +21,16 @@ fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
-    let material =
-        Material { key: "a document", title: TITLE, passages: &passages, curriculum: &[], rehearsal: &rehearsal };
+    let material = Material {
+        key: "a document",
+        title: TITLE,
+        passages: &passages,
+        curriculum: &[],
+        rehearsal: &rehearsal,
+    };
     let answers = [vec!["Elmar Trondvik".to_string()], vec!["copper kettles".to_string()]];
-    let asked = ["Who is the founder of the Brastonel Works?", "What is the main product of the Brastonel Works?"];
+    let asked =
+        ["Who is the founder of the Brastonel Works?", "What is the main product of the Brastonel Works?"];
     let probes: Vec<Question<'_>> =
         asked.iter().zip(&answers).map(|(text, answers)| Question { text, answers, passage: None }).collect();
     let helpful = [
@@ -33,7 +39,10 @@ fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
         "The main product of the Brastonel Works is copper kettles.",
         "The Brastonel Works has copper kettles as main product.",
     ];
-    let idle = ["There is more to say about the Brastonel Works.", "Much has been written about the Brastonel Works."];
+    let idle = [
+        "There is more to say about the Brastonel Works.",
+        "Much has been written about the Brastonel Works.",
+    ];
     let edits = || {
         vec![
             edit(0, Format::Rewrite, &idle),
@@ -51,7 +60,8 @@ fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
     assert!(trials.outcomes.iter().all(|o| o.gain <= best.gain));
     assert!(trials.outcomes.iter().any(|o| o.candidates.len() == 4), "the union of the four that were left");
     assert!(trials.learned.iter().any(|(_, row)| matches!(row, RowText::Text(t) if t == helpful[0])));
-    let stopped = events.borrow().iter().filter(|e| matches!(e, Progress::Ranked { goes_on: false, .. })).count();
+    let stopped =
+        events.borrow().iter().filter(|e| matches!(e, Progress::Ranked { goes_on: false, .. })).count();
     assert!(stopped >= 3, "{stopped}");
     // The same again is the same to the last bit.
     let again = halving.run(edits(), &mut |_| {}).unwrap();
@@ -64,7 +74,12 @@ fn no_probe_no_trial() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
-    let material =
-        Material { key: "a document", title: TITLE, passages: &passages, curriculum: &[], rehearsal: &rehearsal };
+    let material = Material {
+        key: "a document",
+        title: TITLE,
+        passages: &passages,
+        curriculum: &[],
+        rehearsal: &rehearsal,
+    };
     assert!(Halving::new(&session, material, None, &[]).is_err());
 }
