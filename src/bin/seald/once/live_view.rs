@@ -94,7 +94,7 @@ impl View {
             }
             Progress::Finished { .. } => {
                 self.end();
-                let lines = finished(&self.name, event, &self.noted.reasons, &self.look);
+                let lines = finished(&self.name, event, &self.look);
                 // Nobody is left to tell that the terminal is gone.
                 let _ = self.multi.println(lines.join("\n"));
             }
