@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     let worker =
         Worker::open(root, store, &model, WorkerOptions { learn, ..WorkerOptions::default() }, cancel);
     waiting.finish_and_clear();
-    let report = learn_all(worker?, &paths, args.retry).map_err(going_on)?;
+    let report = learn_all(worker.map_err(going_on)?, &paths, args.retry).map_err(going_on)?;
     if let Some(json) = &json {
         json.write(&report)?;
     }
@@ -122,7 +122,10 @@ fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf], retry: bool) -> Result<O
 /// What a stop leaves, said to the one who stopped it.
 fn going_on(error: Error) -> Error {
     match error.kind() {
-        Kind::Cancelled => error.context("what was done so far is kept, the same command goes on from here"),
+        Kind::Cancelled => {
+            let text = "stopped: what is finished is kept, and the same command goes on from there";
+            Error::new(Kind::Cancelled, text)
+        }
         _ => error,
     }
 }
