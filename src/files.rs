@@ -24,6 +24,7 @@ pub fn io_error(doing: &str, path: &Path, source: io::Error) -> Error {
     let (kind, remedy) = match source.kind() {
         io::ErrorKind::NotFound => (Kind::NotFound, ""),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (Kind::Io, " (free some space)"),
+        io::ErrorKind::ReadOnlyFilesystem => (Kind::Io, " (the file system is mounted read-only)"),
         io::ErrorKind::PermissionDenied => (Kind::Io, " (check who owns it)"),
         _ => (Kind::Io, ""),
     };

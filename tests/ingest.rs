@@ -40,8 +40,8 @@ fn the_examples_read_as_a_person_reads_them() {
     names.retain(|path| !seald::ingest::is_sidecar(path));
     names.sort();
     let read = names.iter().map(|path| {
-        let Extracted { name, title, text, format, questions } = read(path);
-        assert!(questions.is_empty());
+        let Extracted { name, title, text, format, questions, titled } = read(path);
+        assert!(questions.is_empty() && titled);
         format!("==== {name} ({format})\ntitle: {title}\n{text}\n")
     });
     assert_eq!(read.collect::<String>(), expected.unwrap());
@@ -137,4 +137,21 @@ fn the_hash_is_of_title_and_text_alone() {
     let hash = content_hash("Title", "text");
     assert_eq!(hash, blake3::hash(b"Title\ntext").to_hex().to_string());
     assert_ne!(hash, content_hash("Titl", "etext"));
+}
+
+#[test]
+fn a_renamed_file_is_the_same_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "It was founded by Elmar Trondvik. It has its head office in Quellmarn.";
+    let named = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        read(&path)
+    };
+    let (one, other) = (named("kettles.txt", text), named("works.txt", text));
+    assert_eq!([&*one.title, &*other.title], ["kettles", "works"]);
+    assert_eq!(one.hash(), other.hash());
+    let titled = named("kettles.md", &format!("# kettles\n\n{text}"));
+    assert_eq!((&titled.title, &titled.text), (&one.title, &one.text));
+    assert_ne!(titled.hash(), one.hash(), "a title of its own is part of the content");
 }

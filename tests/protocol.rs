@@ -28,6 +28,7 @@ fn learned() -> DocumentReport {
     };
     DocumentReport {
         path: "harbour.md".into(),
+        known: true,
         title: "Harbour rules".into(),
         hash: "c0ffee".into(),
         verdict: DocumentState::Accepted,
@@ -57,6 +58,7 @@ fn learned() -> DocumentReport {
 fn unreadable() -> DocumentReport {
     DocumentReport {
         path: "scan.pdf".into(),
+        known: false,
         title: String::new(),
         hash: String::new(),
         verdict: DocumentState::Failed,

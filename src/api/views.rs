@@ -36,6 +36,7 @@ pub fn document(store: &Store, id: DocumentId, finished: Option<&Finished>) -> R
     let seconds = finished.map_or(0.0, |f| f.seconds);
     Ok(DocumentReport {
         path: name,
+        known: false,
         title,
         hash,
         verdict: state,

@@ -92,6 +92,8 @@ pub enum Progress {
     Finished {
         /// Accepted, rejected or failed, as [`super::document::DocumentState`] words it.
         verdict: String,
+        /// Why it was not accepted, if not.
+        reasons: Vec<String>,
         /// Share of the gate probes that the live model answered right before, 0 to 1; none if it was not asked.
         before: Option<f64>,
         /// The same for the candidate that the gate judged.

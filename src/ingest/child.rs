@@ -67,7 +67,7 @@ pub fn extract_in_child(program: &Path, path: &Path, limits: &Limits) -> Result<
     judge(ended, limits).map_err(|e| {
         // The child's own refusals name the file already.
         let named = path.display().to_string();
-        if e.to_string().starts_with(&named) { e } else { e.context(named) }
+        if e.to_string().contains(&named) { e } else { e.context(named) }
     })
 }
 

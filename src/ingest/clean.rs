@@ -70,11 +70,11 @@ pub(super) fn heading_words(line: &str) -> &str {
     if unclosed.is_empty() || unclosed.ends_with([' ', '\t']) { unclosed.trim_end() } else { inner }
 }
 
-/// The first line, if it reads like a title: short, alone, no sentence.
+/// The first line, if it reads like a title: short, alone, no sentence. A line that is the whole text is the text.
 pub(super) fn short_first_line(text: &str) -> Option<String> {
     let mut lines = text.lines();
     let first = lines.next()?.trim();
-    let alone = lines.next().is_none_or(|next| next.is_empty() || underline(next));
+    let alone = lines.next().is_some_and(|next| next.is_empty() || underline(next));
     let sentence = first.ends_with(['.', ',', ';', ':', '!', '?', '|', '。']);
     let short = first.chars().count() <= SHORT_LINE_CHARS && first.chars().any(char::is_alphanumeric);
     if alone && short && !sentence { title(first) } else { None }
@@ -135,6 +135,7 @@ mod tests {
         assert_eq!(short_first_line("Drelpolford\n====\n\nIs a town."), Some("Drelpolford".into()));
         assert_eq!(short_first_line("Drelpolford is a town.\n\nIt"), None);
         assert_eq!(short_first_line("one line\nof two"), None);
+        assert_eq!(short_first_line("The pier closes on Monday"), None);
         assert_eq!(short_first_line("---\n\nx"), None);
     }
 

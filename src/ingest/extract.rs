@@ -18,12 +18,21 @@ pub struct Extracted {
     pub name: String,
     /// Title: one line, never empty.
     pub title: String,
+    /// Whether the title is the document's own, and not made of its file's name.
+    pub titled: bool,
     /// Clean text, not empty: UTF-8, `\n` line ends, no control characters but tabs, no title as its first line.
     pub text: String,
     /// How it was read.
     pub format: DocumentFormat,
     /// Questions that came with it in a `jsonl` row. Those of a sidecar are read by [`super::read_probes`].
     pub questions: Vec<SuppliedProbe>,
+}
+
+impl Extracted {
+    /// [`content_hash`], the same for a file that was renamed.
+    pub fn hash(&self) -> String {
+        content_hash(if self.titled { &self.title } else { "" }, &self.text)
+    }
 }
 
 /// A document format.
@@ -168,14 +177,16 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<&'static Format> {
 fn finish(name: String, stem: &str, format: DocumentFormat, draft: Draft) -> Result<Extracted> {
     let text = clean::clean(&draft.text);
     let title = draft.title.as_deref().and_then(clean::title);
-    let title = title.or_else(|| clean::short_first_line(&text)).or_else(|| clean::title(stem));
+    let title = title.or_else(|| clean::short_first_line(&text));
+    let titled = title.is_some();
+    let title = title.or_else(|| clean::title(stem));
     let title = title.unwrap_or_else(|| "Untitled".to_string());
     let text = clean::without_title(&text, &title).trim_end();
     if !text.chars().any(char::is_alphanumeric) {
         let text = "has no text but its title, or none at all: there is nothing to learn";
         return Err(Error::new(Kind::Unsupported, text));
     }
-    Ok(Extracted { name, title, text: text.to_string(), format, questions: Vec::new() })
+    Ok(Extracted { name, title, titled, text: text.to_string(), format, questions: Vec::new() })
 }
 
 fn check_length(documents: &[Extracted], limits: &Limits) -> Result<()> {
@@ -198,7 +209,8 @@ fn check_length(documents: &[Extracted], limits: &Limits) -> Result<()> {
 }
 
 /// BLAKE3 of the title, a line end and the text, hexadecimal: the same content is one document, whatever its file's
-/// name or format. A title has no line end, so no two contents share their bytes.
+/// name or format. A title has no line end, so no two contents share their bytes. A title that is only the file's name
+/// counts as none ([`Extracted::hash`]).
 pub fn content_hash(title: &str, text: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(title.as_bytes()).update(b"\n").update(text.as_bytes());

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::Limits;
 use super::extract::{Draft, Row};
-use super::sidecar::{SuppliedProbe, json_rows};
-use crate::error::{Context, Error, Kind, Result};
+use super::sidecar::{SuppliedProbe, json_row, json_rows};
+use crate::error::{Error, Kind, Result};
 
 /// A line; other keys are the user's.
 #[derive(Deserialize)]
@@ -26,9 +26,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Row>> {
         return Err(Error::new(Kind::Unsupported, "has no rows: there is nothing to learn"));
     }
     let rows = rows.into_iter().map(|(line, text)| {
-        let row: Line = serde_json::from_str(text).doing(Kind::Invalid, || {
-            format!("line {line} is no row of {{\"title\", \"text\", \"questions\"?}}")
-        })?;
+        let row: Line = json_row(text, line, "{\"title\", \"text\", \"questions\"?}")?;
         Ok(Row { line, draft: Draft { title: row.title, text: row.text }, questions: row.questions })
     });
     rows.collect()

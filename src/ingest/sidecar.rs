@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Limits, clean, source};
@@ -82,14 +83,19 @@ pub fn read_probes(path: &Path, limits: &Limits) -> Result<Vec<SuppliedProbe>> {
     let bytes = source::read(path, limits)?;
     let rows = json_rows(&bytes, limits.rows).map_err(|e| e.context(path.display()))?;
     let probes = rows.into_iter().map(|(line, text)| {
-        serde_json::from_str(text).doing(Kind::Invalid, || {
-            format!(
-                "{}: line {line} is no row of {{\"question\", \"answer\" or \"answers\"}}",
-                path.display()
-            )
-        })
+        let row = json_row(text, line, "{\"question\", \"answer\" or \"answers\"}");
+        row.map_err(|e| e.context(path.display()))
     });
     probes.collect()
+}
+
+/// A row as `shape` says it has to be.
+pub(super) fn json_row<T: DeserializeOwned>(text: &str, line: usize, shape: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        // It counts lines within the row, which is one line: our own number is the file's.
+        let words = e.to_string().replace("at line 1 column", "at column");
+        Error::new(Kind::Invalid, format!("line {line} is no row of {shape}: {words}"))
+    })
 }
 
 /// The lines of a `jsonl` file that are not blank, with their numbers from 1.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::sidecar::is_sidecar;
+use super::sidecar::{is_sidecar, sidecar_of};
 use crate::error::{Error, Kind, Result};
 use crate::files::io_error;
 
@@ -54,6 +54,12 @@ fn walk(folder: &Path, root: &Path, depth: usize, found: &mut Vec<PathBuf>) -> R
     let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let mut entries = entries.map_err(|e| io_error("read the folder", folder, e))?;
     entries.sort_by_key(fs::DirEntry::file_name);
+    for sidecar in lonely(&entries) {
+        tracing::warn!(
+            "{}: no document beside it has this name, so nobody reads its questions",
+            sidecar.display()
+        );
+    }
     for entry in entries {
         let path = entry.path();
         if is_passing(&path) {
@@ -71,14 +77,45 @@ fn walk(folder: &Path, root: &Path, depth: usize, found: &mut Vec<PathBuf>) -> R
     Ok(())
 }
 
+/// Sidecars of no document: a letter in the name is wrong, mostly.
+fn lonely(entries: &[fs::DirEntry]) -> Vec<PathBuf> {
+    let (sidecars, others): (Vec<_>, Vec<_>) =
+        entries.iter().map(fs::DirEntry::path).partition(|p| is_sidecar(p));
+    let read: HashSet<_> =
+        others.iter().filter(|path| !is_passing(path)).filter_map(|path| sidecar_of(path)).collect();
+    sidecars.into_iter().filter(|path| !is_passing(path) && !read.contains(path)).collect()
+}
+
 /// The file that a link points to, if it lies beneath `root`. A folder there is walked at its own place.
 fn within(link: &Path, root: &Path) -> Result<Option<PathBuf>> {
-    let refuse = |why: &str| {
-        Error::new(Kind::Unsupported, format!("{}: is a symbolic link {why}: remove it", link.display()))
-    };
-    let target = fs::canonicalize(link).map_err(|_| refuse("to nothing"))?;
+    let refuse =
+        |why: &str| Error::new(Kind::Unsupported, format!("{}: is a symbolic link {why}", link.display()));
+    let target = fs::canonicalize(link).map_err(|_| refuse("to nothing: remove it"))?;
     if !target.starts_with(root) {
-        return Err(refuse("that leaves its folder; name the file that it points to, and"));
+        return Err(refuse("that leaves its folder: remove it, and name the file that it points to"));
     }
     Ok(target.is_file().then_some(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sidecars_of_no_document_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "a.md",
+            "a.probes.jsonl",
+            "b.md",
+            "b.md.probes.jsonl",
+            "c.md",
+            "C.probes.jsonl",
+            ".d.probes.jsonl",
+        ] {
+            fs::write(dir.path().join(name), "text").unwrap();
+        }
+        let entries = fs::read_dir(dir.path()).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(lonely(&entries), [dir.path().join("C.probes.jsonl")]);
+    }
 }

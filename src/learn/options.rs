@@ -13,6 +13,9 @@ pub struct LearnOptions {
     pub candidates: usize,
     /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
     pub exams: usize,
+    /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, a minute or so each for a small
+    /// model, while `most_steps` stays: of much more than this, little would be learned.
+    pub most_passages: usize,
     /// Rank of the adapters, 1 to 256.
     pub rank: usize,
     /// Alpha of the adapters; the update is scaled by alpha / rank.
@@ -50,6 +53,7 @@ impl Default for LearnOptions {
         Self {
             candidates: 8,
             exams: 4,
+            most_passages: 32,
             rank: 16,
             alpha: 32.0,
             learning_rates: Vec::new(),
@@ -107,6 +111,7 @@ impl LearnOptions {
         let ranges = [
             ("candidates", self.candidates, 1, 32),
             ("exams", self.exams, 1, 16),
+            ("most_passages", self.most_passages, 1, 10_000),
             ("rank", self.rank, 1, 256),
             ("rows_in_step", self.rows_in_step, 1, 1024),
             ("rehearsal_rows", self.rehearsal_rows, 0, 1024),

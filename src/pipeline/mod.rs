@@ -11,7 +11,7 @@ mod stages;
 mod worker;
 
 pub use crate::learn::forgetting::Share as Counted;
-pub use intake::{Taken, take_in};
+pub use intake::{Intake, Taken, TakenDocument, take_in};
 pub use knowledge::matrix;
 pub use root::Root;
 pub use worker::{Finished, Worker, WorkerOptions};

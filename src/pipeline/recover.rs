@@ -7,7 +7,7 @@ use std::path::Path;
 use super::publish::point_live;
 use super::root::Root;
 use crate::domain::ids::GenerationId;
-use crate::domain::job::JobState;
+use crate::domain::job::{Job, JobState, Stage};
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::store::Store;
@@ -15,8 +15,8 @@ use crate::store::Store;
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///
 /// # Errors
-/// [`Kind::Conflict`] where the live generation belongs to another base model; [`Kind::Corrupt`] where a generation's folder is gone; from the
-/// file system and the database.
+/// [`Kind::Conflict`] where the live generation belongs to another base model, or a generation to another database; [`Kind::Corrupt`] where
+/// a generation's folder is gone; from the file system and the database.
 pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Result<()> {
     for job in store.abandon_running()? {
         tracing::info!(
@@ -28,15 +28,7 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
     }
     files::clean_litter(&root.adapters())?;
     remove_finished_work(root, store)?;
-    let generations = store.generations()?;
-    let named: HashSet<OsString> = generations.iter().map(|g| g.id.folder().into()).collect();
-    for folder in folders(&root.adapters())? {
-        let ours = folder.file_name().is_some_and(|n| n.to_string_lossy().starts_with("gen-"));
-        if ours && !folder.file_name().is_some_and(|name| named.contains(name)) {
-            tracing::info!(path = %folder.display(), "removed: no row names it, so it never went live");
-            std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
-        }
-    }
+    remove_unpublished(root, store)?;
     let live = store.live()?;
     if let Some(live) = &live {
         if live.base_fingerprint != fingerprint {
@@ -55,6 +47,32 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
         }
     }
     point_live(root, live.map_or(GenerationId::BASE, |g| g.id))
+}
+
+/// The folder of a generation whose publishing was cut short: no row names it, so it never went live. Any other folder that no row names was
+/// learned under another database, and is not ours to remove or to write over.
+fn remove_unpublished(root: &Root, store: &Store) -> Result<()> {
+    let named: HashSet<OsString> = store.generations()?.iter().map(|g| g.id.folder().into()).collect();
+    let cut_short = |job: &Job| job.stage == Stage::Publish && job.state != JobState::Done;
+    let unpublished = match store.jobs(None)?.iter().any(cut_short) {
+        true => Some(root.generation(store.next_generation_id()?)),
+        false => None,
+    };
+    for folder in folders(&root.adapters())? {
+        let Some(name) = folder.file_name().filter(|name| !named.contains(*name)) else { continue };
+        if unpublished.as_ref() == Some(&folder) {
+            tracing::info!(path = %folder.display(), "removed: no row names it, so it never went live");
+            std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
+        } else if name.to_string_lossy().starts_with("gen-") {
+            let text = format!(
+                "{} is a generation that {} knows nothing of: restore the database that belongs to it, or move the folder away to go on without it",
+                folder.display(),
+                root.database().display()
+            );
+            return Err(Error::new(Kind::Conflict, text));
+        }
+    }
+    Ok(())
 }
 
 /// Folders of jobs that are not waiting any more.

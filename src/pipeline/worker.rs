@@ -144,19 +144,19 @@ impl<'m> Worker<'m> {
     /// fails is no error: its document says why.
     pub fn run_next(&mut self, tell: Tell<'_>) -> Result<Option<Finished>> {
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
-        let (started, before) = (Instant::now(), self.session.tally());
+        let (started, spent) = (Instant::now(), self.session.tally());
         let document = self.store.document(job.document)?;
         self.tell_start(&document, tell)?;
         while job.state == JobState::Running {
             job = self.attempt(job, &document, tell)?;
         }
-        let state = self.store.document(job.document)?.state;
+        let Document { state, reasons, .. } = self.store.document(job.document)?;
         let seconds = started.elapsed().as_secs_f64();
         self.note(&job, "finished", serde_json::json!({"state": state, "seconds": seconds}))?;
         let right = |subject| self.gate_share(document.id, subject);
-        let shares = (right(Subject::Before)?, right(Subject::Candidate)?);
-        tell(Progress::Finished { verdict: state.to_string(), before: shares.0, after: shares.1, seconds });
-        let cost = self.session.tally().since(&before);
+        let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
+        tell(Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds });
+        let cost = self.session.tally().since(&spent);
         Ok(Some(Finished { document: job.document, state, seconds, cost }))
     }
 
@@ -195,7 +195,8 @@ impl<'m> Worker<'m> {
             self.store.apply(job.id, Event::Returned)?;
             return Err(error);
         }
-        tracing::warn!(job = job.id.0, stage = stage.as_str(), %error, "a stage failed");
+        // Said aloud by whoever handles it; here for the log.
+        tracing::info!(job = job.id.0, stage = stage.as_str(), %error, "a stage failed");
         self.note(&job, "failed", serde_json::json!({"stage": stage, "error": error.to_string()}))?;
         let job = self
             .store

@@ -11,7 +11,7 @@ use crate::domain::trial::Trial;
 /// All that `seald once` did: the object that `--json FILE` writes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct OnceReport {
-    /// The documents, in the order in which they were learned.
+    /// The documents that were named, in that order, then others that an earlier run had left waiting.
     pub documents: Vec<DocumentReport>,
     /// What happened to earlier documents meanwhile.
     pub forgetting: ForgettingView,
@@ -24,6 +24,8 @@ pub struct OnceReport {
 pub struct DocumentReport {
     /// File name as the user knows it; documents of a `jsonl` file are `NAME#LINE`.
     pub path: String,
+    /// Whether its content was handed in before: nothing was done for it now, and the rest tells what became of it then.
+    pub known: bool,
     /// Its title; empty if its text could not be read.
     pub title: String,
     /// BLAKE3 of title and text, hexadecimal; empty if its text could not be read.
@@ -53,7 +55,7 @@ pub struct DocumentReport {
     pub tokens_trained: u64,
     /// Where the time went.
     pub time: TimeShares,
-    /// Seconds in all.
+    /// Seconds in all, of this run.
     pub seconds: f64,
 }
 
@@ -62,6 +64,7 @@ impl DocumentReport {
     pub fn unread(path: String, reason: String) -> Self {
         Self {
             path,
+            known: false,
             title: String::new(),
             hash: String::new(),
             verdict: DocumentState::Failed,

@@ -5,11 +5,12 @@ use rusqlite::{Connection, Row, params};
 use super::Store;
 use super::columns::{Json, Word, all, first, run};
 use super::failure::not_found;
+use super::jobs;
 use super::probes::SuppliedProbe;
 use crate::clock::Timestamp;
 use crate::domain::document::{Document, DocumentFormat, DocumentState, Passage};
 use crate::domain::ids::{DocumentId, JobId};
-use crate::domain::job::{JobState, Stage};
+use crate::domain::job::{Job, JobState, Stage};
 use crate::error::Result;
 
 /// A document that was read and has no row yet.
@@ -74,14 +75,23 @@ impl Store {
                 let sql = "INSERT INTO passages (document, position, text) VALUES (?, ?, ?)";
                 run(db, sql, params![id, position, text])?;
             }
-            for (position, SuppliedProbe { question, answers }) in supplied.iter().enumerate() {
-                let sql =
-                    "INSERT INTO supplied_probes (document, position, question, answers) VALUES (?, ?, ?, ?)";
-                run(db, sql, params![id, position, question, Json(answers)])?;
-            }
+            supply(db, id, supplied)?;
             let sql = "INSERT INTO jobs (document, stage, state, attempts) VALUES (?, ?, ?, 0)";
             run(db, sql, params![id, Stage::FIRST.as_str(), JobState::Queued.as_str()])?;
             Ok(Received::New(id, JobId(db.last_insert_rowid())))
+        })
+    }
+
+    /// Makes a document that was turned away, or failed, wait again, with these questions in place of those that it came with.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] without such a document; [`crate::Kind::Conflict`] where its job is under way, or where
+    /// the live model knows it.
+    pub fn retry_with(&mut self, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<Job> {
+        self.write(format_args!("learn document {id} again"), |db| {
+            run(db, "DELETE FROM supplied_probes WHERE document = ?", [id])?;
+            supply(db, id, supplied)?;
+            jobs::retry(db, id)
         })
     }
 
@@ -165,6 +175,14 @@ impl Store {
     ) -> Result<()> {
         self.write(format_args!("mark document {id} {state}"), |db| set_state(db, id, state, reasons))
     }
+}
+
+fn supply(db: &Connection, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<()> {
+    for (position, SuppliedProbe { question, answers }) in supplied.iter().enumerate() {
+        let sql = "INSERT INTO supplied_probes (document, position, question, answers) VALUES (?, ?, ?, ?)";
+        run(db, sql, params![id, position, question, Json(answers)])?;
+    }
+    Ok(())
 }
 
 fn insert(db: &Connection, document: &NewDocument, now: Timestamp) -> Result<DocumentId> {

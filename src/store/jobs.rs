@@ -124,6 +124,15 @@ pub(super) fn step(db: &Connection, job: &Job, event: Event) -> Result<Job> {
     Ok(after)
 }
 
+/// The document's job waits again, from its first stage.
+pub(super) fn retry(db: &Connection, document: DocumentId) -> Result<Job> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ?");
+    let job = first(db, &sql, [document], row)?;
+    let job = job.ok_or_else(|| not_found(format!("there is no document {document}")))?;
+    refuse_learned(db, document)?;
+    step(db, &job, Event::Retried)
+}
+
 fn refuse_learned(db: &Connection, document: DocumentId) -> Result<()> {
     let chain = generations::chain(db, generations::live_id(db)?)?;
     match chain.iter().find(|g| g.documents.contains(&document)) {

@@ -87,6 +87,7 @@ fn a_bad_row_names_file_and_line() {
         fs::write(&path, format!("{good}\n\n{row}\n")).unwrap();
         let error = read_probes(&path, &Limits::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid, "{error}");
+        assert!(!error.to_string().contains("line 1"), "{error}");
         for part in ["x.probes.jsonl", "line 3", words] {
             assert!(error.to_string().contains(part), "no `{part}` in: {error}");
         }

@@ -83,16 +83,14 @@ fn a_stop_gives_the_attempt_back() {
 }
 
 #[test]
-fn what_no_row_names_is_removed_and_what_a_row_names_is_missed() {
+fn what_is_not_ours_is_left_and_what_a_row_names_is_missed() {
     let (root, model) = (tempfile::tempdir().unwrap(), model());
     take_in(root.path(), 1);
     while worker(root.path(), &model).unwrap().run_next(&mut |_| {}).unwrap().is_some() {}
     let adapters = root.path().join("adapters");
-    std::fs::create_dir(adapters.join("gen-000009")).unwrap();
     std::fs::create_dir(adapters.join("mine")).unwrap();
     std::fs::remove_file(adapters.join("live")).unwrap();
     worker(root.path(), &model).unwrap();
-    assert!(!adapters.join("gen-000009").exists(), "a generation without a row is litter");
     assert!(adapters.join("mine").exists(), "other people's folders are theirs");
     assert!(adapters.join("live/adapter_model.safetensors").exists(), "the link is put back");
 
@@ -100,4 +98,24 @@ fn what_no_row_names_is_removed_and_what_a_row_names_is_missed() {
     let error = worker(root.path(), &model).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     assert!(error.to_string().contains("gen-000001"), "{error}");
+}
+
+#[test]
+fn generations_of_another_database_are_neither_removed_nor_written_over() {
+    // Who moves a damaged database away does not mean to lose what was learned.
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    let learned = root.path().join("adapters/gen-000001");
+    std::fs::create_dir_all(&learned).unwrap();
+    take_in(root.path(), 1);
+    for _ in 0..2 {
+        let error = worker(root.path(), &model).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(
+            error.to_string().contains("gen-000001") && error.to_string().contains("move the folder"),
+            "{error}"
+        );
+        assert!(learned.exists());
+    }
+    std::fs::rename(&learned, root.path().join("adapters/mine")).unwrap();
+    worker(root.path(), &model).unwrap();
 }

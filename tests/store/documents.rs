@@ -54,6 +54,22 @@ fn the_same_content_is_known() {
 }
 
 #[test]
+fn a_document_that_was_turned_away_waits_again_with_other_questions() {
+    let mut store = fresh();
+    let (id, _) = receive(&mut store, 1);
+    let e = store.retry_with(id, &supplied(2)).unwrap_err();
+    assert_eq!(e.kind(), Kind::Conflict, "its job waits: {e}");
+    assert_eq!(store.supplied_probes(id).unwrap(), supplied(1), "what is refused changes nothing");
+    let job = store.claim_next(NOW, 60).unwrap().unwrap();
+    store.reject(&job, &["no gain".to_string()]).unwrap();
+    let job = store.retry_with(id, &supplied(2)).unwrap();
+    assert_eq!((job.stage, job.state, job.attempts), (Stage::Probes, JobState::Queued, 0));
+    assert_eq!(store.supplied_probes(id).unwrap(), supplied(2));
+    let document = store.document(id).unwrap();
+    assert_eq!((document.state, document.reasons), (DocumentState::Waiting, Vec::new()));
+}
+
+#[test]
 fn a_document_that_breaks_a_rule_leaves_nothing_behind() {
     let mut store = fresh();
     let before = store.dump().unwrap();
@@ -97,6 +113,7 @@ fn what_is_not_there_is_named() {
         store.document_tag(id).unwrap_err(),
         store.job_of(id).unwrap_err(),
         store.probe_stats(id).unwrap_err(),
+        store.retry_with(id, &[]).unwrap_err(),
         store.set_document_state(id, DocumentState::Failed, &[]).unwrap_err(),
     ];
     for e in errors {

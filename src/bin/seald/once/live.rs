@@ -58,8 +58,6 @@ pub(super) struct Noted {
     pub(super) discarded: usize,
     /// The best trial so far and its gain, nats a question.
     pub(super) best: Option<(String, f64)>,
-    /// Why the gate said no.
-    pub(super) reasons: Vec<String>,
 }
 
 impl Noted {
@@ -75,7 +73,6 @@ impl Noted {
             {
                 self.best = Some((one_line(trial), *gain));
             }
-            Progress::Decided { reasons, .. } => self.reasons = reasons.iter().map(|r| one_line(r)).collect(),
             _ => {}
         }
     }
@@ -101,8 +98,8 @@ pub(super) fn best_words((trial, gain): &(String, f64)) -> String {
 }
 
 /// What is left of a document when it is finished: one line, and beneath it why not.
-pub(super) fn finished(name: &str, event: &Progress, reasons: &[String], look: &Look) -> Vec<String> {
-    let Progress::Finished { verdict, before, after, seconds } = event else { return Vec::new() };
+pub(super) fn finished(name: &str, event: &Progress, look: &Look) -> Vec<String> {
+    let Progress::Finished { verdict, reasons, before, after, seconds } = event else { return Vec::new() };
     let state: Option<DocumentState> = verdict.parse().ok();
     let (sign, style) = look.verdict(state.unwrap_or(DocumentState::Failed));
     let words = state.map_or_else(|| one_line(verdict), |state| verdict_words(state).to_string());
@@ -123,7 +120,7 @@ pub(super) fn finished(name: &str, event: &Progress, reasons: &[String], look: &
     );
     let mut lines = vec![line];
     if state != Some(DocumentState::Accepted) {
-        let wrapped = reasons.iter().map(|reason| super::table::wrapped(reason, 4, look));
+        let wrapped = reasons.iter().map(|reason| super::table::wrapped(&one_line(reason), 4, look));
         lines.extend(wrapped.flat_map(|text| text.lines().map(String::from).collect::<Vec<_>>()));
     }
     lines

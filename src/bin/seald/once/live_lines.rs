@@ -64,7 +64,7 @@ impl Lines {
                 lines.push(format!("    {right} of {asked} answers right, {lost} lost"));
             }
             Progress::Finished { .. } => {
-                lines.extend(finished(&self.name, event, &self.noted.reasons, &self.look));
+                lines.extend(finished(&self.name, event, &self.look));
             }
             Progress::SelfEdit { .. } | Progress::Step { .. } => {}
         }
@@ -109,12 +109,13 @@ mod tests {
         tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1 });
         let ranked = Progress::Ranked { trial: "union".into(), rung: 0, gain: -0.5, goes_on: true };
         assert!(tell(ranked).is_empty());
-        let (verdict, before, after) = ("failed".into(), None, None);
-        let told = tell(Progress::Finished { verdict, before, after, seconds: 0.42 });
+        let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);
+        let told = tell(Progress::Finished { verdict, reasons, before: None, after: None, seconds: 0.42 });
         assert_eq!(told[0], "    round 1: 1 tried, 1 kept on; best gain -0.50 nats: union");
         assert_eq!(
             told[1].split_whitespace().collect::<Vec<_>>(),
             ["!", "a", "[2J", "b", "failed", "0.4", "s"]
         );
+        assert_eq!(told[2..], ["    the loss is not finite"], "no gate told the reason, the document does");
     }
 }

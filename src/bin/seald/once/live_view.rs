@@ -94,7 +94,7 @@ impl View {
             }
             Progress::Finished { .. } => {
                 self.end();
-                let lines = finished(&self.name, event, &self.noted.reasons, &self.look);
+                let lines = finished(&self.name, event, &self.look);
                 // Nobody is left to tell that the terminal is gone.
                 let _ = self.multi.println(lines.join("\n"));
             }
@@ -140,8 +140,16 @@ impl View {
             }
         }
         let bar = self.steps.take().unwrap_or_else(|| self.line("    {bar:24} {pos:>3}/{len}  {msg}"));
-        bar.set_length(self.runs.iter().map(|run| run.steps as u64).sum());
-        bar.set_position(self.runs.iter().map(|run| run.step as u64).sum());
+        let sum = |of: fn(&Run) -> usize| self.runs.iter().map(|run| of(run) as u64).sum();
+        let (steps, step): (u64, u64) = (sum(|run| run.steps), sum(|run| run.step));
+        // Each of the two may draw: between them no more steps are to be done than there are.
+        if step <= bar.length().unwrap_or(0) {
+            bar.set_position(step);
+            bar.set_length(steps);
+        } else {
+            bar.set_length(steps);
+            bar.set_position(step);
+        }
         let loss = self.runs.iter().map(|run| run.loss).sum::<f64>() / self.runs.len() as f64;
         let trial = match self.runs.as_slice() {
             [run] => run.trial.clone(),

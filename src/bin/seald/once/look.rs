@@ -39,9 +39,10 @@ impl Look {
 
     /// `console` knows NO_COLOR, CLICOLOR and dumb terminals.
     fn of(term: &Term, colour: bool) -> Self {
-        let size = term.size_checked().filter(|&(height, width)| height > 0 && width > 0);
-        let (height, width) =
-            size.map_or((HEIGHT, WIDTH), |(h, w)| (h.into(), usize::from(w).max(NARROWEST)));
+        // A terminal that knows one of them may say 0 for the other.
+        let (height, width) = term.size_checked().unwrap_or_default();
+        let height = if height > 0 { height.into() } else { HEIGHT };
+        let width = if width > 0 { usize::from(width).max(NARROWEST) } else { WIDTH };
         Self { width, height, colour, unicode: unicode(|name| env::var(name).ok()) }
     }
 

@@ -1,6 +1,7 @@
 //! `seald once`: documents go through the whole method in one command. A person sees live progress, then a table, then the forgetting matrix.
 
 mod heatmap;
+mod json_file;
 mod live;
 mod live_lines;
 mod live_view;
@@ -9,29 +10,38 @@ mod look;
 mod preview;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use seald::api::views;
 use seald::domain::document::DocumentState;
-use seald::domain::ids::DocumentId;
 use seald::error::{Context, Error, Kind, Result};
 use seald::files;
 use seald::ingest::{self, Limits};
 use seald::learn::options::LearnOptions;
-use seald::pipeline::{self, Finished, Root, Taken, Worker, WorkerOptions};
+use seald::pipeline::{self, Finished, Intake, Root, Taken, TakenDocument, Worker, WorkerOptions};
 use seald::protocol::{DocumentReport, OnceReport};
 use seald::store::Store;
 
 use crate::open::ModelArgs;
+use crate::options;
 use crate::output::{self, say};
+use json_file::JsonFile;
 use live::Live;
 use look::Look;
 
+const MORE: &str = "\
+Each document ends learned (its adapter went live), turned away (with the reason; nothing changed) or failed.
+Ctrl-C stops after the step under way; whatever stops it, the same command goes on where it was.
+
+Exit codes: 0 done, also where documents were turned away; 1 a document could not be read or learned;
+2 wrong usage; 3 a PATH is not there; 4 another process works in the root, or it belongs to another model.";
+
 /// Options of `seald once`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = MORE)]
 pub(crate) struct Args {
     /// Documents, or folders of them: text, Markdown, HTML, PDF, DOCX, JSONL. Questions in NAME.probes.jsonl beside NAME.md are put too
     #[arg(required = true, value_name = "PATH")]
@@ -45,7 +55,14 @@ pub(crate) struct Args {
     /// Everything random follows from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Also write all of it here, as one JSON object
+    /// Learn again what was turned away before, or failed (with the same options it ends the same; new questions beside a document have the
+    /// same effect)
+    #[arg(long)]
+    retry: bool,
+    /// Refuse documents longer than this: a passage is up to 600 tokens, less for small models (nano: 204)
+    #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = LearnOptions::default().most_passages)]
+    most_passages: usize,
+    /// Also write all of it here, as one JSON object; - is stdout, and the table then goes to stderr
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -58,45 +75,41 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
             "there is no document in what was named: give text, Markdown, HTML, PDF, DOCX or JSONL files";
         return Err(Error::new(Kind::NotFound, text));
     }
+    let json = args.json.as_deref().map(JsonFile::check).transpose()?;
+    let learn =
+        LearnOptions { seed: args.seed, most_passages: args.most_passages, ..LearnOptions::default() };
+    learn.validate()?;
     let root = Root::open(&args.root.clone().map_or_else(default_root, Ok)?)?;
     let _lock = files::lock(&root.lock_file())?;
     let model = args.model.open()?;
     say(format!("Learning in {}", root.path().display()));
     let store = Store::open(&root.database())?;
-    let learn = LearnOptions { seed: args.seed, ..LearnOptions::default() };
     let waiting = crate::progress::waiting("Preparing what keeps old knowledge ...".to_string());
     let worker =
         Worker::open(root, store, &model, WorkerOptions { learn, ..WorkerOptions::default() }, cancel);
     waiting.finish_and_clear();
-    let report = learn_all(worker?, &paths)?;
-    if let Some(path) = &args.json {
-        let text =
-            serde_json::to_string_pretty(&report).doing(Kind::Internal, || "cannot write JSON".into())?;
-        files::write_atomic(path, text.as_bytes())?;
+    let report = learn_all(worker.map_err(going_on)?, &paths, args.retry).map_err(going_on)?;
+    if let Some(json) = &json {
+        json.write(&report)?;
     }
-    let look = Look::of_stdout();
-    output::text(&format!(
-        "\n{}\n{}",
-        table::render(&report, &look),
-        heatmap::render(&report.forgetting, &look)
-    ))?;
+    show(&report, json.as_ref())?;
     let unread = report.documents.iter().any(|d| d.verdict == DocumentState::Failed);
     Ok(if unread { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Takes the files in, learns what waits, and tells of the files that were named.
-fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf]) -> Result<OnceReport> {
+fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf], retry: bool) -> Result<OnceReport> {
     let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
-    let limits = Limits::default();
+    let intake = Intake { program: &program, limits: Limits::default(), retry };
     let mut taken = Vec::new();
     for path in paths {
-        taken.push(pipeline::take_in(&mut worker, &program, path, &limits)?);
+        taken.push(pipeline::take_in(&mut worker, &intake, path)?);
     }
     let mut live = Live::new(worker.waiting()?);
-    let mut finished = HashMap::new();
+    let mut finished = Vec::new();
     let learned = loop {
         match worker.run_next(&mut |event| live.show(&event)) {
-            Ok(Some(done)) => finished.insert(done.document, done),
+            Ok(Some(done)) => finished.push(done),
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
@@ -106,22 +119,49 @@ fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf]) -> Result<OnceReport> {
     report(&worker, taken, &finished)
 }
 
-fn report(
-    worker: &Worker<'_>,
-    taken: Vec<Taken>,
-    finished: &HashMap<DocumentId, Finished>,
-) -> Result<OnceReport> {
+/// What a stop leaves, said to the one who stopped it.
+fn going_on(error: Error) -> Error {
+    match error.kind() {
+        Kind::Cancelled => {
+            let text = "stopped: what is finished is kept, and the same command goes on from there";
+            Error::new(Kind::Cancelled, text)
+        }
+        _ => error,
+    }
+}
+
+/// The table and the matrix, where JSON does not go.
+fn show(report: &OnceReport, json: Option<&JsonFile>) -> Result<()> {
+    let look = if matches!(json, Some(JsonFile::Stdout)) { Look::of_stderr() } else { Look::of_stdout() };
+    let text = format!("\n{}\n{}", table::render(report, &look), heatmap::render(&report.forgetting, &look));
+    match json {
+        Some(JsonFile::Stdout) => say(text.trim_end()),
+        _ => output::text(&text)?,
+    }
+    Ok(())
+}
+
+/// The documents that were named, each once with what was done for it, and those that waited from an earlier run.
+fn report(worker: &Worker<'_>, taken: Vec<Taken>, finished: &[Finished]) -> Result<OnceReport> {
     let store = worker.store();
     let mut report = OnceReport {
         forgetting: views::forgetting(store)?,
         live: store.live()?.map(|generation| generation.id.folder()),
         ..OnceReport::default()
     };
+    let mut told = HashSet::new();
     for one in taken {
         match one.documents {
             Ok(documents) => {
-                for (id, _) in documents {
-                    report.documents.push(views::document(store, id, finished.get(&id))?);
+                for TakenDocument { id, name, known } in documents {
+                    let done = finished.iter().find(|f| f.document == id && told.insert(id));
+                    let known = known && done.is_none();
+                    let path = name;
+                    report.documents.push(DocumentReport {
+                        path,
+                        known,
+                        ..views::document(store, id, done)?
+                    });
                 }
             }
             Err(error) => {
@@ -129,6 +169,9 @@ fn report(
                 report.documents.push(DocumentReport::unread(path, error.to_string()));
             }
         }
+    }
+    for done in finished.iter().filter(|f| !told.contains(&f.document)) {
+        report.documents.push(views::document(store, done.document, Some(done))?);
     }
     Ok(report)
 }

@@ -38,6 +38,7 @@ pub(super) fn plain(width: usize) -> Look {
 /// A document: its title and, out of 16, how many answers were right before and after.
 pub(super) fn document(title: &str, verdict: DocumentState, before: usize, after: usize) -> DocumentReport {
     DocumentReport {
+        known: false,
         path: "bulletins.jsonl#7".into(),
         title: title.into(),
         hash: "c0ffee".into(),
@@ -131,6 +132,7 @@ pub(super) fn events() -> Vec<Progress> {
         Progress::Replayed { asked: 40, right: 37, lost: 0 },
         Progress::Finished {
             verdict: "accepted".into(),
+            reasons: vec![],
             before: Some(0.625),
             after: Some(0.96),
             seconds: 12.4,
@@ -140,9 +142,10 @@ pub(super) fn events() -> Vec<Progress> {
     let reasons =
         vec!["the gain in log p(answer) could be chance: its lower bound is -0.12 nats".to_string()];
     events.extend([
-        Progress::Decided { accepted: false, reasons },
+        Progress::Decided { accepted: false, reasons: reasons.clone() },
         Progress::Finished {
             verdict: "rejected".into(),
+            reasons,
             before: Some(0.25),
             after: Some(0.3),
             seconds: 75.0,

@@ -2,7 +2,7 @@
 
 use console::Style;
 use seald::domain::document::DocumentState;
-use seald::protocol::{DocumentReport, OnceReport, Share, Tally};
+use seald::protocol::{Accuracies, DocumentReport, OnceReport, Share, Tally};
 
 use super::look::{Look, columns, hundredths, one_line, verdict_words};
 use crate::output::{duration, grouped};
@@ -57,18 +57,28 @@ pub(crate) fn render(report: &OnceReport, look: &Look) -> String {
             row.reasons.iter().for_each(|reason| push(&mut text, wrapped(reason, INDENT, look)));
         }
         text.push('\n');
+        let measured = report.documents.iter().any(|d| d.accuracies != Accuracies::default());
         let legend = "Accuracy: the share of the questions kept for the test that is answered right (95 % interval), by \
                       the base model, by the model with the document in sight, and without it before and after learning.";
-        for line in wrapped(legend, 0, look).lines() {
-            push(&mut text, look.paint(dim.clone(), line));
+        let again = "What was turned away or failed earlier is learned again with --retry, or when other questions come with it.";
+        let notes = [(measured, legend), (report.documents.iter().any(stays), again)];
+        for note in notes.into_iter().filter_map(|(said, note)| said.then_some(note)) {
+            for line in wrapped(note, 0, look).lines() {
+                push(&mut text, look.paint(dim.clone(), line));
+            }
+            text.push('\n');
         }
-        text.push('\n');
     }
     for line in wrapped(&summary(report), 0, look).lines() {
         push(&mut text, look.paint(bold.clone(), line));
     }
     push(&mut text, live(report));
     text
+}
+
+/// Known, and not learned.
+fn stays(document: &DocumentReport) -> bool {
+    document.known && matches!(document.verdict, DocumentState::Rejected | DocumentState::Failed)
 }
 
 fn head() -> Row {
@@ -88,7 +98,7 @@ fn push(text: &mut String, line: String) {
 }
 
 fn row(document: &DocumentReport, all: &[DocumentReport], look: &Look) -> Row {
-    let DocumentReport { verdict, reasons, probes, accuracies, seconds, .. } = document;
+    let DocumentReport { verdict, reasons, probes, accuracies, seconds, known, .. } = document;
     let (sign, style) = look.verdict(*verdict);
     Row {
         name: name(document, all),
@@ -101,7 +111,7 @@ fn row(document: &DocumentReport, all: &[DocumentReport], look: &Look) -> Row {
         ],
         verdict: format!("{sign} {}", verdict_words(*verdict)),
         style,
-        time: duration(*seconds),
+        time: if *known { "earlier".into() } else { duration(*seconds) },
         reasons: reasons.iter().map(|reason| one_line(reason)).collect(),
     }
 }
@@ -163,9 +173,10 @@ pub(super) fn wrapped(words: &str, indent: usize, look: &Look) -> String {
     textwrap::fill(words, options)
 }
 
-/// `11 learned, 1 turned away, nothing forgotten: 0 of 40 earlier answers lost`.
+/// `11 learned, 1 turned away, 2 known from earlier, nothing forgotten: 0 of 40 earlier answers lost`.
 fn summary(report: &OnceReport) -> String {
-    let count = |state| report.documents.iter().filter(|document| document.verdict == state).count();
+    let known = report.documents.iter().filter(|document| document.known).count();
+    let count = |state| report.documents.iter().filter(|d| d.verdict == state && !d.known).count();
     let said = |state| match count(state) {
         0 if state != DocumentState::Accepted => None,
         n => Some(format!("{n} {}", verdict_words(state))),
@@ -177,7 +188,9 @@ fn summary(report: &OnceReport) -> String {
         (lost, of) => Some(format!("{lost} of {of} earlier answers lost")),
     };
     use DocumentState::{Accepted, Failed, Rejected, Waiting};
-    let parts = [Accepted, Rejected, Failed, Waiting].into_iter().filter_map(said).chain(forgotten);
+    let known = (known > 0).then(|| format!("{known} known from earlier"));
+    let parts =
+        [Accepted, Rejected, Failed, Waiting].into_iter().filter_map(said).chain(known).chain(forgotten);
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -226,6 +239,27 @@ mod tests {
         assert_eq!(summary(&OnceReport::default()), "0 learned");
         let text = render(&OnceReport::default(), &plain(80));
         assert_eq!(text, "0 learned\nno adapter is live: the base model answers\n");
+    }
+
+    #[test]
+    fn what_was_known_is_not_told_as_done_now() {
+        let mut all = report();
+        all.documents.truncate(3);
+        all.documents[0].known = true;
+        all.documents[2].known = true;
+        assert!(summary(&all).starts_with("1 learned, 2 known from earlier"), "{}", summary(&all));
+        let text = render(&all, &plain(120));
+        assert_eq!(text.matches("earlier\n").count(), 2, "{text}");
+        assert!(text.contains("--retry"), "{text}");
+        all.documents.truncate(2);
+        assert!(!render(&all, &plain(120)).contains("--retry"), "a learned document is not learned again");
+    }
+
+    #[test]
+    fn nothing_measured_needs_no_legend() {
+        let unread = DocumentReport::unread("a.bin".into(), "is binary".into());
+        let text = render(&OnceReport { documents: vec![unread], ..OnceReport::default() }, &plain(80));
+        assert!(text.contains("is binary") && !text.contains("Accuracy"), "{text}");
     }
 
     #[test]
