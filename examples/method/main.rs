@@ -122,8 +122,9 @@ enum What {
 fn main() -> Result<()> {
     let options = Options::parse();
     let model = Model::open(&options.model, &Compute::best_cpu(options.threads)?)?;
-    let lab =
-        Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..LearnOptions::default() })?;
+    let learn: LearnOptions =
+        serde_json::from_str(&options.learn).doing(Kind::Invalid, || format!("--learn {}", options.learn))?;
+    let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
     let some = |from: usize, count: usize| {
         let last = (from + count).min(lab.documents.len());
         &lab.documents[from.min(last)..last]

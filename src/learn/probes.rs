@@ -16,8 +16,9 @@ use crate::error::Result;
 const EXAM_TOKENS: usize = 512;
 /// Temperature of every exam but the first, which is the most probable one.
 const TEMPERATURE: f64 = 0.8;
-/// Wordings of one fact that are kept: more say little more.
-const WORDINGS: usize = 6;
+/// Wordings of one fact that are kept, one for each role: no row may copy a probe, so every further one would take a good question from
+/// the self-edits.
+const WORDINGS: usize = 3;
 /// Facts asked for, a passage.
 const FACTS: usize = 24;
 
