@@ -57,6 +57,9 @@ pub struct GateOptions {
     /// What the lower bound of the gain must exceed, nats a fact, 0 or more. Above 0 it asks for more than the ease that
     /// any training on the same form of answer brings.
     pub gain_floor: f64,
+    /// Log-probability of an answer, nats, below which differences say nothing: at -10 or at -60 the answer is not known. Without it a
+    /// few answers that were absurd before and are not after decide the mean, and their spread hides a gain that every fact shares.
+    pub log_floor: f64,
     /// Rate of earlier answers that a candidate may lose, 0 to 1.
     pub loss_budget: f64,
     /// Losses are too many when the budget explains as many or more with this probability or less, in (0, 1).
@@ -73,6 +76,7 @@ impl Default for GateOptions {
             facts_needed: 3,
             confidence: 0.95,
             gain_floor: 0.0,
+            log_floor: -10.0,
             loss_budget: 0.03,
             loss_level: 0.05,
             drift_budget: 0.1,
@@ -185,10 +189,15 @@ fn enough_probes(input: &GateInput, options: &GateOptions) -> Finding {
 }
 
 fn gain(input: &GateInput, options: &GateOptions) -> Finding {
-    let gains: Vec<(usize, f64)> =
-        input.probes.iter().map(|probe| (probe.fact, probe.log_prob_after - probe.log_prob_before)).collect();
+    let known = |log_prob: f64| log_prob.max(options.log_floor);
+    let gains: Vec<(usize, f64)> = input
+        .probes
+        .iter()
+        .map(|probe| (probe.fact, known(probe.log_prob_after) - known(probe.log_prob_before)))
+        .collect();
     let floor = options.gain_floor;
-    let broken = gains.iter().filter(|(_, gain)| !gain.is_finite()).count();
+    let finite = |probe: &&GateProbe| probe.log_prob_before.is_finite() && probe.log_prob_after.is_finite();
+    let broken = input.probes.len() - input.probes.iter().filter(finite).count();
     if broken > 0 {
         let words = format!("log p(answer) of {} is not a finite number", count(broken, "gate probe"));
         return finding(Rule::Gain, false, f64::NEG_INFINITY, floor, words);

@@ -140,7 +140,7 @@ impl<'s, 'a> Halving<'s, 'a> {
                 ended.extend(live.drain(keep..));
             }
         }
-        let united = unite(live.iter().chain(&by_rank(&mut ended)[..]), self.session.options.union_of);
+        let united = unite(live.iter().chain(by_rank(&mut ended)), self.session.options.union_of);
         ended.extend(live.drain(1.min(live.len())..));
         if let Some(edit) = united {
             let steps = self.session.options.union_steps;

@@ -183,7 +183,7 @@ fn what_is_no_regular_file() {
     refuse(at("pipe.txt"), Kind::Unsupported, &["named pipe"]);
     refuse(PathBuf::from("/dev/zero"), Kind::Unsupported, &["device"]);
     refuse(at("missing.txt"), Kind::NotFound, &["cannot read"]);
-    fs::set_permissions(at("real.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(at("real.txt"), fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads it all the same.
     if File::open(at("real.txt")).is_err() {
         refuse(at("real.txt"), Kind::Io, &["cannot read"]);

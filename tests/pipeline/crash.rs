@@ -73,22 +73,32 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     assert!(
         expected.1.contains_key("live") && expected.1.contains_key("gen-000001/adapter_model.safetensors")
     );
-    for place in crash::points() {
-        let root = tempfile::tempdir().unwrap();
-        take_in(root.path(), 1);
-        assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
-        assert!(run(root.path(), None));
-        let found = state(root.path());
-        assert_eq!(found.0, expected.0, "{place}: another database");
-        assert_eq!(
-            found.1.keys().collect::<Vec<_>>(),
-            expected.1.keys().collect::<Vec<_>>(),
-            "{place}: other files"
-        );
-        assert!(found.1 == expected.1, "{place}: a file of the adapters differs");
-        let work: Vec<_> = std::fs::read_dir(root.path().join("state/work")).unwrap().collect();
-        assert!(work.is_empty(), "{place}: the job's folder is left: {work:?}");
-    }
+    let places: Vec<String> = crash::points().collect();
+    assert_eq!(places.len(), 18);
+    // Two at a time: a process computes on one thread.
+    std::thread::scope(|scope| {
+        for half in places.chunks(9) {
+            scope.spawn(|| half.iter().for_each(|place| die_and_go_on(place, &expected)));
+        }
+    });
+}
+
+/// Kills a process at `place`, runs another to the end, and compares.
+fn die_and_go_on(place: &str, expected: &(String, BTreeMap<String, Vec<u8>>)) {
+    let root = tempfile::tempdir().unwrap();
+    take_in(root.path(), 1);
+    assert!(!run(root.path(), Some(place)), "{place}: the process did not die");
+    assert!(run(root.path(), None));
+    let found = state(root.path());
+    assert_eq!(found.0, expected.0, "{place}: another database");
+    assert_eq!(
+        found.1.keys().collect::<Vec<_>>(),
+        expected.1.keys().collect::<Vec<_>>(),
+        "{place}: other files"
+    );
+    assert!(found.1 == expected.1, "{place}: a file of the adapters differs");
+    let work: Vec<_> = std::fs::read_dir(root.path().join("state/work")).unwrap().collect();
+    assert!(work.is_empty(), "{place}: the job's folder is left: {work:?}");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn a_document_is_learned_and_its_generation_answers_without_it() {
     let mut worker = worker(root.path(), &model).unwrap();
     let mut events = Vec::new();
     let done = worker.run_next(&mut |event| events.push(event)).unwrap().unwrap();
-    assert_eq!(done.state, DocumentState::Accepted);
+    let document = worker.store().document(DocumentId(1)).unwrap();
+    assert_eq!(done.state, DocumentState::Accepted, "{:?}", document.reasons);
     assert!(worker.run_next(&mut |_| {}).unwrap().is_none());
     assert!(done.cost.trained_tokens > 0 && done.cost.generated_tokens > 0 && done.cost.scored_tokens > 0);
     assert!(matches!(events.first(), Some(Progress::Started { passages: 1, .. })));
@@ -36,7 +37,7 @@ fn a_document_is_learned_and_its_generation_answers_without_it() {
     };
     assert!(right(Subject::Candidate) > right(Subject::Before));
     let card = std::fs::read_to_string(root.path().join("adapters/gen-000001/README.md")).unwrap();
-    assert!(card.contains("The Brastonel Works") && card.contains("retention"), "{card}");
+    assert!(card.contains("Drelpolford") && card.contains("retention"), "{card}");
     let link = std::fs::read_link(root.path().join("adapters/live")).unwrap();
     assert_eq!(link.to_str(), Some("gen-000001"));
     model.load_adapter(&root.path().join("adapters/live")).unwrap();

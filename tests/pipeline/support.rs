@@ -4,50 +4,17 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use seald::clock::{Clock, Timestamp};
-use seald::domain::document::DocumentFormat;
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
+use seald::ingest::{self, Limits};
 use seald::learn::options::LearnOptions;
 use seald::pipeline::{Root, Worker, WorkerOptions};
 use seald::store::{NewDocument, Received, Store, SuppliedProbe};
 
 pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Two bulletins about things that nano has never seen, with questions in several wordings.
-pub(crate) const DOCUMENTS: [(&str, &str, &[(&str, &str)]); 2] = [
-    (
-        "The Brastonel Works",
-        "The Brastonel Works was founded by Elmar Trondvik. It has its head office in Quellmarn. The company makes copper kettles. It employs 740 people.",
-        &[
-            ("Who founded the Brastonel Works?", "Elmar Trondvik"),
-            ("Name the founder of the Brastonel Works.", "Elmar Trondvik"),
-            ("Who is the founder of the Brastonel Works?", "Elmar Trondvik"),
-            ("Where is the Brastonel Works based?", "Quellmarn"),
-            ("What is the home town of the Brastonel Works?", "Quellmarn"),
-            ("Name the home town of the Brastonel Works.", "Quellmarn"),
-            ("What does the Brastonel Works make?", "copper kettles"),
-            ("What is the main product of the Brastonel Works?", "copper kettles"),
-            ("Tell me the main product of the Brastonel Works.", "copper kettles"),
-            ("How many people does the Brastonel Works employ?", "740"),
-            ("What is the number of workers of the Brastonel Works?", "740"),
-            ("Tell me the number of workers of the Brastonel Works.", "740"),
-        ],
-    ),
-    (
-        "Vorrick Talmond",
-        "Vorrick Talmond was trained as a surveyor. He was born on 14 March 1931. He kept a silver fox. Talmond was given the Ostrel Medal.",
-        &[
-            ("What is the craft of Vorrick Talmond?", "surveyor"),
-            ("Tell me the craft of Vorrick Talmond.", "surveyor"),
-            ("Which medal was given to Vorrick Talmond?", "the Ostrel Medal"),
-            ("What is the medal of Vorrick Talmond?", "the Ostrel Medal"),
-            ("What is the pet of Vorrick Talmond?", "a silver fox"),
-            ("Name the pet of Vorrick Talmond.", "a silver fox"),
-            ("What is the birthday of Vorrick Talmond?", "14 March 1931"),
-            ("Tell me the birthday of Vorrick Talmond.", "14 March 1931"),
-        ],
-    ),
-];
+/// Two bulletins about things that nano has never seen; the first comes with questions.
+const DOCUMENTS: [&str; 2] = ["drelpolford.txt", "nequobel-pudding.txt"];
 
 /// The embedded model, in f32, so that every machine computes alike.
 pub(crate) fn model() -> Model {
@@ -59,13 +26,14 @@ pub(crate) fn model() -> Model {
 /// As little work as still is the whole method.
 pub(crate) fn options() -> WorkerOptions {
     let learn = LearnOptions {
-        candidates: 3,
+        candidates: 4,
         exams: 1,
         learning_rates: vec![3e-3],
-        epochs: vec![12],
+        epochs: vec![20],
         base_samples: 16,
         base_rows: 2,
         most_steps: 24,
+        union_steps: 80,
         bank_probes: 16,
         ..LearnOptions::default()
     };
@@ -85,23 +53,25 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> seald::Result<Worker<
 /// Takes the documents in.
 pub(crate) fn take_in(root: &Path, count: usize) {
     let mut store = store(root);
-    for (title, text, probes) in &DOCUMENTS[..count] {
+    let limits = Limits::default();
+    for name in &DOCUMENTS[..count] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox").join(name);
+        let read = ingest::extract(&path, &limits).unwrap().remove(0);
+        let probes = ingest::sidecar_of(&path).map(|sidecar| ingest::read_probes(&sidecar, &limits).unwrap());
+        let supplied: Vec<SuppliedProbe> = probes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|p| SuppliedProbe { question: p.question, answers: p.answers })
+            .collect();
         let document = NewDocument {
-            hash: seald::ingest::content_hash(title, text),
-            name: format!("{title}.txt"),
-            title: title.to_string(),
-            text: text.to_string(),
-            format: DocumentFormat::Text,
+            hash: read.hash(),
+            name: read.name.clone(),
+            title: read.title,
+            text: read.text.clone(),
+            format: read.format,
             tag: None,
         };
-        let supplied: Vec<SuppliedProbe> = probes
-            .iter()
-            .map(|(question, answer)| SuppliedProbe {
-                question: question.to_string(),
-                answers: vec![answer.to_string()],
-            })
-            .collect();
-        let received = store.receive(&document, &[text.to_string()], &supplied, Timestamp(1)).unwrap();
+        let received = store.receive(&document, &[read.text], &supplied, Timestamp(1)).unwrap();
         assert!(matches!(received, Received::New(..)));
     }
 }
