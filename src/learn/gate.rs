@@ -184,7 +184,8 @@ fn keeps_old_knowledge(decision: &Decision) -> bool {
 fn enough_probes(input: &GateInput, options: &GateOptions) -> Finding {
     let facts = input.probes.iter().map(|probe| probe.fact).collect::<BTreeSet<_>>().len();
     let (asked, needed) = (count(facts, "fact"), options.facts_needed);
-    let words = format!("the gate probes ask for {asked}; {needed} are needed");
+    let remedy = if facts < needed { ": give more questions beside the document" } else { "" };
+    let words = format!("the gate probes ask for {asked}; {needed} are needed{remedy}");
     finding(Rule::EnoughProbes, facts >= needed, facts as f64, needed as f64, words)
 }
 
@@ -209,8 +210,9 @@ fn gain(input: &GateInput, options: &GateOptions) -> Finding {
     let words = if got.count < 2 {
         format!("the gain in log p(answer) has no bound over {}", count(got.count, "fact"))
     } else {
+        let chance = if low > floor { "" } else { "what was gained could be chance: " };
         format!(
-            "log p(answer) changed by {mean:+.2} nats a fact, with {percent:.0} % confidence by more than {low:+.2}; that must be above {floor}"
+            "{chance}log p(answer) changed by {mean:+.2} nats a fact, with {percent:.0} % confidence by more than {low:+.2}; that must be above {floor}"
         )
     };
     finding(Rule::Gain, low > floor, low, floor, words)

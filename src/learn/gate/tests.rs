@@ -55,7 +55,10 @@ fn three_facts_are_enough_and_two_are_not() {
     input.probes.iter_mut().for_each(|probe| probe.fact %= 2);
     let finding = found(&input, Rule::EnoughProbes);
     assert_eq!((finding.holds, finding.value, finding.bound), (false, 2.0, 3.0));
-    assert_eq!(finding.words, "the gate probes ask for 2 facts; 3 are needed");
+    assert_eq!(
+        finding.words,
+        "the gate probes ask for 2 facts; 3 are needed: give more questions beside the document"
+    );
 }
 
 #[test]
