@@ -44,7 +44,7 @@ pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: usize) -> Re
                 let trials = halving.only(edit(rows.clone(), 3e-3, steps), &mut |_| {})?;
                 let answered = session.ask(&five, Some(&trials.adapter))?;
                 let right = answered.iter().filter(|a| a.grade.right).count() as f64;
-                scores.push((trials.outcomes[trials.chosen].gain, right / five.len() as f64));
+                scores.push((trials.outcomes[0].gain, right / five.len() as f64));
             }
             let (gain, accuracy) = ((scores[0].0, scores[1].0), (scores[0].1, scores[1].1));
             found.push(Twice { document: number, gain, accuracy });

@@ -76,12 +76,9 @@ fn time(finished: &Finished) -> TimeShares {
 
 /// The answers to a document's gate probes.
 fn accuracies(store: &Store, id: DocumentId) -> Result<Accuracies> {
-    let gate = store.probes(id, Some(Role::Gate))?;
     let share = |subject: Subject| -> Result<Option<Share>> {
-        let evaluations = store.evaluations(id, subject)?;
-        let asked: Vec<bool> =
-            evaluations.iter().filter(|e| gate.iter().any(|p| p.id == e.probe)).map(|e| e.right).collect();
-        Ok(Share::of(asked.iter().filter(|right| **right).count(), asked.len()))
+        let (right, asked) = store.right_of_asked(id, Role::Gate, subject)?;
+        Ok(Share::of(right, asked))
     };
     Ok(Accuracies {
         baseline: share(Subject::Base)?,

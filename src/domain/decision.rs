@@ -1,6 +1,7 @@
 //! A decision: what the gate said of a candidate, rule by rule.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::words::words;
 
@@ -21,7 +22,7 @@ words! {
 }
 
 /// One rule applied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// Which rule.
     pub rule: Rule,

@@ -1,6 +1,7 @@
 //! Self-edits: what the model writes for itself to be trained on, and how it wants to be trained.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ids::{DocumentId, PassageId, SelfEditId};
 use super::words::words;
@@ -24,7 +25,7 @@ words! {
 }
 
 /// The optimisation parameters that a self-edit sets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Directive {
     /// The form of the text.
     pub format: Format,
@@ -62,7 +63,7 @@ pub struct SelfEdit {
 }
 
 /// One training row, before it is made into tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowText {
     /// Plain text; every token carries loss.
@@ -77,7 +78,7 @@ pub enum RowText {
 }
 
 /// A line of a self-edit that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DroppedLine {
     /// The line.
     pub line: String,

@@ -13,14 +13,14 @@ pub struct LearnOptions {
     pub candidates: usize,
     /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
     pub exams: usize,
-    /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, a minute or so each for a small
-    /// model, while `most_steps` stays: of much more than this, little would be learned.
+    /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, some ten seconds each for
+    /// nano, while `most_steps` stays: of much more than this, little would be learned.
     pub most_passages: usize,
     /// Rank of the adapters, 1 to 256.
     pub rank: usize,
     /// Alpha of the adapters; the update is scaled by alpha / rank.
     pub alpha: f64,
-    /// Learning rates that a directive may choose, above 0. The default depends on the model, see [`Menu`].
+    /// Learning rates that a directive may choose, above 0. None: those that fit the model, see [`Self::for_model`].
     pub learning_rates: Vec<f64>,
     /// Epochs that a directive may choose, 1 or more.
     pub epochs: Vec<usize>,
@@ -73,21 +73,13 @@ impl Default for LearnOptions {
     }
 }
 
-/// Learning rates of the default menu: a small model needs, and bears, larger steps.
-pub struct Menu;
-
-impl Menu {
-    /// For a model of that hidden size.
-    pub fn learning_rates(hidden_size: usize) -> Vec<f64> {
-        if hidden_size < 512 { vec![3e-4, 1e-3, 3e-3] } else { vec![1e-4, 3e-4, 1e-3] }
-    }
-}
-
 impl LearnOptions {
-    /// The options with the menu that fits the model.
+    /// The options with a menu of learning rates that fits a model of that hidden size, unless one is given: a small model needs, and
+    /// bears, larger steps.
     pub fn for_model(mut self, hidden_size: usize) -> Self {
         if self.learning_rates.is_empty() {
-            self.learning_rates = Menu::learning_rates(hidden_size);
+            self.learning_rates =
+                if hidden_size < 512 { vec![3e-4, 1e-3, 3e-3] } else { vec![1e-4, 3e-4, 1e-3] };
         }
         self
     }

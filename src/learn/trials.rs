@@ -1,4 +1,4 @@
-//! Trials: self-edits are trained side by side from the live adapter, ranked by what they teach, and the weak ones stopped early
+//! Trials: self-edits are trained one after the other, each from the live adapter, ranked by what they teach, and the weak ones stopped early
 //! (successive halving, Jamieson & Talwalkar 2016). Then the best one is trained to its end, and beside it the union of the best.
 
 use std::sync::Arc;
@@ -73,20 +73,15 @@ pub struct Outcome {
 /// What came of all trials of a document.
 #[derive(Debug)]
 pub struct Trials {
-    /// Every trial.
+    /// Every trial, the best one first: the gate should judge it.
     pub outcomes: Vec<Outcome>,
-    /// Which of them the gate should judge.
-    pub chosen: usize,
-    /// Its adapter.
+    /// The best one's adapter.
     pub adapter: Adapter,
-    /// The rows that it learned beside the passages.
-    pub learned: Vec<(usize, RowText)>,
 }
 
 /// One trial under way.
 struct Trial {
     edit: Edit,
-    name: String,
     run: Run,
     outcome: Outcome,
 }
@@ -211,7 +206,7 @@ impl<'s, 'a> Halving<'s, 'a> {
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), train, plan.steps)?;
         let outcome = Outcome {
-            name: name.clone(),
+            name,
             candidates: edit.candidates.clone(),
             learning_rate: edit.directive.learning_rate,
             rung: 0,
@@ -222,7 +217,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             gain: f64::NEG_INFINITY,
             accuracy: None,
         };
-        Ok(Trial { edit, name, run, outcome })
+        Ok(Trial { edit, run, outcome })
     }
 
     /// Trains until so many steps are done. A trial that diverges stays with a gain of minus infinity.
@@ -236,10 +231,10 @@ impl<'s, 'a> Halving<'s, 'a> {
                 Some(Ok(report)) => {
                     trial.outcome.loss = report.loss;
                     let (step, loss) = (report.step, report.loss);
-                    tell(Progress::Step { trial: trial.name.clone(), step, steps: until, loss });
+                    tell(Progress::Step { trial: trial.outcome.name.clone(), step, steps: until, loss });
                 }
                 Some(Err(error)) if error.kind() == Kind::Diverged => {
-                    tracing::warn!(trial = trial.name, %error, "a trial diverged");
+                    tracing::warn!(trial = trial.outcome.name, %error, "a trial diverged");
                     trial.outcome.loss = f64::INFINITY;
                     break;
                 }
@@ -318,7 +313,7 @@ fn drop_diverged(live: &mut Vec<Trial>, ended: &mut Vec<Trial>) {
 
 fn tell_ranks(ranked: &[Trial], keep: usize, rung: usize, tell: &mut dyn FnMut(Progress)) {
     for (place, trial) in ranked.iter().enumerate() {
-        let (trial, gain) = (trial.name.clone(), trial.outcome.gain);
+        let (trial, gain) = (trial.outcome.name.clone(), trial.outcome.gain);
         tell(Progress::Ranked { trial, rung, gain, goes_on: place < keep });
     }
 }
@@ -331,5 +326,5 @@ fn finish(live: Vec<Trial>, ended: Vec<Trial>) -> Result<Trials> {
     };
     let mut outcomes = vec![best.outcome];
     outcomes.extend(all.map(|t| t.outcome));
-    Ok(Trials { outcomes, chosen: 0, adapter: best.run.into_adapter(), learned: best.edit.rows })
+    Ok(Trials { outcomes, adapter: best.run.into_adapter() })
 }

@@ -102,7 +102,7 @@ impl Worker<'_> {
         staged.publish()?;
         crash::point(Stage::Trials, Place::AfterFiles);
         let rows = trials.outcomes.into_iter().enumerate();
-        let new: Vec<NewTrial> = rows.map(|(i, o)| new_trial(o, i == trials.chosen, &written)).collect();
+        let new: Vec<NewTrial> = rows.map(|(i, o)| new_trial(o, i == 0, &written)).collect();
         self.store.finish_trials(job, &new)
     }
 

@@ -162,12 +162,8 @@ impl<'m> Worker<'m> {
 
     /// Share of the gate probes that were answered right; none if they were not asked.
     fn gate_share(&self, document: DocumentId, subject: Subject) -> Result<Option<f64>> {
-        let gate = self.store.probes(document, Some(Role::Gate))?;
-        let evaluations = self.store.evaluations(document, subject)?;
-        let asked: Vec<bool> =
-            evaluations.iter().filter(|e| gate.iter().any(|p| p.id == e.probe)).map(|e| e.right).collect();
-        let right = asked.iter().filter(|right| **right).count();
-        Ok((!asked.is_empty()).then(|| right as f64 / asked.len() as f64))
+        let (right, asked) = self.store.right_of_asked(document, Role::Gate, subject)?;
+        Ok((asked > 0).then(|| right as f64 / asked as f64))
     }
 
     fn tell_start(&self, document: &Document, tell: Tell<'_>) -> Result<()> {

@@ -1,10 +1,11 @@
 //! The forgetting matrix: what each generation still knows of each document.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Rows of generations, columns of documents, and what follows from them. On the wire `matrix` and `base_row` hold
 /// the cells once more as plain shares.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(from = "ForgettingWire", into = "ForgettingWire")]
 pub struct ForgettingView {
     /// Folder names of the generations, oldest first.
@@ -20,7 +21,7 @@ pub struct ForgettingView {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Column {
     /// The document's title or, if it has none, its path.
     pub document: String,
@@ -29,7 +30,7 @@ pub struct Column {
 }
 
 /// One generation asked about one document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cell {
     /// Answers that were right.
     pub right: usize,
@@ -45,7 +46,7 @@ impl Cell {
 }
 
 /// Some out of those that could be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Tally {
     /// How many.
     pub count: usize,
@@ -62,7 +63,7 @@ impl Tally {
 
 /// The measures of continual learning. With R(i, j) the share of document j that generation i answers right, T
 /// documents, each learned in its own generation, and b(j) the base's share. None where there is too little to say.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Measures {
     /// Mean over j of R(T, j), 0 to 1 (Lopez-Paz & Ranzato 2017).
     pub accuracy: Option<f64>,
@@ -78,7 +79,7 @@ pub struct Measures {
     pub won: Tally,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 struct ForgettingWire {
     rows: Vec<String>,
     columns: Vec<Column>,

@@ -4,10 +4,25 @@
 //! Shares and rates are numbers from 0 to 1, times are seconds, gains and losses are natural logarithms ("nats").
 //! A number that was not measured is `null`, never 0.
 
+mod adapters;
+mod ask;
+mod control;
+mod documents;
 mod forgetting;
 mod once;
 mod share;
+mod status;
 
+pub use adapters::{AdaptersView, GenerationView, ModelsView};
+pub use ask::{AskEvent, AskRequest, AskView, Source};
+pub use control::{AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView};
+pub use documents::{
+    DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,
+};
 pub use forgetting::{Cell, Column, ForgettingView, Measures, Tally};
 pub use once::{DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, TimeShares, TrialReport};
 pub use share::{Accuracies, Share};
+pub use status::{
+    Activity, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun, StatusView,
+    TrialProgress,
+};

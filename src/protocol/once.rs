@@ -1,6 +1,7 @@
 //! What `seald once` tells of its documents.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::forgetting::ForgettingView;
 use super::share::Accuracies;
@@ -9,7 +10,7 @@ use crate::domain::document::DocumentState;
 use crate::domain::trial::Trial;
 
 /// All that `seald once` did: the object that `--json FILE` writes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct OnceReport {
     /// The documents that were named, in that order, then others that an earlier run had left waiting.
     pub documents: Vec<DocumentReport>,
@@ -20,7 +21,7 @@ pub struct OnceReport {
 }
 
 /// What became of one document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DocumentReport {
     /// File name as the user knows it; documents of a `jsonl` file are `NAME#LINE`.
     pub path: String,
@@ -85,7 +86,7 @@ impl DocumentReport {
 }
 
 /// How many probes, and from where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct ProbeCounts {
     /// From the sidecar, or the document's own `questions`.
     pub supplied: usize,
@@ -98,7 +99,7 @@ pub struct ProbeCounts {
 }
 
 /// How many self-edits, and what was left of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct SelfEditCounts {
     /// Written by the model.
     pub written: usize,
@@ -111,7 +112,7 @@ pub struct SelfEditCounts {
 }
 
 /// Shares of a document's time, each 0 to 1; what is left of 1 is reading, storing and waiting.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct TimeShares {
     /// The model wrote: probes, answers, self-edits.
     pub generation: f64,
@@ -122,7 +123,7 @@ pub struct TimeShares {
 }
 
 /// One trial.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrialReport {
     /// Short name: `implications 1e-3 x10`.
     pub name: String,

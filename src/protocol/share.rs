@@ -1,12 +1,13 @@
 //! Shares of right answers with their intervals, and the four accuracies of a document.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// 97.5 % quantile of the standard normal: 95 % lie within it on both sides.
 const Z: f64 = 1.959_963_985;
 
 /// Right answers out of those asked for, with an interval that holds the true share in 95 of 100 cases.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Share {
     /// `right / asked`, 0 to 1.
     pub share: f64,
@@ -41,7 +42,7 @@ impl Share {
 
 /// The accuracies of a document: its questions put to four models. On the wire each is a plain number
 /// (`baseline_accuracy`, ...) with the counts and the interval beside it (`baseline_interval`, ...).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(from = "AccuraciesWire", into = "AccuraciesWire")]
 pub struct Accuracies {
     /// The base model without any adapter, the document out of sight.
@@ -54,7 +55,7 @@ pub struct Accuracies {
     pub adapter: Option<Share>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 struct AccuraciesWire {
     baseline_accuracy: Option<f64>,
     baseline_interval: Option<Share>,

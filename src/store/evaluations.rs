@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::Store;
-use super::columns::{Word, all, run};
+use super::columns::{Word, all, first, run};
 use super::stages::Next;
 use crate::domain::evaluation::{Evaluation, Subject};
 use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
@@ -38,23 +38,6 @@ impl NewEvaluation {
         let Self { subject, generation, answer, right, recall, f1, exact, log_prob } = self;
         Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob }
     }
-}
-
-/// One cell of the forgetting matrix: what a generation, asked by replay, answered about a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
-    /// The row: which generation answered.
-    pub generation: GenerationId,
-    /// The column: which document the probes ask about.
-    pub document: DocumentId,
-    /// Right answers.
-    pub right: usize,
-    /// Probes asked.
-    pub asked: usize,
-    /// Of the probes asked, how many the pristine base answered right.
-    pub base_right: usize,
-    /// Of the probes asked, how many the pristine base was asked: fewer than `asked` only where it was not.
-    pub base_asked: usize,
 }
 
 const COLUMNS: &str = "probe, subject, generation, answer, correct, recall, f1, exact, log_prob";
@@ -104,31 +87,23 @@ impl Store {
         })
     }
 
-    /// The forgetting matrix over the probes of one role ([`Role::Retain`]: what was taught; [`Role::Preserve`]: what
-    /// the base knew), by generation and document. Cells where nothing was asked are absent.
+    /// Right answers and questions asked, of a document's own probes of one role, while it was learned.
     ///
     /// # Errors
     /// Those of the database alone.
-    pub fn matrix(&self, role: Role) -> Result<Vec<Cell>> {
-        // A probe's base answer is stored once for each learning that asked it; the base does not change, so any of
-        // them will do.
-        let sql = "
-            WITH base AS (SELECT probe, max(correct) AS correct FROM evaluations WHERE subject = 'base' GROUP BY probe)
-            SELECT e.generation, p.document, sum(e.correct), count(*), ifnull(sum(base.correct), 0), count(base.probe)
-            FROM evaluations e JOIN probes p ON p.id = e.probe LEFT JOIN base ON base.probe = p.id
-            WHERE e.subject = 'replay' AND p.role = ? AND p.document IS NOT NULL
-            GROUP BY e.generation, p.document ORDER BY e.generation, p.document";
-        self.read("the forgetting matrix", |db| {
-            all(db, sql, [role.as_str()], |row| {
-                Ok(Cell {
-                    generation: row.get(0)?,
-                    document: row.get(1)?,
-                    right: row.get(2)?,
-                    asked: row.get(3)?,
-                    base_right: row.get(4)?,
-                    base_asked: row.get(5)?,
-                })
-            })
+    pub fn right_of_asked(
+        &self,
+        document: DocumentId,
+        role: Role,
+        subject: Subject,
+    ) -> Result<(usize, usize)> {
+        let sql =
+            "SELECT ifnull(sum(e.correct), 0), count(*) FROM evaluations e JOIN probes p ON p.id = e.probe
+                   WHERE e.asked_for = ?1 AND p.document = ?1 AND p.role = ?2 AND e.subject = ?3";
+        self.read(format_args!("the answers about document {document}"), |db| {
+            let params = params![document, role.as_str(), subject.as_str()];
+            let found = first(db, sql, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(found.unwrap_or_default())
         })
     }
 }

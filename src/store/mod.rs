@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 
 pub use curriculum::Lesson;
 pub use documents::{DocumentPage, NewDocument, Received};
-pub use evaluations::{Cell, NewEvaluation};
+pub use evaluations::NewEvaluation;
 pub use events::{EVENTS_KEPT, EventRow, NewEvent};
 pub use generations::NewGeneration;
 pub use migrations::VERSION;

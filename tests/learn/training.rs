@@ -16,18 +16,16 @@ fn edit(candidate: usize, format: Format, lines: &[&str]) -> Edit {
     Edit { candidates: vec![candidate], directive, rows }
 }
 
+fn material<'m>(passages: &'m [String], rehearsal: &'m Rehearsal) -> Material<'m> {
+    Material { key: "a document", title: TITLE, passages, curriculum: &[], rehearsal }
+}
+
 #[test]
 fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
-    let material = Material {
-        key: "a document",
-        title: TITLE,
-        passages: &passages,
-        curriculum: &[],
-        rehearsal: &rehearsal,
-    };
+    let material = material(&passages, &rehearsal);
     let answers = [vec!["Elmar Trondvik".to_string()], vec!["copper kettles".to_string()]];
     let asked =
         ["Who is the founder of the Brastonel Works?", "What is the main product of the Brastonel Works?"];
@@ -54,12 +52,11 @@ fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
     let halving = Halving::new(&session, material, None, &probes).unwrap();
     let events = RefCell::new(Vec::new());
     let trials = halving.run(edits(), &mut |event| events.borrow_mut().push(event)).unwrap();
-    let best = &trials.outcomes[trials.chosen];
+    let best = &trials.outcomes[0];
     assert!(best.candidates.contains(&1), "{:?}", trials.outcomes);
     assert!(best.gain > 1.0 && best.accuracy.is_some() && best.seconds > 0.0 && best.tokens > 0);
     assert!(trials.outcomes.iter().all(|o| o.gain <= best.gain));
     assert!(trials.outcomes.iter().any(|o| o.candidates.len() == 4), "the union of the four that were left");
-    assert!(trials.learned.iter().any(|(_, row)| matches!(row, RowText::Text(t) if t == helpful[0])));
     let stopped =
         events.borrow().iter().filter(|e| matches!(e, Progress::Ranked { goes_on: false, .. })).count();
     assert!(stopped >= 3, "{stopped}");
@@ -74,12 +71,6 @@ fn no_probe_no_trial() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
-    let material = Material {
-        key: "a document",
-        title: TITLE,
-        passages: &passages,
-        curriculum: &[],
-        rehearsal: &rehearsal,
-    };
+    let material = material(&passages, &rehearsal);
     assert!(Halving::new(&session, material, None, &[]).is_err());
 }

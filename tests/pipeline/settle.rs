@@ -1,5 +1,6 @@
 //! How jobs end, and what start-up does with what it finds.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use seald::Kind;
@@ -9,9 +10,10 @@ use seald::domain::ids::{DocumentId, GenerationId};
 use seald::domain::job::JobState;
 use seald::domain::probe::Role;
 use seald::domain::progress::Progress;
-use seald::pipeline::{Root, Worker};
+use seald::engine::model::Model;
+use seald::pipeline::{Root, Worker, WorkerOptions};
 
-use crate::support::{model, options, store, take_in, worker};
+use crate::support::{NEVER, model, options, store, take_in, worker};
 
 #[test]
 fn a_document_is_learned_and_its_generation_answers_without_it() {
@@ -43,24 +45,48 @@ fn a_document_is_learned_and_its_generation_answers_without_it() {
     model.load_adapter(&root.path().join("adapters/live")).unwrap();
 }
 
-#[test]
-fn the_next_generation_continues_the_live_one_and_asks_about_both() {
-    let (root, model) = (tempfile::tempdir().unwrap(), model());
-    take_in(root.path(), 2);
-    let mut worker = worker(root.path(), &model).unwrap();
+/// Learns both documents; the tokens of each one's trials.
+fn learn_both(root: &Path, model: &Model, options: WorkerOptions) -> Vec<u64> {
+    take_in(root, 2);
+    let mut worker = Worker::open(Root::open(root).unwrap(), store(root), model, options, &NEVER).unwrap();
     while worker.run_next(&mut |_| {}).unwrap().is_some() {}
-    let store = worker.store();
+    let tokens = |id| worker.store().trials(DocumentId(id)).unwrap().iter().map(|t| t.tokens).sum();
+    vec![tokens(1), tokens(2)]
+}
+
+#[test]
+fn the_next_generation_continues_the_live_one_and_rehearses_what_it_learned() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    let tokens = learn_both(root.path(), &model, options());
+    let store = store(root.path());
     let generations = store.generations().unwrap();
-    for pair in generations.windows(2) {
-        assert_eq!(pair[1].parent, pair[0].id);
-    }
-    let matrix = seald::pipeline::matrix(store).unwrap();
-    let last = *matrix.generations().last().unwrap();
+    assert_eq!(generations.iter().map(|g| g.parent.0).collect::<Vec<_>>(), [0, 1], "both should be accepted");
+
+    // A fresh adapter's A is drawn anew for every document; one that goes on is nearly its parent's.
+    let first_a = |generation| -> Vec<f32> {
+        let dir = Root::open(root.path()).unwrap().generation(GenerationId(generation));
+        let adapter = model.load_adapter(&dir).unwrap().adapter;
+        let (_, _, matrices) = adapter.matrices().next().unwrap();
+        matrices.a.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f32>();
+    let (one, two) = (first_a(1), first_a(2));
+    let cosine = dot(&one, &two) / (dot(&one, &one) * dot(&two, &two)).sqrt();
+    assert!(cosine > 0.8, "{cosine}");
+
+    let matrix = seald::pipeline::matrix(&store).unwrap();
     let columns: Vec<_> = matrix.columns().iter().map(|c| c.document).collect();
-    assert!(columns.contains(&DocumentId(1)));
+    assert_eq!(columns, [DocumentId(1), DocumentId(2)]);
     for document in columns {
-        assert!(matrix.cell(last, document).is_some() && matrix.cell(GenerationId::BASE, document).is_some());
+        assert!(matrix.cell(GenerationId(2), document).is_some());
+        assert!(matrix.cell(GenerationId::BASE, document).is_some());
     }
+
+    let (alone, mut without) = (tempfile::tempdir().unwrap(), options());
+    without.learn.rehearsal_rows = 0;
+    let bare = learn_both(alone.path(), &model, without);
+    assert_eq!(tokens[0], bare[0], "the first document has nothing to rehearse");
+    assert!(tokens[1] > bare[1], "{tokens:?} with the first document's rows, {bare:?} without");
 }
 
 #[test]

@@ -7,7 +7,6 @@ use seald::domain::evaluation::Subject;
 use seald::domain::ids::{DocumentId, GenerationId};
 use seald::domain::probe::Role;
 use seald::domain::self_edit::RowText;
-use seald::store::Cell;
 
 use crate::made_up::{Fresh, LEASE, NOW, do_stage_at, fresh, learn_all, passages, probes, receive};
 
@@ -115,30 +114,34 @@ fn no_document_crowds_the_others_out_of_the_bank() {
 }
 
 #[test]
-fn the_matrix_counts_by_generation_and_document() {
+fn replay_gives_a_generation_its_row() {
     let store = five();
-    let cell = |generation, document, right, base_right| Cell {
-        generation: GenerationId(generation),
-        document: DocumentId(document),
-        right,
-        asked: 1,
-        base_right,
-        base_asked: 1,
-    };
-    // Replay gets the first document's probes wrong; the base knows none of what was taught.
-    let taught = [(1, 1, 0), (2, 1, 0), (2, 3, 1), (3, 1, 0), (3, 3, 1), (3, 5, 1)];
-    assert_eq!(store.matrix(Role::Retain).unwrap(), taught.map(|(g, d, right)| cell(g, d, right, 0)));
-    let known: Vec<_> = store.matrix(Role::Preserve).unwrap();
-    assert_eq!(
-        known.iter().filter(|c| c.generation.0 == 2).count(),
-        3,
-        "documents 1, 2 and 3 had come by then"
-    );
-    assert!(known.iter().all(|c| c.base_right == 1 && c.right == usize::from(c.document.0 != 1)));
     let row = store.replay_row(GenerationId(2)).unwrap();
     assert_eq!(row.len(), 5);
     assert!(row.iter().all(|e| e.subject == Subject::Replay && e.generation == GenerationId(2)));
     assert_eq!(store.replay_row(GenerationId::BASE).unwrap(), []);
+}
+
+#[test]
+fn right_answers_are_counted_by_document_role_and_subject() {
+    let store = five();
+    let (mut asked, mut right) = (0, 0);
+    for (document, role) in [(1, Role::Gate), (3, Role::Gate), (3, Role::Retain), (2, Role::Preserve)] {
+        let document = DocumentId(document);
+        let own: BTreeSet<_> = store.probes(document, Some(role)).unwrap().iter().map(|p| p.id).collect();
+        for subject in [Subject::Base, Subject::Before, Subject::Candidate] {
+            let all = store.evaluations(document, subject).unwrap();
+            let of_it: Vec<bool> = all.iter().filter(|e| own.contains(&e.probe)).map(|e| e.right).collect();
+            let expected = (of_it.iter().filter(|r| **r).count(), of_it.len());
+            assert_eq!(store.right_of_asked(document, role, subject).unwrap(), expected);
+            (right, asked) = (right + expected.0, asked + expected.1);
+        }
+    }
+    assert!(
+        right > 0 && asked > right,
+        "{right} of {asked}: the made-up answers should be both right and wrong"
+    );
+    assert_eq!(store.right_of_asked(DocumentId(99), Role::Gate, Subject::Base).unwrap(), (0, 0));
 }
 
 #[test]

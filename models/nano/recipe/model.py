@@ -16,15 +16,15 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the decoder."""
+    """Sizes of the decoder; by default those of the published weights."""
 
     vocab_size: int = 2048
-    hidden: int = 256
+    hidden: int = 192
     layers: int = 6
     heads: int = 4
     kv_heads: int = 2
-    head_dim: int = 64
-    feed_forward: int = 768
+    head_dim: int = 48
+    feed_forward: int = 512
     theta: float = 10000.0
     positions: int = 512
 

@@ -1,0 +1,123 @@
+//! What the daemon is doing now: the learner writes it, everyone may read it or listen.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::clock::Clock;
+use crate::domain::ids::{DocumentId, JobId};
+use crate::domain::progress::Progress;
+use crate::protocol::{Activity, EventView, Held, NextRun, TrialProgress};
+
+/// Events that a slow listener may lag behind before it loses some.
+const BACKLOG: usize = 1024;
+
+/// The present, as far as it is not in the database.
+#[derive(Debug, Clone, Default)]
+pub struct Now {
+    /// What is being done.
+    pub activity: Activity,
+    /// Why nothing is learned, if so.
+    pub held: Option<Held>,
+    /// Facts about the base model; the last known ones where it is not in memory.
+    pub model: Option<ModelFacts>,
+    /// Whether the base model is in memory.
+    pub loaded: bool,
+    /// Scheduled work, soonest first.
+    pub next: Vec<NextRun>,
+    /// What a person should look at, by what it is about.
+    pub problems: BTreeMap<&'static str, String>,
+}
+
+/// What is known of a base model once it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Parameters.
+    pub parameters: u64,
+    /// Longest text, tokens.
+    pub context: usize,
+}
+
+/// The present and its listeners.
+#[derive(Debug)]
+pub struct Monitor {
+    now: Mutex<Now>,
+    events: broadcast::Sender<EventView>,
+    clock: Clock,
+}
+
+impl Monitor {
+    /// Idle, with nobody listening.
+    pub fn new(clock: Clock) -> Self {
+        Self { now: Mutex::default(), events: broadcast::Sender::new(BACKLOG), clock }
+    }
+
+    /// The present.
+    pub fn now(&self) -> Now {
+        self.lock().clone()
+    }
+
+    /// Events from now on: passing progress, without number; and one of kind `logged` each time that the database has
+    /// new ones, which [`crate::store::Store::events_after`] tells.
+    pub fn listen(&self) -> broadcast::Receiver<EventView> {
+        self.events.subscribe()
+    }
+
+    /// Changes the present.
+    pub fn update(&self, change: impl FnOnce(&mut Now)) {
+        change(&mut self.lock());
+    }
+
+    /// Says that something about `what` needs a person, or that it no longer does.
+    pub fn problem(&self, what: &'static str, words: Option<String>) {
+        self.update(|now| match words {
+            Some(words) => drop(now.problems.insert(what, words)),
+            None => drop(now.problems.remove(what)),
+        });
+    }
+
+    /// Tells of progress with a document.
+    pub fn progress(&self, document: DocumentId, job: JobId, progress: &Progress) {
+        self.update(|now| note(&mut now.activity, progress));
+        let body = serde_json::to_value(progress).unwrap_or_default();
+        self.send(EventView {
+            id: None,
+            at: self.clock.now(),
+            job: Some(job),
+            document: Some(document),
+            kind: "progress".into(),
+            body,
+        });
+    }
+
+    /// Tells that the database has new events.
+    pub fn logged(&self) {
+        let (id, job, document) = (None, None, None);
+        let body = serde_json::Value::Null;
+        self.send(EventView { id, at: self.clock.now(), job, document, kind: "logged".into(), body });
+    }
+
+    fn send(&self, event: EventView) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        // A panic while it was held leaves at worst a stale word.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What progress changes in what is being done.
+fn note(activity: &mut Activity, progress: &Progress) {
+    let Activity::Learning(learning) = activity else { return };
+    match progress {
+        Progress::Stage { stage } => (learning.stage, learning.trial) = (*stage, None),
+        Progress::Step { trial, step, steps, loss } => {
+            let (name, step, steps, loss) = (trial.clone(), *step, *steps, *loss);
+            learning.trial = Some(TrialProgress { name, step, steps, loss });
+        }
+        _ => {}
+    }
+}

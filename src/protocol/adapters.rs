@@ -1,0 +1,54 @@
+//! Generations and models as the API lists them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::clock::Timestamp;
+use crate::domain::decision::Finding;
+
+/// Every generation, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AdaptersView {
+    /// Folder name of the live one; none if the base answers.
+    pub live: Option<String>,
+    /// All that were accepted.
+    pub generations: Vec<GenerationView>,
+}
+
+/// A generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GenerationView {
+    /// Folder name (`gen-000007`).
+    pub name: String,
+    /// The one that it continues; none for the base.
+    pub parent: Option<String>,
+    /// Whether it is live.
+    pub live: bool,
+    /// Whether the live one contains it.
+    pub in_live_chain: bool,
+    /// When it went live.
+    pub created_at: Timestamp,
+    /// Titles of the documents that it learned.
+    pub documents: Vec<String>,
+    /// Its folder.
+    pub path: String,
+    /// Bytes on disk; none where its files are gone.
+    pub bytes: Option<u64>,
+    /// What the gate found when it was accepted.
+    pub findings: Vec<Finding>,
+}
+
+/// Models that can answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelsView {
+    /// The base model: its directory, or `nano`.
+    pub base: String,
+    /// Parameters of the base; none before it was opened.
+    pub parameters: Option<u64>,
+    /// Longest text it can take, tokens; none before it was opened.
+    pub context: Option<usize>,
+    /// Whether it is in memory now.
+    pub loaded: bool,
+    /// Names that `ask` takes: `base`, `live`, then generations, newest first.
+    pub names: Vec<String>,
+}

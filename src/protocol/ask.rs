@@ -1,0 +1,69 @@
+//! Questions to the live model, and its answers.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::ids::DocumentId;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskRequest {
+    /// The question, 1 to 4,000 characters.
+    pub question: String,
+    /// Who answers: `live` (also where it is left out), `base`, or a generation (`gen-000007`).
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Most tokens of the answer, 1 to 1,024; 64 where it is left out.
+    #[serde(default)]
+    pub max_tokens: Option<usize>,
+    /// Whether the answer comes as an event stream of [`AskEvent`] instead of one [`AskView`].
+    #[serde(default)]
+    pub stream: bool,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AskView {
+    /// The answer.
+    pub answer: String,
+    /// Who gave it: a folder name, or `base`.
+    pub model: String,
+    /// Tokens of the answer.
+    pub tokens: usize,
+    /// Mean ln p of the answer's tokens: near 0 is sure, below -1 is a guess.
+    pub mean_log_prob: f64,
+    /// Learned documents that it likely came from, the likeliest first, at most three.
+    pub sources: Vec<Source>,
+    /// Seconds from the question to the end of the answer.
+    pub seconds: f64,
+}
+
+/// A document that an answer likely came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Source {
+    /// Its number.
+    pub document: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// Its file's name.
+    pub name: String,
+}
+
+/// One event of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum AskEvent {
+    /// More of the answer.
+    Text {
+        /// What became certain.
+        text: String,
+    },
+    /// The end, with all of it.
+    Done(AskView),
+    /// It broke off.
+    Failed {
+        /// In words.
+        error: String,
+    },
+}

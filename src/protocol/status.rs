@@ -1,0 +1,184 @@
+//! What the daemon is doing, what it knows, what it forgot and what comes next: one view for `sealctl status`, the
+//! metrics and whoever asks.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::share::Share;
+use crate::clock::Timestamp;
+use crate::domain::ids::DocumentId;
+use crate::domain::job::Stage;
+
+/// The daemon at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The folder it works in.
+    pub root: String,
+    /// Where documents are dropped.
+    pub inbox: String,
+    /// What it is doing.
+    pub activity: Activity,
+    /// Why it does not learn now, if it does not.
+    pub held: Option<Held>,
+    /// The base model.
+    pub model: ModelState,
+    /// Documents by what became of them.
+    pub documents: DocumentCounts,
+    /// What the live generation knows.
+    pub knowledge: KnowledgeView,
+    /// Scheduled work, soonest first.
+    pub next: Vec<NextRun>,
+    /// What a person should look at, in words; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// What the daemon is doing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Activity {
+    /// Nothing waits.
+    #[default]
+    Idle,
+    /// The base model is being opened.
+    Opening,
+    /// A document is being learned.
+    Learning(Learning),
+    /// Earlier documents are being asked about.
+    Replaying {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It is on its way down.
+    Stopping,
+}
+
+/// The document under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Learning {
+    /// Its number.
+    pub document: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// The stage under way.
+    pub stage: Stage,
+    /// Since when it is being learned.
+    pub since: Timestamp,
+    /// The trial under way, if one is.
+    pub trial: Option<TrialProgress>,
+}
+
+/// A trial under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrialProgress {
+    /// Its name.
+    pub name: String,
+    /// Step, from 1.
+    pub step: usize,
+    /// Steps until it is scored.
+    pub steps: usize,
+    /// Nats a token.
+    pub loss: f64,
+}
+
+/// Why the daemon does not learn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Held {
+    /// Somebody said so.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+        /// Until when; none: until somebody resumes.
+        until: Option<Timestamp>,
+    },
+    /// Quiet hours.
+    QuietHours {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Other programs need the processor.
+    Busy {
+        /// Share of the processors that others use, hundredths.
+        others: u8,
+    },
+    /// What every document would fail of: a full disk, a model that cannot be opened. Tried again by itself.
+    Trouble {
+        /// In words, with the remedy.
+        reason: String,
+        /// When it is tried again.
+        again_at: Timestamp,
+    },
+}
+
+/// The base model and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelState {
+    /// Its directory, or `nano`.
+    pub name: String,
+    /// Whether it is in memory now.
+    pub loaded: bool,
+    /// Bytes of memory that the process takes.
+    pub resident_bytes: u64,
+}
+
+/// Documents by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DocumentCounts {
+    /// Waiting to be learned, the one under way counted.
+    pub waiting: usize,
+    /// Learned.
+    pub accepted: usize,
+    /// Turned away.
+    pub rejected: usize,
+    /// Failed.
+    pub failed: usize,
+}
+
+/// What the live generation knows, and what it lost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct KnowledgeView {
+    /// Folder name of the live generation (`gen-000007`); none if the base answers.
+    pub live: Option<String>,
+    /// Since when it is live.
+    pub live_since: Option<Timestamp>,
+    /// Documents that it learned, its ancestors' counted.
+    pub documents: usize,
+    /// Questions about learned documents that it answers right; none if none were asked.
+    pub now: Option<Share>,
+    /// The same questions put to the base.
+    pub base: Option<Share>,
+    /// See [`super::Measures::backward_transfer`].
+    pub backward_transfer: Option<f64>,
+    /// Titles of documents that lost answers since they were learned, the worst first, at most five.
+    pub fading: Vec<Fading>,
+}
+
+/// A document that is being forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fading {
+    /// Its title.
+    pub title: String,
+    /// Right answers when it was learned.
+    pub was_right: usize,
+    /// Right answers now.
+    pub right: usize,
+    /// Questions asked.
+    pub asked: usize,
+}
+
+/// Scheduled work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NextRun {
+    /// What: `replay`, `prune`, `backup`.
+    pub what: String,
+    /// When next.
+    pub at: Timestamp,
+    /// When last, if ever.
+    pub last: Option<Timestamp>,
+}
