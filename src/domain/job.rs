@@ -107,6 +107,10 @@ pub enum Event {
     },
     /// A person asks for it again.
     Retried,
+    /// Another adapter is live than the one its results continued: it begins again.
+    Restarted,
+    /// What was left to do has no object any more.
+    Dropped,
 }
 
 /// An event that a job in its state cannot have.
@@ -158,6 +162,11 @@ impl Job {
                 (job.stage, job.attempts) = (Stage::FIRST, 0);
                 job.close(JobState::Queued, None);
             }
+            (JobState::Queued, Event::Restarted) => {
+                (job.stage, job.attempts) = (Stage::FIRST, 0);
+                job.close(JobState::Queued, None);
+            }
+            (JobState::Queued, Event::Dropped) => job.close(JobState::Done, None),
             (state, event) => return Err(IllegalEvent { state, event }),
         }
         Ok(job)
@@ -210,6 +219,8 @@ mod tests {
             ("failed, may pass", failed(true)),
             ("failed for good", failed(false)),
             ("retried", Event::Retried),
+            ("restarted", Event::Restarted),
+            ("dropped", Event::Dropped),
         ]
     }
 
@@ -235,6 +246,8 @@ queued | abandoned | -
 queued | failed, may pass | -
 queued | failed for good | -
 queued | retried | -
+queued | restarted | queued probes 0
+queued | dropped | done trials 0
 running | claimed | -
 running | renewed | running trials 1
 running | advanced | running gate 1
@@ -244,6 +257,8 @@ running | abandoned | queued trials 1
 running | failed, may pass | queued trials 1
 running | failed for good | failed trials 1
 running | retried | -
+running | restarted | -
+running | dropped | -
 done | claimed | -
 done | renewed | -
 done | advanced | -
@@ -253,6 +268,8 @@ done | abandoned | -
 done | failed, may pass | -
 done | failed for good | -
 done | retried | queued probes 0
+done | restarted | -
+done | dropped | -
 failed | claimed | -
 failed | renewed | -
 failed | advanced | -
@@ -262,6 +279,8 @@ failed | abandoned | -
 failed | failed, may pass | -
 failed | failed for good | -
 failed | retried | queued probes 0
+failed | restarted | -
+failed | dropped | -
 ";
         assert_eq!(table, expected);
     }

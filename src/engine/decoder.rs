@@ -2,6 +2,8 @@
 //!
 //! Every activation is f32 and two-dimensional, (tokens, features), over a packed [`Batch`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use candle_core::Tensor;
 
 use super::batch::Batch;
@@ -28,6 +30,7 @@ pub struct Decoder {
     blocks: Vec<Block>,
     final_norm: Tensor,
     head: FrozenLinear,
+    passes: AtomicU64,
 }
 
 /// The parts a decoder is made of.
@@ -72,12 +75,17 @@ impl Decoder {
     pub(super) fn new(config: ModelConfig, compute: Compute, parts: Parts) -> Self {
         let frequencies = rope::frequencies(&config);
         let Parts { embedding, blocks, final_norm, head } = parts;
-        Self { config, compute, frequencies, embedding, blocks, final_norm, head }
+        Self { config, compute, frequencies, embedding, blocks, final_norm, head, passes: AtomicU64::new(0) }
     }
 
     /// The model's shape.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Passes begun so far, of any kind: a sign of life.
+    pub fn passes(&self) -> u64 {
+        self.passes.load(Ordering::Relaxed)
     }
 
     /// Where and how it computes.
@@ -218,6 +226,7 @@ impl Decoder {
         adapters: &[ActiveAdapter<'_>],
         cache: Option<(&KvCache, &[usize])>,
     ) -> Result<()> {
+        self.passes.fetch_add(1, Ordering::Relaxed);
         let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
         if batch.is_empty() {
             return invalid("the batch has no tokens".into());

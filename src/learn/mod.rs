@@ -4,6 +4,7 @@ pub use crate::engine::examples::TrainRow;
 pub use crate::engine::lora::Adapter;
 pub use crate::engine::model::Model;
 
+pub mod answer;
 pub mod directive;
 pub mod filter;
 pub mod forgetting;

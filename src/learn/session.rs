@@ -96,6 +96,8 @@ pub struct Session<'a> {
     pub options: LearnOptions,
     /// Set from outside to stop.
     pub cancel: &'a AtomicBool,
+    /// Memory that training may take, bytes; none: what the machine has free.
+    pub max_memory: Option<u64>,
     tally: RefCell<Tally>,
 }
 
@@ -107,7 +109,7 @@ impl<'a> Session<'a> {
     pub fn new(model: &'a Model, options: LearnOptions, cancel: &'a AtomicBool) -> Result<Self> {
         options.validate()?;
         let options = options.for_model(model.decoder.config().hidden_size);
-        Ok(Self { model, options, cancel, tally: RefCell::default() })
+        Ok(Self { model, options, cancel, max_memory: None, tally: RefCell::default() })
     }
 
     /// What the work has cost.

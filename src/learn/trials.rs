@@ -11,6 +11,7 @@ use crate::domain::progress::Progress;
 use crate::domain::self_edit::{Directive, RowText};
 use crate::engine::examples::{BatchSize, Length, TrainRow};
 use crate::engine::lora::Adapter;
+use crate::engine::memory;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::step_together;
 use crate::engine::train::{Run, TrainOptions};
@@ -83,6 +84,8 @@ pub struct Trials {
 struct Trial {
     edit: Edit,
     run: Run,
+    /// Most tokens of one pass, so that its memory suffices.
+    pass_tokens: usize,
     outcome: Outcome,
 }
 
@@ -205,6 +208,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             ..TrainOptions::default()
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), train, plan.steps)?;
+        let pass_tokens = memory::fit(model, &[&run], PASS_TOKENS, session.max_memory)?;
         let outcome = Outcome {
             name,
             candidates: edit.candidates.clone(),
@@ -217,7 +221,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             gain: f64::NEG_INFINITY,
             accuracy: None,
         };
-        Ok(Trial { edit, run, outcome })
+        Ok(Trial { edit, run, pass_tokens, outcome })
     }
 
     /// Trains until so many steps are done. A trial that diverges stays with a gain of minus infinity.
@@ -226,7 +230,8 @@ impl<'s, 'a> Halving<'s, 'a> {
         let (until, before) = (until.min(trial.run.steps()), trial.run.tokens());
         while trial.run.step() < until {
             self.session.stop_if_cancelled()?;
-            let reports = step_together(&self.session.model.decoder, &mut [&mut trial.run], PASS_TOKENS)?;
+            let reports =
+                step_together(&self.session.model.decoder, &mut [&mut trial.run], trial.pass_tokens)?;
             match reports.into_iter().next().flatten() {
                 Some(Ok(report)) => {
                     trial.outcome.loss = report.loss;

@@ -1,16 +1,16 @@
-//! Taking a file in: its text is extracted in a child process, cut into passages, and stored with a job.
+//! Taking a file in: its text is extracted in a child process and stored with a job. Needs no model.
 
 use std::path::{Path, PathBuf};
 
-use super::worker::Worker;
+use crate::clock::Clock;
 use crate::domain::document::DocumentState;
 use crate::domain::ids::DocumentId;
 use crate::error::{Error, Kind, Result};
-use crate::ingest::{self, Extracted, Limits, PassageSize};
-use crate::store::{NewDocument, Received, SuppliedProbe};
+use crate::ingest::{self, Extracted, Limits};
+use crate::store::{NewDocument, Received, Store, SuppliedProbe};
 
 /// How files are taken in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Intake<'a> {
     /// This program, which reads files in a child process.
     pub program: &'a Path,
@@ -18,6 +18,12 @@ pub struct Intake<'a> {
     pub limits: Limits,
     /// Whether documents that were turned away earlier, or failed, are learned again.
     pub retry: bool,
+    /// The subfolder of the inbox that the file is in.
+    pub tag: Option<String>,
+    /// Whether a file of the same name and tag is an earlier version, which this one replaces.
+    pub versions: bool,
+    /// Where the time comes from.
+    pub clock: Clock,
 }
 
 /// What became of one file.
@@ -43,7 +49,6 @@ pub struct TakenDocument {
 /// A document ready to be stored.
 struct Ready {
     document: NewDocument,
-    passages: Vec<String>,
     supplied: Vec<SuppliedProbe>,
 }
 
@@ -52,16 +57,16 @@ struct Ready {
 ///
 /// # Errors
 /// Of the database: nothing can be taken in then.
-pub fn take_in(worker: &mut Worker<'_>, intake: &Intake<'_>, path: &Path) -> Result<Taken> {
-    let ready = match read(worker, intake, path) {
+pub fn take_in(store: &mut Store, intake: &Intake<'_>, path: &Path) -> Result<Taken> {
+    let ready = match read(intake, path) {
         Ok(ready) => ready,
         Err(error) => return Ok(Taken { path: path.to_path_buf(), documents: Err(error) }),
     };
-    let documents = ready.into_iter().map(|one| store(worker, one, intake.retry)).collect::<Result<_>>()?;
+    let documents = ready.into_iter().map(|one| keep(store, one, intake)).collect::<Result<_>>()?;
     Ok(Taken { path: path.to_path_buf(), documents: Ok(documents) })
 }
 
-fn read(worker: &Worker<'_>, intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
+fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
     if ingest::is_sidecar(path) {
         let text = format!(
             "{} holds questions for the document beside it: name that document, and they are read with it",
@@ -82,66 +87,35 @@ fn read(worker: &Worker<'_>, intake: &Intake<'_>, path: &Path) -> Result<Vec<Rea
     }
     let beside = sidecar.map(|sidecar| ingest::read_probes(&sidecar, &intake.limits)).transpose()?;
     let beside = beside.unwrap_or_default();
-    extracted.into_iter().map(|one| ready(worker, one, &beside)).collect()
+    Ok(extracted.into_iter().map(|one| ready(one, &beside, intake.tag.as_deref())).collect())
 }
 
-fn ready(worker: &Worker<'_>, one: Extracted, beside: &[ingest::SuppliedProbe]) -> Result<Ready> {
-    let session = worker.session();
-    let (least, most) = session.passage_tokens();
-    // What the tokenizer refuses counts as its bytes: too many rather than too few.
-    let count = |text: &str| session.tokens(text).unwrap_or(text.len());
-    let passages = ingest::passages(&one.text, &count, PassageSize { least, most });
-    refuse_long(&one.name, passages.len(), session.options.most_passages)?;
+fn ready(one: Extracted, beside: &[ingest::SuppliedProbe], tag: Option<&str>) -> Ready {
     let supplied = one.questions.iter().chain(beside);
     let supplied =
         supplied.map(|p| SuppliedProbe { question: p.question.clone(), answers: p.answers.clone() });
     let supplied = supplied.collect();
-    let hash = one.hash();
+    let (hash, tag) = (one.hash(), tag.map(str::to_string));
     let Extracted { name, title, text, format, .. } = one;
-    Ok(Ready { document: NewDocument { hash, name, title, text, format, tag: None }, passages, supplied })
+    Ready { document: NewDocument { hash, name, title, text, format, tag }, supplied }
 }
 
-fn refuse_long(name: &str, passages: usize, most: usize) -> Result<()> {
-    if passages <= most {
-        return Ok(());
-    }
-    let text = format!(
-        "{name} is too long to be learned as one: it comes to {passages} passages for this model, at most {most} are taken: split it into \
-         parts (its chapters, say), or allow more with --most-passages {passages}, each of which takes its time"
-    );
-    Err(Error::new(Kind::Unsupported, text))
-}
-
-fn store(worker: &mut Worker<'_>, one: Ready, retry: bool) -> Result<TakenDocument> {
-    let Ready { document, passages, supplied } = one;
-    let now = worker.clock.now();
-    let store = worker.store_mut();
-    let (id, known) = match store.receive(&document, &passages, &supplied, now)? {
+fn keep(store: &mut Store, one: Ready, intake: &Intake<'_>) -> Result<TakenDocument> {
+    let Ready { document, supplied } = one;
+    let (id, known) = match store.receive(&document, &supplied, intake.clock.now())? {
         Received::New(id, _) => (id, false),
         Received::Known(id) => {
             let ended = matches!(store.document(id)?.state, DocumentState::Rejected | DocumentState::Failed);
             let other_questions = !supplied.is_empty() && supplied != store.supplied_probes(id)?;
-            let again = ended && (retry || other_questions);
+            let again = ended && (intake.retry || other_questions);
             if again {
                 store.retry_with(id, &supplied)?;
             }
             (id, !again)
         }
     };
-    Ok(TakenDocument { id, name: document.name, known })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_document_of_too_many_passages_is_refused_with_a_remedy() {
-        assert!(refuse_long("a.txt", 32, 32).is_ok());
-        let error = refuse_long("a.txt", 33, 32).unwrap_err();
-        assert_eq!(error.kind(), Kind::Unsupported);
-        for words in ["a.txt", "33 passages", "at most 32", "split it", "--most-passages 33"] {
-            assert!(error.to_string().contains(words), "no `{words}` in: {error}");
-        }
+    if intake.versions {
+        store.replace_versions(id)?;
     }
+    Ok(TakenDocument { id, name: document.name, known })
 }

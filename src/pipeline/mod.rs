@@ -15,5 +15,7 @@ mod worker;
 pub use crate::learn::forgetting::Share as Counted;
 pub use intake::{Intake, Taken, TakenDocument, take_in};
 pub use knowledge::matrix;
+pub use publish::roll_back;
 pub use root::Root;
+pub use stages::Replayed;
 pub use worker::{Finished, Worker, WorkerOptions};

@@ -10,9 +10,9 @@ use crate::domain::document::Document;
 use crate::domain::ids::{GenerationId, JobId};
 use crate::domain::job::{Job, Stage};
 use crate::domain::progress::Progress;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::{self, StagedDir};
-use crate::store::NewGeneration;
+use crate::store::{NewGeneration, RolledBack, Store};
 
 impl Worker<'_> {
     pub(super) fn publish(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
@@ -70,6 +70,31 @@ impl Worker<'_> {
         }
         Ok(text)
     }
+}
+
+/// Makes another generation live, or the base: row and link. For where no worker is open.
+///
+/// # Errors
+/// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
+pub fn roll_back(root: &Root, store: &mut Store, to: GenerationId, why: &str) -> Result<RolledBack> {
+    refuse_without_files(root, store, to)?;
+    let done = store.roll_back(to, why)?;
+    point_live(root, to)?;
+    Ok(done)
+}
+
+/// A generation that exists, and whose folder does not.
+pub(super) fn refuse_without_files(root: &Root, store: &Store, to: GenerationId) -> Result<()> {
+    if to == GenerationId::BASE {
+        return Ok(());
+    }
+    store.generation(to)?;
+    if root.generation(to).is_dir() {
+        return Ok(());
+    }
+    let dir = root.generation(to);
+    let text = format!("the files of {} are gone ({}): roll back to another", to.folder(), dir.display());
+    Err(Error::new(Kind::NotFound, text))
 }
 
 /// Makes `adapters/live` point at a generation, in one step; at none for the base.

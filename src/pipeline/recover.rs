@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::publish::point_live;
 use super::root::Root;
-use crate::domain::ids::GenerationId;
 use crate::domain::job::{Job, JobState, Stage};
 use crate::error::{Error, Kind, Result};
 use crate::files;
@@ -15,8 +13,8 @@ use crate::store::Store;
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///
 /// # Errors
-/// [`Kind::Conflict`] where the live generation belongs to another base model, or a generation to another database; [`Kind::Corrupt`] where
-/// a generation's folder is gone; from the file system and the database.
+/// [`Kind::Conflict`] where the live generation belongs to another base model, or a generation to another database; from the file system and
+/// the database.
 pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Result<()> {
     for job in store.abandon_running()? {
         tracing::info!(
@@ -39,14 +37,8 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
             );
             return Err(Error::new(Kind::Conflict, text));
         }
-        let dir = root.generation(live.id);
-        if !dir.is_dir() {
-            let text =
-                format!("the live generation's folder {} is gone: restore it from a backup", dir.display());
-            return Err(Error::new(Kind::Corrupt, text));
-        }
     }
-    point_live(root, live.map_or(GenerationId::BASE, |g| g.id))
+    Ok(())
 }
 
 /// The folder of a generation whose publishing was cut short: no row names it, so it never went live. Any other folder that no row names was

@@ -40,6 +40,11 @@ impl Root {
         self.state().join("seald.db")
     }
 
+    /// Copies of the database.
+    pub fn backups(&self) -> PathBuf {
+        self.state().join("backups")
+    }
+
     /// The lock that says a process works here.
     pub fn lock_file(&self) -> PathBuf {
         self.state().join("seald.lock")

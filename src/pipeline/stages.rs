@@ -1,6 +1,8 @@
 //! The stages of learning a document but the last two, one function each. What a stage reads is in the database or in the job's folder; what it
 //! computes follows from that alone, so a stage that is done again ends the same.
 
+use std::collections::HashSet;
+
 use super::crash::{self, Place};
 use super::worker::{Tell, Worker};
 use crate::domain::document::Document;
@@ -28,16 +30,30 @@ pub(super) const CANDIDATE: &str = "candidate";
 /// Numbers of facts of the bank begin here, so that none is one of the document's own.
 const BANK_FACTS: usize = 1 << 32;
 
+/// What a replay found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// Questions asked.
+    pub asked: usize,
+    /// Right answers.
+    pub right: usize,
+    /// Right when last asked and wrong now.
+    pub lost: usize,
+}
+
 impl Worker<'_> {
     pub(super) fn make_probes(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
-        let passages = self.store.passages(document.id)?;
-        let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
+        let texts = self.cut(document);
+        if let Some(reason) = too_long(texts.len(), self.session.options.most_passages) {
+            return self.store.reject(job, &[reason]);
+        }
+        let passages = self.store.cut(job, &texts)?;
         let supplied = self.store.supplied_probes(document.id)?;
         let pairs: Vec<_> = supplied.into_iter().map(|p| (p.question, p.answers)).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
         let (kept, rates) = probes::make(&self.session, reading, &pairs, self.live())?;
         let live = self.live_id();
-        let facts = kept.iter().map(|k| k.fact).collect::<std::collections::HashSet<_>>().len();
+        let facts = kept.iter().map(|k| k.fact).collect::<HashSet<_>>().len();
         let new = kept.into_iter().map(|k| new_probe(k, live, |passage| passages.get(passage).map(|p| p.id)));
         let new: Vec<NewProbe> = new.collect();
         let stats = serde_json::to_value(rates).unwrap_or_default();
@@ -160,20 +176,41 @@ impl Worker<'_> {
     }
 
     pub(super) fn replay(&mut self, job: &Job, tell: Tell<'_>) -> Result<Job> {
-        let bank = self.bank()?;
-        let answered = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
-        let live = self.live_id();
-        let parent = self.store.generation(live)?.parent;
-        let earlier = self.store.replay_row(parent)?;
-        let was_right = |probe: ProbeId| earlier.iter().any(|e| e.probe == probe && e.right);
-        let lost = bank.iter().zip(&answered).filter(|(p, a)| was_right(p.id) && !a.grade.right).count();
-        let right = answered.iter().filter(|a| a.grade.right).count();
+        let parent = self.store.generation(self.live_id())?.parent;
+        let (done, evaluations) = self.ask_bank(&self.bank()?, &self.store.replay_row(parent)?)?;
         crash::point(Stage::Replay, Place::AfterFiles);
-        let job = self.store.finish_replay(job, &evaluations(&bank, &answered, Subject::Replay, live))?;
+        let job = self.store.finish_replay(job, &evaluations)?;
         super::publish::clear(&self.root, job.id);
-        tell(Progress::Replayed { asked: bank.len(), right, lost });
+        let Replayed { asked, right, lost } = done;
+        tell(Progress::Replayed { asked, right, lost });
         Ok(job)
     }
+
+    /// Puts the bank to the live generation; what is wrong and was right `earlier` is lost.
+    pub(super) fn ask_bank(
+        &self,
+        bank: &[Probe],
+        earlier: &[Evaluation],
+    ) -> Result<(Replayed, Vec<Evaluation>)> {
+        let answered = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
+        let was_right: HashSet<ProbeId> = earlier.iter().filter(|e| e.right).map(|e| e.probe).collect();
+        let lost =
+            bank.iter().zip(&answered).filter(|(p, a)| was_right.contains(&p.id) && !a.grade.right).count();
+        let right = answered.iter().filter(|a| a.grade.right).count();
+        let evaluations = evaluations(bank, &answered, Subject::Replay, self.live_id());
+        Ok((Replayed { asked: bank.len(), right, lost }, evaluations))
+    }
+}
+
+/// Why a document of so many passages is not learned, if so.
+fn too_long(passages: usize, most: usize) -> Option<String> {
+    (passages > most).then(|| {
+        format!(
+            "it is too long to be learned as one: it comes to {passages} passages for this model, at most {most} are taken: \
+             split it into parts (its chapters, say), or allow more (--most-passages {passages}, or `most_passages` in \
+             seald.toml), each of which takes its time"
+        )
+    })
 }
 
 /// Why probes cannot rank and judge, if they cannot.
@@ -278,5 +315,19 @@ impl Worker<'_> {
             self.root.job(job.id).display()
         );
         Error::new(Kind::Corrupt, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
+        assert_eq!(too_long(32, 32), None);
+        let reason = too_long(33, 32).unwrap();
+        for words in ["33 passages", "at most 32", "split it", "--most-passages 33", "most_passages"] {
+            assert!(reason.contains(words), "no `{words}` in: {reason}");
+        }
     }
 }

@@ -4,22 +4,26 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::crash::{self, Place};
+use super::publish::{point_live, refuse_without_files};
 use super::recover;
 use super::root::Root;
+use super::stages::Replayed;
 use crate::clock::Clock;
 use crate::domain::document::{Document, DocumentState};
 use crate::domain::evaluation::Subject;
+use crate::domain::generation::Generation;
 use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::job::{Event, Job, JobState, Stage};
 use crate::domain::probe::Role;
 use crate::domain::progress::Progress;
 use crate::error::{Error, Kind, Result};
+use crate::ingest::{self, PassageSize};
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
 use crate::learn::rehearsal::{self, Rehearsal};
 use crate::learn::session::{Session, Tally};
 use crate::learn::{Adapter, Model};
-use crate::store::{NewEvent, Store};
+use crate::store::{NewEvent, RolledBack, Store};
 
 /// Seconds that a claimed job is the worker's without a sign of life.
 const LEASE_SECONDS: i64 = 900;
@@ -31,6 +35,8 @@ pub struct WorkerOptions {
     pub learn: LearnOptions,
     /// Judging.
     pub gate: GateOptions,
+    /// Memory that training may take, bytes; none: what the machine has free.
+    pub max_memory: Option<u64>,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -77,8 +83,9 @@ impl<'m> Worker<'m> {
         options: WorkerOptions,
         cancel: &'m AtomicBool,
     ) -> Result<Self> {
-        let WorkerOptions { learn, gate, clock } = options;
-        let session = Session::new(model, learn, cancel)?;
+        let WorkerOptions { learn, gate, max_memory, clock } = options;
+        let mut session = Session::new(model, learn, cancel)?;
+        session.max_memory = max_memory;
         recover::reconcile(&root, &mut store, &model.fingerprint)?;
         let samples = match store.base_samples(&model.fingerprint)? {
             Some(samples) => samples,
@@ -126,15 +133,74 @@ impl<'m> Worker<'m> {
         self.live.as_ref().map_or(GenerationId::BASE, |(id, _)| *id)
     }
 
+    /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
+    /// waits to be learned again.
     pub(super) fn load_live(&mut self) -> Result<()> {
-        self.live = match self.store.live()? {
-            Some(generation) => {
-                let dir = self.root.generation(generation.id);
-                Some((generation.id, self.session.load_adapter(&dir)?))
+        while let Some(generation) = self.store.live()? {
+            let dir = self.root.generation(generation.id);
+            match self.session.load_adapter(&dir) {
+                Ok(adapter) => {
+                    self.live = Some((generation.id, adapter));
+                    return point_live(&self.root, generation.id);
+                }
+                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
+                    self.fall_back(&generation, &error)?;
+                }
+                Err(error) => return Err(error),
             }
-            None => None,
-        };
-        Ok(())
+        }
+        self.live = None;
+        point_live(&self.root, GenerationId::BASE)
+    }
+
+    fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
+        let why = format!("{} cannot be used ({error})", broken.id.folder());
+        let done = self.store.roll_back(broken.parent, &why)?;
+        for id in &done.dropped {
+            let job = self.store.job_of(*id)?;
+            self.store.apply(job.id, Event::Retried)?;
+        }
+        let dropped = done.dropped.len();
+        tracing::error!(
+            generation = broken.id.0,
+            parent = broken.parent.0,
+            dropped,
+            "{why}: its parent takes its place, and the documents that this drops are learned again"
+        );
+        let body = serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
+        self.store.log(&[NewEvent {
+            at: self.clock.now(),
+            job: None,
+            document: None,
+            kind: "fell_back".into(),
+            body,
+        }])
+    }
+
+    /// Makes another generation live, or the base.
+    ///
+    /// # Errors
+    /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
+    pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
+        refuse_without_files(&self.root, &self.store, to)?;
+        let done = self.store.roll_back(to, why)?;
+        self.load_live()?;
+        Ok(done)
+    }
+
+    /// Asks the live generation the whole bank, and stores that as its row of the forgetting matrix. None where the base is live.
+    ///
+    /// # Errors
+    /// From the engine and the database; [`Kind::Cancelled`].
+    pub fn replay_all(&mut self) -> Result<Option<Replayed>> {
+        let live = self.live_id();
+        if live == GenerationId::BASE {
+            return Ok(None);
+        }
+        let bank = self.store.bank(usize::MAX, self.session.options.seed)?;
+        let (replayed, evaluations) = self.ask_bank(&bank, &self.store.replay_row(live)?)?;
+        self.store.keep_replay(live, &evaluations)?;
+        Ok(Some(replayed))
     }
 
     /// Takes the oldest waiting job to its end; none if nothing waits.
@@ -167,10 +233,18 @@ impl<'m> Worker<'m> {
     }
 
     fn tell_start(&self, document: &Document, tell: Tell<'_>) -> Result<()> {
-        let passages = self.store.passages(document.id)?.len();
+        let passages = self.cut(document).len();
         let tokens = self.session.tokens(&document.text)?;
         tell(Progress::Started { document: document.title.clone(), tokens, passages });
         Ok(())
+    }
+
+    /// The document's text in passages that fit the model.
+    pub(super) fn cut(&self, document: &Document) -> Vec<String> {
+        let (least, most) = self.session.passage_tokens();
+        // What the tokenizer refuses counts as its bytes: too many rather than too few.
+        let count = |text: &str| self.session.tokens(text).unwrap_or(text.len());
+        ingest::passages(&document.text, &count, PassageSize { least, most })
     }
 
     /// One stage, and what follows from how it ends.

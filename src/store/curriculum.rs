@@ -22,7 +22,7 @@ pub struct Lesson {
 
 impl Store {
     /// The lessons of the accepted documents that the live generation and its ancestors learned, in the order in which
-    /// they were learned. Empty where the base is live.
+    /// they were learned, but those that a newer version replaced. Empty where the base is live.
     ///
     /// # Errors
     /// Those of the database alone.
@@ -31,7 +31,8 @@ impl Store {
             let chain = generations::chain(db, generations::live_id(db)?)?;
             let mut lessons = Vec::new();
             for document in chain.iter().flat_map(|generation| &generation.documents) {
-                let sql = "SELECT title FROM documents WHERE id = ? AND state = 'accepted'";
+                let sql =
+                    "SELECT title FROM documents WHERE id = ? AND state = 'accepted' AND replaced_by IS NULL";
                 let titles = all(db, sql, [document], |row| row.get(0))?;
                 let sql = "SELECT s.training_rows FROM trials t
                            JOIN trial_self_edits u ON u.trial = t.id JOIN self_edits s ON s.id = u.self_edit

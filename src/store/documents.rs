@@ -6,7 +6,7 @@ use super::Store;
 use super::columns::{Json, Word, all, first, run};
 use super::failure::not_found;
 use super::jobs;
-use super::probes::SuppliedProbe;
+use super::probes::{self, SuppliedProbe};
 use crate::clock::Timestamp;
 use crate::domain::document::{Document, DocumentFormat, DocumentState, Passage};
 use crate::domain::ids::{DocumentId, JobId};
@@ -53,15 +53,14 @@ pub struct DocumentPage {
 const COLUMNS: &str = "id, hash, name, title, text, format, state, reasons, received_at";
 
 impl Store {
-    /// Takes in a document with its passages and the questions that came with it, and queues its job; or finds that
-    /// its hash is known, and then changes nothing.
+    /// Takes in a document with the questions that came with it, and queues its job; or finds that its hash is known,
+    /// and then changes nothing.
     ///
     /// # Errors
     /// Those of the database alone.
     pub fn receive(
         &mut self,
         document: &NewDocument,
-        passages: &[String],
         supplied: &[SuppliedProbe],
         now: Timestamp,
     ) -> Result<Received> {
@@ -71,10 +70,6 @@ impl Store {
                 return Ok(Received::Known(id));
             }
             let id = insert(db, document, now)?;
-            for (position, text) in passages.iter().enumerate() {
-                let sql = "INSERT INTO passages (document, position, text) VALUES (?, ?, ?)";
-                run(db, sql, params![id, position, text])?;
-            }
             supply(db, id, supplied)?;
             let sql = "INSERT INTO jobs (document, stage, state, attempts) VALUES (?, ?, ?, 0)";
             run(db, sql, params![id, Stage::FIRST.as_str(), JobState::Queued.as_str()])?;
@@ -137,17 +132,64 @@ impl Store {
         })
     }
 
-    /// A document's passages, in the order of its text.
+    /// Puts passages in place of a document's, with all that was made from the earlier ones, if they differ from them;
+    /// the passages as they are then.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    pub fn cut(&mut self, job: &Job, passages: &[String]) -> Result<Vec<Passage>> {
+        self.keep(job, Stage::FIRST, |db, document| {
+            let stored = passages_of(db, document)?;
+            if stored.iter().map(|p| &p.text).eq(passages) {
+                return Ok(stored);
+            }
+            probes::clear(db, document)?;
+            run(db, "DELETE FROM passages WHERE document = ?", [document])?;
+            for (position, text) in passages.iter().enumerate() {
+                let sql = "INSERT INTO passages (document, position, text) VALUES (?, ?, ?)";
+                run(db, sql, params![document, position, text])?;
+            }
+            passages_of(db, document)
+        })
+    }
+
+    /// Says that a document is the newest version of its name: others of that name and tag are replaced by it, and it
+    /// by none. The replaced ones.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such document.
+    pub fn replace_versions(&mut self, id: DocumentId) -> Result<Vec<DocumentId>> {
+        self.write(format_args!("mark the versions of document {id}"), |db| {
+            find(db, id)?;
+            let sql = "SELECT o.id FROM documents o JOIN documents n ON n.id = ?1
+                       WHERE o.name = n.name AND o.tag IS n.tag AND o.id <> n.id AND o.replaced_by IS NOT n.id";
+            let others: Vec<DocumentId> = all(db, sql, [id], |row| row.get(0))?;
+            for other in &others {
+                run(db, "UPDATE documents SET replaced_by = ? WHERE id = ?", params![id, other])?;
+            }
+            run(db, "UPDATE documents SET replaced_by = NULL WHERE id = ?", [id])?;
+            Ok(others)
+        })
+    }
+
+    /// The newer version that takes a document's place, if there is one.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such document.
+    pub fn replaced_by(&self, id: DocumentId) -> Result<Option<DocumentId>> {
+        let sql = "SELECT replaced_by FROM documents WHERE id = ?";
+        self.read(format_args!("document {id}"), |db| {
+            let found = first(db, sql, [id], |row| row.get(0))?;
+            found.ok_or_else(|| not_found(format!("there is no document {id}")))
+        })
+    }
+
+    /// A document's passages, in the order of its text; none before it is learned.
     ///
     /// # Errors
     /// Those of the database alone.
     pub fn passages(&self, document: DocumentId) -> Result<Vec<Passage>> {
-        let sql = "SELECT id, document, position, text FROM passages WHERE document = ? ORDER BY position";
-        self.read(format_args!("the passages of document {document}"), |db| {
-            all(db, sql, [document], |row| {
-                Ok(Passage { id: row.get(0)?, document: row.get(1)?, index: row.get(2)?, text: row.get(3)? })
-            })
-        })
+        self.read(format_args!("the passages of document {document}"), |db| passages_of(db, document))
     }
 
     /// The questions that came with a document, in their order.
@@ -175,6 +217,13 @@ impl Store {
     ) -> Result<()> {
         self.write(format_args!("mark document {id} {state}"), |db| set_state(db, id, state, reasons))
     }
+}
+
+fn passages_of(db: &Connection, document: DocumentId) -> Result<Vec<Passage>> {
+    let sql = "SELECT id, document, position, text FROM passages WHERE document = ? ORDER BY position";
+    all(db, sql, [document], |row| {
+        Ok(Passage { id: row.get(0)?, document: row.get(1)?, index: row.get(2)?, text: row.get(3)? })
+    })
 }
 
 fn supply(db: &Connection, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<()> {

@@ -38,11 +38,12 @@ const TABLES: &[Dumped] = &[
     table("live", &[], "only"),
     table("evaluations", &[], "asked_for, probe, subject, generation"),
     table("base_samples", &[], "base_fingerprint"),
+    table("inbox_files", &["taken_at", "missing_since"], "path, document"),
 ];
 
-/// The log tells of the interruption itself; SQLite's own counters follow it.
+/// The log tells of the interruption itself, SQLite's own counters follow it; what was said about when to work is no knowledge.
 #[cfg(test)]
-const LEFT_OUT: &[&str] = &["events", "sqlite_sequence"];
+const LEFT_OUT: &[&str] = &["events", "sqlite_sequence", "schedule", "pause"];
 
 impl Store {
     /// The tables as text: one line a row, in a fixed order, without times, durations, counts of attempts and the log
@@ -94,7 +95,8 @@ mod tests {
     fn every_table_is_in_the_dump_or_left_out_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("seald.db")).unwrap();
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+        // The index of full-text search follows from the passages.
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'lookup%'";
         let there: Vec<String> = store.read("tables", |db| all(db, sql, [], |row| row.get(0))).unwrap();
         let named: BTreeSet<_> = TABLES.iter().map(|t| t.name).chain(LEFT_OUT.iter().copied()).collect();
         assert_eq!(there.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);

@@ -4,6 +4,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::Store;
 use super::columns::{Word, all, first, run};
+use super::failure::conflict;
+use super::generations;
 use super::stages::Next;
 use crate::domain::evaluation::{Evaluation, Subject};
 use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
@@ -58,6 +60,30 @@ impl Store {
                 insert(db, document, one)?;
             }
             Ok(Next::Advance)
+        })
+    }
+
+    /// Stores what replay asked the live generation, in place of what it was asked about the same probes when it last
+    /// answered them.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where another generation is live.
+    pub fn keep_replay(&mut self, generation: GenerationId, asked: &[Evaluation]) -> Result<()> {
+        self.write(format_args!("store the replay of generation {generation}"), |db| {
+            let live = generations::live_id(db)?;
+            if live != generation {
+                return Err(conflict(format!("generation {live} is live now, not {generation}")));
+            }
+            let sql =
+                "SELECT document FROM generation_documents WHERE generation = ? ORDER BY document LIMIT 1";
+            let Some(document) = first(db, sql, [generation], |row| row.get(0))? else { return Ok(()) };
+            for one in asked {
+                let sql =
+                    "DELETE FROM evaluations WHERE probe = ? AND subject = 'replay' AND generation IS ?";
+                run(db, sql, params![one.probe, generation])?;
+                insert(db, document, one)?;
+            }
+            Ok(())
         })
     }
 

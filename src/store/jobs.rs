@@ -28,6 +28,15 @@ impl Store {
         })
     }
 
+    /// The job that [`Store::claim_next`] would take.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn next_job(&self) -> Result<Option<Job>> {
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY id LIMIT 1");
+        self.read("the next job", |db| first(db, &sql, [JobState::Queued.as_str()], row))
+    }
+
     /// A job.
     ///
     /// # Errors
@@ -41,11 +50,7 @@ impl Store {
     /// # Errors
     /// [`Kind::NotFound`] where there is no such document.
     pub fn job_of(&self, document: DocumentId) -> Result<Job> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ?");
-        self.read(format_args!("the job of document {document}"), |db| {
-            first(db, &sql, [document], row)?
-                .ok_or_else(|| not_found(format!("there is no document {document}")))
-        })
+        self.read(format_args!("the job of document {document}"), |db| find_of(db, document))
     }
 
     /// The jobs in a state, or all, oldest first.
@@ -126,9 +131,7 @@ pub(super) fn step(db: &Connection, job: &Job, event: Event) -> Result<Job> {
 
 /// The document's job waits again, from its first stage.
 pub(super) fn retry(db: &Connection, document: DocumentId) -> Result<Job> {
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ?");
-    let job = first(db, &sql, [document], row)?;
-    let job = job.ok_or_else(|| not_found(format!("there is no document {document}")))?;
+    let job = find_of(db, document)?;
     refuse_learned(db, document)?;
     step(db, &job, Event::Retried)
 }
@@ -142,6 +145,18 @@ fn refuse_learned(db: &Connection, document: DocumentId) -> Result<()> {
         ))),
         None => Ok(()),
     }
+}
+
+/// The jobs in a state, oldest first.
+pub(super) fn all_of(db: &Connection, state: JobState) -> Result<Vec<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY id");
+    all(db, &sql, [state.as_str()], row)
+}
+
+/// The job that learns a document.
+pub(super) fn find_of(db: &Connection, document: DocumentId) -> Result<Job> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ?");
+    first(db, &sql, [document], row)?.ok_or_else(|| not_found(format!("there is no document {document}")))
 }
 
 pub(super) fn find(db: &Connection, id: JobId) -> Result<Job> {

@@ -98,7 +98,7 @@ impl Store {
 
     /// The retention bank, or a sample of `limit` probes of it, in the order of their numbers: what the live model
     /// should know (retain probes of the accepted documents that it and its ancestors learned) and what the base knew
-    /// (every preserve probe, also of documents that were turned away).
+    /// (every preserve probe, also of documents that were turned away). Not of documents that a newer version replaced.
     ///
     /// The sample is the same whenever `seed` and the bank are. Each document gives one probe of either role before
     /// any gives a second; which ones, and which documents where there are more than `limit`, the seed says.
@@ -107,8 +107,9 @@ impl Store {
     /// Those of the database alone.
     pub fn bank(&self, limit: usize, seed: u64) -> Result<Vec<Probe>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM probes WHERE role = 'preserve' OR (role = 'retain' AND document IN
-             (SELECT id FROM documents WHERE state = 'accepted'))"
+            "SELECT {COLUMNS} FROM probes WHERE (role = 'preserve' AND (document IS NULL OR document IN
+             (SELECT id FROM documents WHERE replaced_by IS NULL))) OR (role = 'retain' AND document IN
+             (SELECT id FROM documents WHERE state = 'accepted' AND replaced_by IS NULL))"
         );
         self.read("the retention bank", |db| {
             let chain = generations::chain(db, generations::live_id(db)?)?;
@@ -144,7 +145,7 @@ fn spread(mut bank: Vec<Probe>, limit: usize, seed: u64) -> Vec<Probe> {
     sample
 }
 
-fn clear(db: &Connection, document: DocumentId) -> Result<()> {
+pub(super) fn clear(db: &Connection, document: DocumentId) -> Result<()> {
     // Evaluations go with the probes that they are of; those below are of other documents' probes.
     run(db, "DELETE FROM evaluations WHERE asked_for = ? AND subject <> 'replay'", [document])?;
     run(db, "DELETE FROM probes WHERE document = ?", [document])?;

@@ -28,6 +28,20 @@ impl Store {
         self.finish(job, job.stage, |_, _| Ok(Next::Reject(reasons.to_vec())))
     }
 
+    /// Stores what `results` writes for the job's document within a stage, and leaves the job where it is.
+    pub(super) fn keep<T>(
+        &mut self,
+        job: &Job,
+        stage: Stage,
+        results: impl FnOnce(&Connection, DocumentId) -> Result<T>,
+    ) -> Result<T> {
+        self.write(format_args!("store for stage {stage} of job {}", job.id), |db| {
+            let stored = jobs::find(db, job.id)?;
+            refuse_other_attempt(job, &stored, stage)?;
+            results(db, stored.document)
+        })
+    }
+
     /// Stores what `results` writes for the job's document, and moves the job on; the job as it is then.
     ///
     /// `job` is the caller's copy. Its stage and count of attempts say which attempt the results belong to.

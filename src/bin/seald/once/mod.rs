@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use seald::api::views;
+use seald::clock::Clock;
 use seald::domain::document::DocumentState;
 use seald::error::{Context, Error, Kind, Result};
 use seald::files;
@@ -100,10 +101,11 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
 /// Takes the files in, learns what waits, and tells of the files that were named.
 fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf], retry: bool) -> Result<OnceReport> {
     let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
-    let intake = Intake { program: &program, limits: Limits::default(), retry };
+    let (limits, clock) = (Limits::default(), Clock::System);
+    let intake = Intake { program: &program, limits, retry, tag: None, versions: false, clock };
     let mut taken = Vec::new();
     for path in paths {
-        taken.push(pipeline::take_in(&mut worker, &intake, path)?);
+        taken.push(pipeline::take_in(worker.store_mut(), &intake, path)?);
     }
     let mut live = Live::new(worker.waiting()?);
     let mut finished = Vec::new();

@@ -1,0 +1,227 @@
+//! The clerk: one thread that takes requests at once, however long learning takes, watches the clock, and says when learning is held.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use chrono::{Local, TimeZone};
+
+use super::hold::Hold;
+use super::housekeeping;
+use super::learner::Work;
+use super::others::Others;
+use super::schedule::Entry;
+use super::slot::ModelSlot;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
+use crate::domain::ids::DocumentId;
+use crate::domain::job::Event;
+use crate::error::Result;
+use crate::pipeline::Root;
+use crate::pipeline::control::Request;
+use crate::pipeline::monitor::Monitor;
+use crate::protocol::{Held, NextRun};
+use crate::store::{NewEvent, Pause, Store};
+
+/// Longest sleep.
+const TICK: Duration = Duration::from_secs(20);
+/// Sleep while other programs are watched.
+const WATCHING: Duration = Duration::from_secs(5);
+
+/// What the clerk goes by; changed by a reload.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    entries: Vec<Entry>,
+    quiet: QuietHours,
+    keep_backups: usize,
+    keep_generations: usize,
+    above_others: Option<u8>,
+    unload_after: Duration,
+}
+
+impl Rules {
+    /// From the configuration.
+    pub(super) fn new(schedule: &ScheduleOptions, courtesy: &CourtesyOptions) -> Result<Self> {
+        let times = [("replay", &schedule.replay), ("prune", &schedule.prune), ("backup", &schedule.backup)];
+        let mut entries = Vec::new();
+        for (what, expression) in times {
+            entries.extend(Entry::new(what, expression)?);
+        }
+        Ok(Self {
+            entries,
+            quiet: schedule.quiet()?,
+            keep_backups: schedule.keep_backups,
+            keep_generations: schedule.keep_generations,
+            above_others: courtesy.pause_above_others,
+            unload_after: Duration::from_secs(courtesy.unload_after_seconds),
+        })
+    }
+}
+
+/// The thread.
+pub(super) struct Clerk {
+    pub(super) root: Root,
+    pub(super) store: Store,
+    pub(super) slot: Arc<ModelSlot>,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) hold: Arc<Hold>,
+    pub(super) rules: Arc<RwLock<Rules>>,
+    pub(super) learner: Sender<Work>,
+    pub(super) clock: Clock,
+    pub(super) others: Others,
+}
+
+impl Clerk {
+    /// Works until the daemon stops.
+    pub(super) fn run(mut self, requests: Receiver<Request>) {
+        let mut wait = Duration::ZERO;
+        while !self.hold.is_stopping() {
+            match requests.recv_timeout(wait) {
+                Ok(request) => self.serve(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            wait = self.tick().unwrap_or_else(|error| {
+                tracing::error!(%error, "the schedule cannot be kept");
+                self.monitor.problem("schedule", Some(error.to_string()));
+                TICK
+            });
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        // Whoever asked may have gone.
+        match request {
+            Request::Pause(until, reply) => drop(reply.send(self.pause(until))),
+            Request::Resume(reply) => drop(reply.send(self.resume())),
+            Request::Retry(document, reply) => drop(reply.send(self.retry(document))),
+            Request::Rollback(to, reply) => self.pass_on(Work::Rollback(to, reply)),
+            Request::Replay(reply) => self.pass_on(Work::Replay(Some(reply))),
+            Request::Look => self.pass_on(Work::Look),
+        }
+    }
+
+    /// To the learner. One that has gone drops the reply, which tells whoever waits for it.
+    fn pass_on(&self, work: Work) {
+        let _ = self.learner.send(work);
+    }
+
+    fn pause(&mut self, until: Option<Timestamp>) -> Result<()> {
+        self.store.set_pause(Some(Pause { since: self.clock.now(), until }))?;
+        self.note("paused", None, serde_json::json!({ "until": until }))
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        self.store.set_pause(None)?;
+        self.note("resumed", None, serde_json::Value::Null)
+    }
+
+    fn retry(&mut self, document: DocumentId) -> Result<()> {
+        let job = self.store.job_of(document)?;
+        self.store.apply(job.id, Event::Retried)?;
+        self.note("retried", Some(document), serde_json::Value::Null)?;
+        self.pass_on(Work::Look);
+        Ok(())
+    }
+
+    /// Looks at the clock; how long until the next look.
+    fn tick(&mut self) -> Result<Duration> {
+        let rules = self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let held = self.held(&rules)?;
+        if self.hold.held() != held {
+            let goes_on = held.is_none();
+            self.hold.set(held.clone());
+            self.monitor.update(|now| {
+                if held.is_some() || !matches!(now.held, Some(Held::Trouble { .. })) {
+                    now.held = held;
+                }
+            });
+            if goes_on {
+                self.pass_on(Work::Look);
+            }
+        }
+        let next = self.do_what_is_due(&rules)?;
+        self.monitor.problem("schedule", None);
+        let stays = self.slot.let_go_after(rules.unload_after);
+        let watching = rules.above_others.map(|_| WATCHING);
+        let soonest = [next, stays, watching, self.pause_left()?].into_iter().flatten().min();
+        Ok(soonest.unwrap_or(TICK).clamp(Duration::from_millis(50), TICK))
+    }
+
+    /// Why learning is held now, if it is: by a person first, then by the clock, then by others.
+    fn held(&mut self, rules: &Rules) -> Result<Option<Held>> {
+        let now = self.clock.now();
+        if let Some(Pause { since, until }) = self.store.pause()? {
+            if until.is_none_or(|until| now < until) {
+                return Ok(Some(Held::Paused { since, until }));
+            }
+            self.resume()?;
+        }
+        let local = Local.timestamp_millis_opt(now.0).single();
+        if let Some(until) = local.and_then(|local| rules.quiet.quiet_until(local.naive_local())) {
+            // A time that the change of the clocks skips or doubles: either of the two, or now and again in a minute.
+            let until = Local.from_local_datetime(&until).earliest();
+            let until = until.map_or(now.plus_seconds(60), |until| Timestamp(until.timestamp_millis()));
+            return Ok(Some(Held::QuietHours { until }));
+        }
+        let Some(above) = rules.above_others else { return Ok(None) };
+        let others = self.others.share();
+        Ok(others.filter(|others| *others >= above).map(|others| Held::Busy { others }))
+    }
+
+    fn pause_left(&self) -> Result<Option<Duration>> {
+        let until = self.store.pause()?.and_then(|pause| pause.until);
+        let left = until.map(|until| until.0.saturating_sub(self.clock.now().0).max(0));
+        Ok(left.map(|left| Duration::from_millis(left as u64)))
+    }
+
+    /// Does scheduled work whose time has come; how long until the next.
+    fn do_what_is_due(&mut self, rules: &Rules) -> Result<Option<Duration>> {
+        let (now, last_runs) = (self.clock.now(), self.store.last_runs()?);
+        let last_of = |what: &str| last_runs.iter().find(|(name, _)| name == what).map(|(_, at)| *at);
+        let mut next = Vec::new();
+        for entry in &rules.entries {
+            let last = last_of(entry.what);
+            let due = last.is_some_and(|last| entry.due(last, now, &Local));
+            if due {
+                self.start(entry.what, rules)?;
+            }
+            if due || last.is_none() {
+                // The time of work that was never done begins when it is first scheduled.
+                self.store.ran(entry.what, now)?;
+            }
+            let since = if due { now } else { last.unwrap_or(now).min(now) };
+            let at = entry.after(since, &Local);
+            next.extend(at.map(|at| NextRun { what: entry.what.into(), at, last: if due { Some(now) } else { last } }));
+        }
+        next.sort_by_key(|run| run.at);
+        let left = next.first().map(|run| Duration::from_millis(run.at.0.saturating_sub(now.0).max(0) as u64));
+        self.monitor.update(|now| now.next = next);
+        Ok(left)
+    }
+
+    fn start(&mut self, what: &str, rules: &Rules) -> Result<()> {
+        tracing::info!(what, "scheduled work begins");
+        match what {
+            "replay" => self.pass_on(Work::Replay(None)),
+            "prune" => {
+                let gone = housekeeping::prune(&self.root, &self.store, rules.keep_generations)?;
+                let names: Vec<String> = gone.iter().map(|id| id.folder()).collect();
+                if !names.is_empty() {
+                    self.note("pruned", None, serde_json::json!({ "generations": names }))?;
+                }
+            }
+            _ => {
+                let made = housekeeping::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
+                self.note("backed_up", None, serde_json::json!({ "path": made }))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, kind: &str, document: Option<DocumentId>, body: serde_json::Value) -> Result<()> {
+        self.store.log(&[NewEvent { at: self.clock.now(), job: None, document, kind: kind.into(), body }])?;
+        self.monitor.logged();
+        Ok(())
+    }
+}

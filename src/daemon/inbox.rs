@@ -1,0 +1,213 @@
+//! The inbox at work: files that have settled are read, stored and moved away; a hint of the watcher makes it look at once, the timer makes sure.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::hold::Hold;
+use crate::clock::{Clock, Timestamp};
+use crate::domain::ids::DocumentId;
+use crate::error::{Error, Result};
+use crate::ingest::Limits;
+use crate::ingest::inbox::{Found, Inbox, InboxOptions};
+use crate::pipeline::control::Control;
+use crate::pipeline::monitor::Monitor;
+use crate::pipeline::{Intake, TakenDocument, take_in};
+use crate::store::{NewEvent, Store};
+
+/// Files taken between two looks at the folder.
+const AT_ONCE: usize = 64;
+/// Files that could not be moved away and are remembered as dealt with.
+const MOST_STUCK: usize = 10_000;
+/// Seconds between two looks for files that vanished from `done`.
+const LOOK_AT_DONE: u64 = 600;
+
+/// The thread that empties the inbox.
+pub(super) struct Intaker {
+    pub(super) inbox: Inbox,
+    pub(super) options: InboxOptions,
+    pub(super) store: Store,
+    pub(super) program: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) control: Control,
+    pub(super) hold: Arc<Hold>,
+    pub(super) clock: Clock,
+    /// Files that were dealt with and could not be moved away, as they were then.
+    pub(super) stuck: HashMap<PathBuf, (u64, Timestamp)>,
+    pub(super) looked_at_done: Option<Instant>,
+}
+
+impl Intaker {
+    /// Works until the daemon stops; `hints` say when to look.
+    pub(super) fn run(mut self, hints: Receiver<()>) {
+        while !self.hold.is_stopping() {
+            let wait = match self.look() {
+                Ok(wait) => {
+                    self.monitor.problem("inbox", self.stuck_words());
+                    wait
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the inbox cannot be read");
+                    self.monitor.problem("inbox", Some(error.to_string()));
+                    Duration::from_secs(self.options.poll_seconds)
+                }
+            };
+            match hints.recv_timeout(wait) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                // Nobody gives hints any more: the daemon stops, or polls.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(wait.min(Duration::from_secs(1))),
+            }
+            // A copy in progress gives thousands of hints.
+            while hints.try_recv().is_ok() {}
+        }
+    }
+
+    /// Takes what has settled; how long until there may be more.
+    fn look(&mut self) -> Result<Duration> {
+        let poll = Duration::from_secs(self.options.poll_seconds);
+        loop {
+            let now = self.clock.now();
+            let scan = self.inbox.scan(now, AT_ONCE)?;
+            for (path, reason) in &scan.refused {
+                self.refuse(path, reason);
+            }
+            let mut moved = false;
+            for found in &scan.settled {
+                if self.hold.is_stopping() {
+                    return Ok(poll);
+                }
+                moved |= self.take(found)?;
+            }
+            if scan.more == 0 || !moved {
+                self.look_at_done();
+                let again = scan.look_again.map(|at| Duration::from_millis(at.0.saturating_sub(now.0).max(20) as u64));
+                return Ok(again.unwrap_or(poll).min(poll));
+            }
+        }
+    }
+
+    /// Reads a file, stores what is in it and moves it away; whether it went.
+    fn take(&mut self, found: &Found) -> Result<bool> {
+        let state = state_of(&found.path);
+        if state.is_some() && self.stuck.get(&found.path) == state.as_ref() {
+            return Ok(false);
+        }
+        let intake = Intake {
+            program: &self.program,
+            limits: self.limits,
+            retry: false,
+            tag: found.tag.clone(),
+            versions: true,
+            clock: self.clock.clone(),
+        };
+        let taken = take_in(&mut self.store, &intake, &found.path)?;
+        let moved = match taken.documents {
+            Ok(documents) => self.put_away(found, &documents)?,
+            Err(error) => self.refuse(&found.path, &error.to_string()),
+        };
+        if !moved && self.stuck.len() < MOST_STUCK {
+            self.stuck.extend(state.map(|state| (found.path.clone(), state)));
+        }
+        Ok(moved)
+    }
+
+    /// Moves a file that was taken to `done`.
+    fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<bool> {
+        let ids: Vec<DocumentId> = documents.iter().map(|d| d.id).collect();
+        let events = documents.iter().map(|one| NewEvent {
+            at: self.clock.now(),
+            job: None,
+            document: Some(one.id),
+            kind: if one.known { "known".into() } else { "received".into() },
+            body: serde_json::json!({ "name": one.name }),
+        });
+        self.store.log(&events.collect::<Vec<_>>())?;
+        self.monitor.logged();
+        self.control.look();
+        match self.inbox.done(found) {
+            Ok(place) => {
+                let beneath = place.strip_prefix(self.inbox.done_folder()).unwrap_or(&place).to_path_buf();
+                self.store.file_taken(&beneath, &ids, self.clock.now())?;
+                tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
+                Ok(true)
+            }
+            Err(error) => {
+                self.cannot_move(&found.path, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Moves a file that cannot be taken to `failed`, with the reason beside it; whether it went.
+    fn refuse(&mut self, path: &Path, reason: &str) -> bool {
+        tracing::warn!(file = %path.display(), reason, "cannot be taken in");
+        let body = serde_json::json!({ "path": path.to_string_lossy(), "reason": reason });
+        let event = NewEvent { at: self.clock.now(), job: None, document: None, kind: "refused".into(), body };
+        if let Err(error) = self.store.log(&[event]) {
+            tracing::warn!(%error, "cannot log an event");
+        }
+        self.monitor.logged();
+        match self.inbox.failed(path, reason) {
+            Ok(_) => true,
+            Err(error) => {
+                self.cannot_move(path, &error);
+                false
+            }
+        }
+    }
+
+    fn cannot_move(&self, path: &Path, error: &Error) {
+        tracing::error!(file = %path.display(), %error, "cannot be moved out of the inbox");
+    }
+
+    /// What a person should know about files that stay where they are.
+    fn stuck_words(&mut self) -> Option<String> {
+        self.stuck.retain(|path, state| state_of(path).as_ref() == Some(state));
+        let one = self.stuck.keys().next()?;
+        let (count, path) = (self.stuck.len(), one.display());
+        Some(format!(
+            "{count} files were read and cannot be moved out of the inbox ({path}): check who owns the folder and that it is not read-only"
+        ))
+    }
+
+    /// Reports files that somebody removed from `done`: what they taught stays.
+    fn look_at_done(&mut self) {
+        let due = self.looked_at_done.is_none_or(|at| at.elapsed() >= Duration::from_secs(LOOK_AT_DONE));
+        if !due {
+            return;
+        }
+        self.looked_at_done = Some(Instant::now());
+        let missing = self.inbox.done_listing().and_then(|listing| {
+            let there: HashSet<PathBuf> = listing.into_iter().collect();
+            self.store.newly_missing(&there, self.clock.now())
+        });
+        match missing {
+            Ok(missing) => {
+                for one in missing {
+                    let path = one.path.display().to_string();
+                    tracing::info!(file = path, document = one.document.0, "removed from done; what it taught stays");
+                    let event = NewEvent {
+                        at: self.clock.now(),
+                        job: None,
+                        document: Some(one.document),
+                        kind: "file_removed".into(),
+                        body: serde_json::json!({ "path": path }),
+                    };
+                    let _ = self.store.log(&[event]);
+                    self.monitor.logged();
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot look for removed files"),
+        }
+    }
+}
+
+/// Size and time of change, by which a file is known again.
+fn state_of(path: &Path) -> Option<(u64, Timestamp)> {
+    use std::os::unix::fs::MetadataExt;
+    let seen = std::fs::symlink_metadata(path).ok()?;
+    Some((seen.size(), Timestamp(seen.ctime() * 1000 + seen.ctime_nsec() / 1_000_000)))
+}

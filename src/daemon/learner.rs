@@ -1,0 +1,270 @@
+//! The learner: one thread that learns what waits, document by document, and does what must not happen meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use std::sync::atomic::Ordering;
+
+use super::hold::Hold;
+use super::slot::ModelSlot;
+use super::trouble::Trouble;
+use crate::clock::Clock;
+use crate::domain::ids::GenerationId;
+use crate::domain::job::Job;
+use crate::error::{Error, Kind, Result};
+use crate::learn::Model;
+use crate::pipeline::control::Reply;
+use crate::pipeline::monitor::Monitor;
+use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
+use crate::protocol::{Activity, Learning, ReplayView, RollbackView};
+use crate::store::{NewEvent, RolledBack, Store};
+
+/// Longest sleep while there is nothing to do: a beat for the watchdog.
+const BEAT: Duration = Duration::from_secs(20);
+/// What the log says of a rollback's documents.
+const ROLLED_BACK: &str = "rolled back: the live model does not contain it any more; `sealctl retry` learns it again";
+
+/// What the learner is asked for between two documents.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// There may be something to learn.
+    Look,
+    /// Make another generation live.
+    Rollback(GenerationId, Reply<RollbackView>),
+    /// Ask the whole bank.
+    Replay(Option<Reply<ReplayView>>),
+}
+
+/// What can change while the learner runs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    /// How documents are learned and judged.
+    pub(super) worker: WorkerOptions,
+    /// How long a hold may last before the job under way is given back.
+    pub(super) patience: Duration,
+}
+
+/// The thread that learns.
+pub(super) struct Learner {
+    pub(super) root: Root,
+    pub(super) slot: Arc<ModelSlot>,
+    pub(super) monitor: Arc<Monitor>,
+    pub(super) hold: Arc<Hold>,
+    pub(super) settings: Arc<RwLock<Settings>>,
+    pub(super) work: Receiver<Work>,
+    pub(super) clock: Clock,
+    /// Work that came and is not done.
+    pub(super) waiting: VecDeque<Work>,
+    pub(super) trouble: Trouble,
+}
+
+impl Learner {
+    /// Learns until the daemon stops.
+    pub(super) fn run(mut self) -> Result<()> {
+        let store = Store::open(&self.root.database())?;
+        while !self.hold.is_stopping() {
+            self.hold.beat.fetch_add(1, Ordering::Relaxed);
+            self.gather();
+            let replay = self.waiting.iter().any(|work| matches!(work, Work::Replay(_)));
+            let learn = self.hold.held().is_none() && store.next_job()?.is_some();
+            let tried = match (replay || learn) && self.trouble.may_try(&self.clock) {
+                true => self.warm(),
+                false => self.cold(),
+            };
+            self.settle(tried);
+        }
+        Ok(())
+    }
+
+    /// What came of an attempt to work: trouble is shown and waited out, a stop or an interruption is none.
+    fn settle(&mut self, tried: Result<()>) {
+        self.monitor.update(|now| now.activity = Activity::Idle);
+        match tried {
+            Ok(()) => self.trouble.is_over(&self.monitor),
+            Err(error) if error.kind() == Kind::Cancelled => {
+                if !self.hold.is_stopping() {
+                    self.hold.interrupt.store(false, Ordering::Relaxed);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot learn now");
+                self.trouble.begins(&error, &self.clock, &self.monitor);
+            }
+        }
+    }
+
+    /// Takes up what came, without waiting.
+    fn gather(&mut self) {
+        while let Ok(work) = self.work.try_recv() {
+            self.accept(work);
+        }
+    }
+
+    fn accept(&mut self, work: Work) {
+        match work {
+            Work::Look => {}
+            work => self.waiting.push_back(work),
+        }
+    }
+
+    /// Without the model: what needs none, then sleep until there may be more.
+    fn cold(&mut self) -> Result<()> {
+        self.hold.interrupt.store(self.hold.is_stopping(), Ordering::Relaxed);
+        while let Some(place) = self.waiting.iter().position(|work| matches!(work, Work::Rollback(..))) {
+            if let Some(Work::Rollback(to, reply)) = self.waiting.remove(place) {
+                let mut store = Store::open(&self.root.database())?;
+                store.abandon_running()?;
+                let done = pipeline::roll_back(&self.root, &mut store, to, ROLLED_BACK);
+                self.tell_rollback(&mut store, to, done, reply);
+            }
+        }
+        let wait = self.trouble.wait(&self.clock).unwrap_or(BEAT).min(BEAT);
+        match self.work.recv_timeout(wait) {
+            Ok(work) => self.accept(work),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Whoever could ask has gone: the daemon stops.
+            Err(RecvTimeoutError::Disconnected) => self.hold.stop(),
+        }
+        Ok(())
+    }
+
+    /// With the model: everything that waits, until nothing does or learning is held.
+    fn warm(&mut self) -> Result<()> {
+        self.monitor.update(|now| now.activity = Activity::Opening);
+        let model = self.slot.get()?;
+        let hold = self.hold.clone();
+        let options = self.read_settings().worker;
+        let store = Store::open(&self.root.database())?;
+        let mut worker = Worker::open(self.root.clone(), store, &model, options, &hold.interrupt)?;
+        self.monitor.logged();
+        while !hold.is_stopping() {
+            hold.beat.fetch_add(1, Ordering::Relaxed);
+            hold.interrupt.store(hold.is_stopping(), Ordering::Relaxed);
+            self.gather();
+            match self.waiting.pop_front() {
+                Some(work) => self.serve(&mut worker, work)?,
+                None if hold.held().is_some() => break,
+                None => match self.learn_next(&mut worker, &model) {
+                    Ok(true) => self.trouble.is_over(&self.monitor),
+                    Ok(false) => break,
+                    Err(error) if error.kind() == Kind::Cancelled && !hold.is_stopping() => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, worker: &mut Worker<'_>, work: Work) -> Result<()> {
+        match work {
+            Work::Look => {}
+            Work::Rollback(to, reply) => {
+                let done = worker.roll_back(to, ROLLED_BACK);
+                self.tell_rollback(worker.store_mut(), to, done, reply);
+            }
+            Work::Replay(reply) => {
+                let since = self.clock.now();
+                self.monitor.update(|now| now.activity = Activity::Replaying { since });
+                let live = worker.store().live()?.map(|g| g.id.folder());
+                let found = worker.replay_all();
+                if let Err(error) = &found
+                    && error.kind() == Kind::Cancelled
+                {
+                    // It is asked again once what interrupted it is done.
+                    self.waiting.push_back(Work::Replay(reply));
+                    return Ok(());
+                }
+                let view = found.map(|found| {
+                    let Replayed { asked, right, lost } = found.unwrap_or(Replayed { asked: 0, right: 0, lost: 0 });
+                    ReplayView { generation: live, asked, right, lost }
+                });
+                self.tell_replay(worker.store_mut(), view, reply);
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns the next document; false if none waits.
+    fn learn_next(&self, worker: &mut Worker<'_>, model: &Model) -> Result<bool> {
+        let Some(job) = worker.store().next_job()? else { return Ok(false) };
+        refuse_full_disk(&self.root, model)?;
+        let learning = self.learning(worker.store(), &job)?;
+        self.monitor.update(|now| now.activity = Activity::Learning(learning));
+        let patience = self.read_settings().patience;
+        let (monitor, hold) = (self.monitor.clone(), self.hold.clone());
+        let finished = worker.run_next(&mut |progress| {
+            monitor.progress(job.document, job.id, &progress);
+            hold.between_steps(patience);
+        });
+        self.monitor.update(|now| now.activity = Activity::Idle);
+        self.monitor.logged();
+        finished.map(|one| one.is_some())
+    }
+
+    fn learning(&self, store: &Store, job: &Job) -> Result<Learning> {
+        let title = store.document(job.document)?.title;
+        let since = self.clock.now();
+        Ok(Learning { document: job.document, title, stage: job.stage, since, trial: None })
+    }
+
+    fn read_settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn tell_rollback(
+        &self,
+        store: &mut Store,
+        to: GenerationId,
+        done: Result<RolledBack>,
+        reply: Reply<RollbackView>,
+    ) {
+        let view = done.and_then(|done| {
+            let dropped: Vec<String> =
+                done.dropped.iter().map(|id| Ok(store.document(*id)?.title)).collect::<Result<_>>()?;
+            let folder = |id: GenerationId| (id != GenerationId::BASE).then(|| id.folder());
+            Ok(RollbackView { from: folder(done.from), to: folder(to), dropped })
+        });
+        if let Ok(view) = &view {
+            self.note(store, "rolled_back", serde_json::json!(view));
+        }
+        // Whoever asked may have gone.
+        let _ = reply.send(view);
+    }
+
+    fn tell_replay(&self, store: &mut Store, view: Result<ReplayView>, reply: Option<Reply<ReplayView>>) {
+        match &view {
+            Ok(view) => self.note(store, "replayed", serde_json::json!(view)),
+            Err(error) => tracing::error!(%error, "the replay failed"),
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(view);
+        }
+    }
+
+    fn note(&self, store: &mut Store, kind: &str, body: serde_json::Value) {
+        let event = NewEvent { at: self.clock.now(), job: None, document: None, kind: kind.into(), body };
+        if let Err(error) = store.log(&[event]) {
+            tracing::warn!(%error, "cannot log an event");
+        }
+        self.monitor.logged();
+    }
+}
+
+/// Learning writes an adapter three times over: begun on a disk that is nearly full, it would be in vain.
+fn refuse_full_disk(root: &Root, model: &Model) -> Result<()> {
+    let Ok(disk) = rustix::fs::statvfs(root.path()) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let need = (64 << 20).max(model.decoder.config().parameter_count() / 4);
+    if free >= need {
+        return Ok(());
+    }
+    let text = format!(
+        "the disk of {} is nearly full: {} MiB are free, learning needs {}: free some space",
+        root.path().display(),
+        free >> 20,
+        need >> 20
+    );
+    Err(Error::new(Kind::Io, text))
+}
+

@@ -1,0 +1,90 @@
+//! SIGHUP: the configuration is read again; what can change while the daemon runs changes, the rest is named.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::clerk::Rules;
+use super::learner::Settings;
+use super::service;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Context, Kind, Result};
+use crate::pipeline::WorkerOptions;
+
+/// What a reload changes.
+pub(super) struct Reload {
+    settings: Arc<RwLock<Settings>>,
+    rules: Arc<RwLock<Rules>>,
+    set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
+    clock: Clock,
+    hangups: Signal,
+}
+
+/// The learner's settings.
+pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
+    let (learn, gate) = (config.learn.clone(), config.gate.clone());
+    let max_memory = config.courtesy.max_memory.as_ref().map(|size| size.bytes());
+    Settings {
+        worker: WorkerOptions { learn, gate, max_memory, clock: clock.clone() },
+        patience: Duration::from_secs(config.courtesy.unload_after_seconds),
+    }
+}
+
+impl Reload {
+    /// Listens for SIGHUP from now on.
+    pub(super) fn new(
+        settings: Arc<RwLock<Settings>>,
+        rules: Arc<RwLock<Rules>>,
+        set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
+        clock: Clock,
+    ) -> Result<Self> {
+        let hangups =
+            signal(SignalKind::hangup()).doing(Kind::Io, || "cannot listen for SIGHUP".to_string())?;
+        Ok(Self { settings, rules, set_log_level, clock, hangups })
+    }
+
+    /// Completes when somebody asks for a reload.
+    pub(super) async fn asked(&mut self) {
+        if self.hangups.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Reads the configuration again. One that cannot be read changes nothing.
+    pub(super) fn now(&self, config: &mut Config) {
+        service::reloading();
+        match Config::load(config.source.as_deref(), Some(&config.root)) {
+            Ok(new) => match self.take(config, new) {
+                Ok(()) => {}
+                Err(error) => tracing::error!(%error, "the new configuration is not taken"),
+            },
+            Err(error) => tracing::error!(%error, "the new configuration cannot be read; the old one stays"),
+        }
+        service::reloaded();
+    }
+
+    fn take(&self, config: &mut Config, new: Config) -> Result<()> {
+        let (now, later) = config.reloadable_difference(&new);
+        let rules = Rules::new(&new.schedule, &new.courtesy)?;
+        (self.set_log_level)(&new.log.level)?;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings(&new, &self.clock);
+        match (now.is_empty(), later.is_empty()) {
+            (true, true) => tracing::info!("read the configuration again: nothing changed"),
+            (_, true) => tracing::info!(changed = now.join(", "), "read the configuration again"),
+            _ => tracing::warn!(
+                changed = now.join(", "),
+                needs_restart = later.join(", "),
+                "read the configuration again; some of it takes effect only after a restart"
+            ),
+        }
+        config.schedule = new.schedule;
+        config.courtesy = new.courtesy;
+        config.learn = new.learn;
+        config.gate = new.gate;
+        config.log = new.log;
+        Ok(())
+    }
+}

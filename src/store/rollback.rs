@@ -1,0 +1,83 @@
+//! Rollback: another generation becomes live, and documents are what that makes them.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use super::Store;
+use super::columns::run;
+use super::failure::conflict;
+use super::{documents, generations, jobs};
+use crate::domain::document::DocumentState;
+use crate::domain::ids::{DocumentId, GenerationId};
+use crate::domain::job::{Event, JobState, Stage};
+use crate::error::Result;
+
+/// What a rollback did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// What was live.
+    pub from: GenerationId,
+    /// Documents that the live model does not contain any more.
+    pub dropped: Vec<DocumentId>,
+    /// Documents that it contains again.
+    pub regained: Vec<DocumentId>,
+}
+
+impl Store {
+    /// Makes a generation live, or the base ([`GenerationId::BASE`]). Documents that the live model then does not
+    /// contain any more are turned away, with `why`; those that it contains again are accepted. A document that is half
+    /// learned begins again, as its trials continued another adapter.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
+    /// job is running, or a document that it contains waits to be learned again.
+    pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
+        self.write(format_args!("roll back to generation {to}"), |db| {
+            let from = generations::live_id(db)?;
+            if from == to {
+                return Err(conflict(format!("{} is live already", name(to))));
+            }
+            if let Some(job) = jobs::all_of(db, JobState::Running)?.first() {
+                return Err(conflict(format!("document {} is being learned", job.document)));
+            }
+            let learned = |id| -> Result<BTreeSet<DocumentId>> {
+                Ok(generations::chain(db, id)?.into_iter().flat_map(|g| g.documents).collect())
+            };
+            let (before, after) = (learned(from)?, learned(to)?);
+            run(db, "UPDATE live SET generation = ?", [to])?;
+            let dropped: Vec<_> = before.difference(&after).copied().collect();
+            let regained: Vec<_> = after.difference(&before).copied().collect();
+            for id in &regained {
+                accept_again(db, *id, to)?;
+            }
+            for job in jobs::all_of(db, JobState::Queued)? {
+                let event = match job.stage {
+                    Stage::FIRST => continue,
+                    Stage::Replay => Event::Dropped,
+                    _ => Event::Restarted,
+                };
+                jobs::step(db, &job, event)?;
+            }
+            for id in &dropped {
+                documents::set_state(db, *id, DocumentState::Rejected, &[why.to_string()])?;
+            }
+            Ok(RolledBack { from, dropped, regained })
+        })
+    }
+}
+
+fn accept_again(db: &Connection, id: DocumentId, to: GenerationId) -> Result<()> {
+    let job = jobs::find_of(db, id)?;
+    match job.state {
+        JobState::Done | JobState::Failed => documents::set_state(db, id, DocumentState::Accepted, &[]),
+        JobState::Queued | JobState::Running => Err(conflict(format!(
+            "{} contains document {id}, which waits to be learned again: let it finish first",
+            name(to)
+        ))),
+    }
+}
+
+fn name(id: GenerationId) -> String {
+    if id == GenerationId::BASE { "the base".into() } else { id.folder() }
+}
