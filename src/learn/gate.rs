@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::stats;
 use crate::domain::decision::{Decision, Finding, Rule};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// A gate probe, answered before and after.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,9 +47,10 @@ pub struct GateInput {
 }
 
 /// What the gate demands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct GateOptions {
-    /// Facts that the gate probes must ask for, at least. Over two facts the bound of the gain stands 4.5 standard deviations
+    /// Facts that the gate probes must ask for, at least, 1 to 1,000. Over two facts the bound of the gain stands 4.5 standard deviations
     /// beneath the mean and rests on one difference; over three, 1.7.
     pub facts_needed: usize,
     /// Confidence of the lower bound of the gain, one-sided, in (0, 1). Noise passes this rule once in `1 / (1 -
@@ -57,14 +61,14 @@ pub struct GateOptions {
     /// What the lower bound of the gain must exceed, nats a fact, 0 or more. Above 0 it asks for more than the ease that
     /// any training on the same form of answer brings.
     pub gain_floor: f64,
-    /// Log-probability of an answer, nats, below which differences say nothing: at -10 or at -60 the answer is not known. Without it a
+    /// Log-probability of an answer, nats, below 0, under which differences say nothing: at -10 or at -60 the answer is not known. Without it a
     /// few answers that were absurd before and are not after decide the mean, and their spread hides a gain that every fact shares.
     pub log_floor: f64,
     /// Rate of earlier answers that a candidate may lose, 0 to 1.
     pub loss_budget: f64,
     /// Losses are too many when the budget explains as many or more with this probability or less, in (0, 1).
     pub loss_level: f64,
-    /// Mean KL from the base that is allowed, nats a token.
+    /// Mean KL from the base that is allowed, nats a token, 0 or more.
     pub drift_budget: f64,
     /// Of the bootstrap.
     pub seed: u64,
@@ -82,6 +86,41 @@ impl Default for GateOptions {
             drift_budget: 0.1,
             seed: 0x5ea1,
         }
+    }
+}
+
+impl GateOptions {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let Self {
+            facts_needed,
+            confidence,
+            gain_floor,
+            log_floor,
+            loss_budget,
+            loss_level,
+            drift_budget,
+            seed: _,
+        } = self;
+        let inside = |n: f64| n > 0.0 && n < 1.0;
+        let rules = [
+            ("facts_needed", *facts_needed as f64, (1..=1_000).contains(facts_needed), "1 to 1000"),
+            ("confidence", *confidence, inside(*confidence), "a number above 0 and below 1"),
+            ("gain_floor", *gain_floor, *gain_floor >= 0.0, "a number of 0 or more"),
+            ("log_floor", *log_floor, *log_floor < 0.0, "a number below 0"),
+            ("loss_budget", *loss_budget, (0.0..=1.0).contains(loss_budget), "0 to 1"),
+            ("loss_level", *loss_level, inside(*loss_level), "a number above 0 and below 1"),
+            ("drift_budget", *drift_budget, *drift_budget >= 0.0, "a number of 0 or more"),
+        ];
+        for (name, value, good, range) in rules {
+            if !(good && value.is_finite()) {
+                return Err(Error::new(Kind::Invalid, format!("{name} is {value}: give {range}")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,13 @@
 //! How documents are learned: every option with its unit and range.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::engine::lora::{LoraConfig, TargetModules};
 use crate::error::{Error, Kind, Result};
 
 /// Options of the method.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnOptions {
     /// Self-edits written for each document, 1 to 32.
@@ -18,31 +19,31 @@ pub struct LearnOptions {
     pub most_passages: usize,
     /// Rank of the adapters, 1 to 256.
     pub rank: usize,
-    /// Alpha of the adapters; the update is scaled by alpha / rank.
+    /// Alpha of the adapters, above 0; the update is scaled by alpha / rank.
     pub alpha: f64,
-    /// Learning rates that a directive may choose, above 0. None: those that fit the model, see [`Self::for_model`].
+    /// Learning rates that a directive may choose, above 0. None: those that fit the model.
     pub learning_rates: Vec<f64>,
     /// Epochs that a directive may choose, 1 or more.
     pub epochs: Vec<usize>,
-    /// Rows of self-edits in one optimiser step, 1 or more.
+    /// Rows of self-edits in one optimiser step, 1 to 1,024.
     pub rows_in_step: usize,
-    /// Rows of earlier self-edits in one optimiser step.
+    /// Rows of earlier self-edits in one optimiser step, 0 to 1,024.
     pub rehearsal_rows: usize,
-    /// Base samples in one optimiser step, trained with KL to the base; 0 turns them off.
+    /// Base samples in one optimiser step, trained with KL to the base, 0 to 1,024; 0 turns them off.
     pub base_rows: usize,
     /// Weight of the KL term against the loss on the self-edits, 0 or more.
     pub kl_weight: f32,
-    /// Base samples that are drawn once for each base model.
+    /// Base samples that are drawn once for each base model, 8 to 65,536.
     pub base_samples: usize,
-    /// Optimiser steps of a trial, at most, whatever its directive's epochs come to.
+    /// Optimiser steps of a trial, at most, whatever its directive's epochs come to, 1 to 1,000,000.
     pub most_steps: usize,
-    /// Candidates whose self-edits the union joins, the best first, 2 or more.
+    /// Candidates whose self-edits the union joins, the best first, 2 to 32.
     pub union_of: usize,
-    /// Optimiser steps of the union of the best self-edits, 1 or more.
+    /// Optimiser steps of the union of the best self-edits, 1 to 1,000,000.
     pub union_steps: usize,
     /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
     pub distil: bool,
-    /// Probes of the retention bank that the gate and replay ask, at most.
+    /// Probes of the retention bank that the gate and replay ask, at most, 0 to 100,000.
     pub bank_probes: usize,
     /// Everything random follows from it and from the document.
     pub seed: u64,
@@ -125,12 +126,11 @@ impl LearnOptions {
         if self.epochs.is_empty() || self.epochs.contains(&0) {
             return invalid("epochs: give at least one number, each 1 or more".into());
         }
-        if !(self.alpha.is_finite()
-            && self.alpha > 0.0
-            && self.kl_weight.is_finite()
-            && self.kl_weight >= 0.0)
-        {
-            return invalid("alpha must be above 0, kl_weight not below".into());
+        if !(self.alpha.is_finite() && self.alpha > 0.0) {
+            return invalid(format!("alpha is {}: give a number above 0", self.alpha));
+        }
+        if !(self.kl_weight.is_finite() && self.kl_weight >= 0.0) {
+            return invalid(format!("kl_weight is {}: give a number of 0 or more", self.kl_weight));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! `seald`: the verbs that work on files alone (train, score, generate, doctor). The daemon is not in yet.
+//! `seald`: the verbs that work on files alone (train, score, generate, config, doctor). The daemon is not in yet.
 
 mod allocator;
 mod cancel;
+mod config;
 mod describe;
 mod doctor;
 mod extract;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 const NOT_YET: &str = "In this version these verbs work. The daemon, which will run when no verb is given and learn \
-from the documents in a folder, is not in yet; nor is `seald config`.";
+from the documents in a folder, is not in yet.";
 
 /// Trains LoRA adapters on a local language model, on one machine, without Python.
 ///
@@ -50,6 +51,8 @@ enum Verb {
     Generate(generate::Args),
     /// Show what this machine offers, and whether a model works on it
     Doctor(doctor::Args),
+    /// Print the configuration in force, or an example of it
+    Config(config::Args),
     /// Read one document, in bounds; seald starts this itself
     #[command(hide = true)]
     ExtractDocument(extract::Args),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
         Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::Config(args) => config::run(args),
         Verb::ExtractDocument(args) => extract::run(args),
     };
     result.unwrap_or_else(|e| {

@@ -11,12 +11,13 @@ mod preview;
 mod table;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use seald::api::views;
 use seald::clock::Clock;
+use seald::config::default_root;
 use seald::domain::document::DocumentState;
 use seald::error::{Context, Error, Kind, Result};
 use seald::files;
@@ -176,16 +177,4 @@ fn report(worker: &Worker<'_>, taken: Vec<Taken>, finished: &[Finished]) -> Resu
         report.documents.push(views::document(store, done.document, Some(done))?);
     }
     Ok(report)
-}
-
-/// Where things are kept if nobody says.
-fn default_root() -> Result<PathBuf> {
-    let here = Path::new(".");
-    if here.join("state").is_dir() && here.join("adapters").is_dir() {
-        return Ok(here.to_path_buf());
-    }
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home);
-    let nowhere = || Error::new(Kind::Invalid, "there is no home folder to keep things in: give --root DIR");
-    Ok(data.ok_or_else(nowhere)?.join("seald"))
 }
