@@ -10,5 +10,7 @@ mod jobs;
 mod knowledge;
 #[path = "store/made_up.rs"]
 mod made_up;
+#[path = "store/service.rs"]
+mod service;
 #[path = "store/stages.rs"]
 mod stages;

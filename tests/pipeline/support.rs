@@ -67,11 +67,11 @@ pub(crate) fn take_in(root: &Path, count: usize) {
             hash: read.hash(),
             name: read.name.clone(),
             title: read.title,
-            text: read.text.clone(),
+            text: read.text,
             format: read.format,
             tag: None,
         };
-        let received = store.receive(&document, &[read.text], &supplied, Timestamp(1)).unwrap();
+        let received = store.receive(&document, &supplied, Timestamp(1)).unwrap();
         assert!(matches!(received, Received::New(..)));
     }
 }

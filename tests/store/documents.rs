@@ -3,19 +3,17 @@
 use seald::Kind;
 use seald::domain::document::{Document, DocumentFormat, DocumentState};
 use seald::domain::ids::DocumentId;
-use seald::domain::job::{JobState, Stage};
-use seald::store::{DocumentPage, NewDocument, Received, SuppliedProbe};
+use seald::domain::job::{Job, JobState, Stage};
+use seald::store::{DocumentPage, NewDocument, Received, Store, SuppliedProbe};
 
-use crate::made_up::{NOW, Root, document, fresh, passages, receive, supplied};
+use crate::made_up::{NOW, Root, claim, document, fresh, learn_all, passages, receive, supplied};
 
 #[test]
 fn a_document_comes_with_all_that_belongs_to_it() {
     let root = Root::new();
     let mut store = root.open();
     let new = NewDocument { tag: Some("ports".into()), format: DocumentFormat::Pdf, ..document(1) };
-    let Received::New(id, job) = store.receive(&new, &passages(1), &supplied(1), NOW).unwrap() else {
-        panic!()
-    };
+    let Received::New(id, job) = store.receive(&new, &supplied(1), NOW).unwrap() else { panic!() };
 
     drop(store);
     let store = root.open();
@@ -33,13 +31,53 @@ fn a_document_comes_with_all_that_belongs_to_it() {
     assert_eq!(store.document(id).unwrap(), expected);
     assert_eq!(store.document_by_hash(&new.hash).unwrap(), Some(expected));
     assert_eq!(store.document_tag(id).unwrap().as_deref(), Some("ports"));
-    let found = store.passages(id).unwrap();
-    assert_eq!(found.iter().map(|p| p.text.as_str()).collect::<String>(), new.text);
-    assert_eq!(found.iter().map(|p| p.index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(store.passages(id).unwrap(), [], "it is cut when it is learned");
     assert_eq!(store.supplied_probes(id).unwrap(), supplied(1));
     let job = store.job(job).unwrap();
     assert_eq!((job.document, job.stage, job.state, job.attempts), (id, Stage::Probes, JobState::Queued, 0));
     assert_eq!(store.job_of(id).unwrap(), job);
+}
+
+#[test]
+fn a_text_is_cut_once_and_anew_for_another_model() {
+    let mut store = fresh();
+    let (id, _) = receive(&mut store, 1);
+    let job = claim(&mut store);
+    let cut = store.passages(id).unwrap();
+    assert_eq!(cut.iter().map(|p| &p.text).collect::<Vec<_>>(), passages(1).iter().collect::<Vec<_>>());
+    assert_eq!(cut.iter().map(|p| p.index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(store.cut(&job, &passages(1)).unwrap(), cut, "the same again changes nothing");
+    let whole = [passages(1).concat()];
+    let found = store.cut(&job, &whole).unwrap();
+    assert_eq!((found.len(), &found[0].text), (1, &whole[0]));
+    let other = Job { attempts: job.attempts + 1, ..job };
+    assert_eq!(store.cut(&other, &passages(1)).unwrap_err().kind(), Kind::Conflict);
+}
+
+#[test]
+fn a_newer_version_takes_the_place_of_its_name() {
+    let mut store = fresh();
+    let (old, _) = receive(&mut store, 1);
+    learn_all(&mut store);
+    let named = |name: &str, tag: Option<&str>, n| NewDocument {
+        name: name.into(),
+        tag: tag.map(str::to_string),
+        ..document(n)
+    };
+    let take = |store: &mut Store, new: NewDocument| match store.receive(&new, &[], NOW).unwrap() {
+        Received::New(id, _) => id,
+        Received::Known(id) => panic!("known as {id}"),
+    };
+    let elsewhere = take(&mut store, named("1.txt", Some("ports"), 7));
+    assert_eq!(store.replace_versions(elsewhere).unwrap(), [], "another folder's file is another document");
+    assert_eq!((store.curriculum().unwrap().len(), store.bank(99, 0).unwrap().len()), (1, 2));
+    let new = take(&mut store, named("1.txt", None, 8));
+    assert_eq!(store.replace_versions(new).unwrap(), [old]);
+    assert_eq!((store.replaced_by(old).unwrap(), store.replaced_by(new).unwrap()), (Some(new), None));
+    assert_eq!(store.curriculum().unwrap(), [], "what is out of date is not rehearsed");
+    assert_eq!(store.bank(99, 0).unwrap(), [], "nor asked about");
+    assert_eq!(store.replace_versions(old).unwrap(), [new], "the first content came back");
+    assert_eq!((store.replaced_by(old).unwrap(), store.replaced_by(new).unwrap()), (None, Some(old)));
 }
 
 #[test]
@@ -48,7 +86,7 @@ fn the_same_content_is_known() {
     let (id, _) = receive(&mut store, 1);
     let before = store.dump().unwrap();
     let again = NewDocument { name: "copy.txt".into(), ..document(1) };
-    assert_eq!(store.receive(&again, &passages(2), &[], NOW).unwrap(), Received::Known(id));
+    assert_eq!(store.receive(&again, &[], NOW).unwrap(), Received::Known(id));
     assert_eq!(store.dump().unwrap(), before);
     assert_eq!(store.document_by_hash("hash 2").unwrap(), None);
 }
@@ -74,10 +112,10 @@ fn a_document_that_breaks_a_rule_leaves_nothing_behind() {
     let mut store = fresh();
     let before = store.dump().unwrap();
     let no_answer = [SuppliedProbe { question: "When?".into(), answers: Vec::new() }];
-    let e = store.receive(&document(1), &passages(1), &no_answer, NOW).unwrap_err();
+    let e = store.receive(&document(1), &no_answer, NOW).unwrap_err();
     assert_eq!(e.kind(), Kind::Internal);
     assert!(e.to_string().contains("1.txt"), "{e}");
-    assert!(store.receive(&NewDocument { title: String::new(), ..document(1) }, &[], &[], NOW).is_err());
+    assert!(store.receive(&NewDocument { title: String::new(), ..document(1) }, &[], NOW).is_err());
     assert_eq!(store.dump().unwrap(), before);
 }
 

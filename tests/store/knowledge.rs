@@ -8,7 +8,7 @@ use seald::domain::ids::{DocumentId, GenerationId};
 use seald::domain::probe::Role;
 use seald::domain::self_edit::RowText;
 
-use crate::made_up::{Fresh, LEASE, NOW, do_stage_at, fresh, learn_all, passages, probes, receive};
+use crate::made_up::{Fresh, LEASE, NOW, cut, do_stage_at, fresh, learn_all, passages, probes, receive};
 
 /// Documents 1, 3 and 5 are learned, 2 and 4 turned away.
 fn five() -> Fresh {
@@ -98,6 +98,7 @@ fn no_document_crowds_the_others_out_of_the_bank() {
     }
     // Document 1 has ten retain probes, 3 has two; 2 is turned away and has none that count.
     while let Some(job) = store.claim_next(NOW, LEASE).unwrap() {
+        cut(&mut store, &job);
         let template = probes(&store, job.document).remove(2);
         let count = [10, 5, 2][job.document.0 as usize - 1];
         let mut job = store.finish_probes(&job, &vec![template; count], &serde_json::json!({})).unwrap();

@@ -94,7 +94,7 @@ pub(crate) fn supplied(n: usize) -> Vec<SuppliedProbe> {
 
 /// Takes in document `n` at `now`.
 pub(crate) fn receive_at(store: &mut Store, n: usize, now: Timestamp) -> (DocumentId, JobId) {
-    match store.receive(&document(n), &passages(n), &supplied(n), now).unwrap() {
+    match store.receive(&document(n), &supplied(n), now).unwrap() {
         Received::New(document, job) => (document, job),
         Received::Known(id) => panic!("document {n} is known as {id}"),
     }
@@ -104,8 +104,20 @@ pub(crate) fn receive(store: &mut Store, n: usize) -> (DocumentId, JobId) {
     receive_at(store, n, NOW)
 }
 
+/// Claims the next job; a document that is begun is cut into its passages.
 pub(crate) fn claim(store: &mut Store) -> Job {
-    store.claim_next(NOW, LEASE).unwrap().expect("a queued job")
+    let job = store.claim_next(NOW, LEASE).unwrap().expect("a queued job");
+    cut(store, &job);
+    job
+}
+
+/// Cuts the document of a job at its first stage.
+pub(crate) fn cut(store: &mut Store, job: &Job) {
+    if job.stage == Stage::FIRST {
+        let text = store.document(job.document).unwrap().text;
+        let (first, second) = text.split_at(text.find("It carries").expect("a made-up text"));
+        store.cut(job, &[first.to_string(), second.to_string()]).unwrap();
+    }
 }
 
 /// An answer that is right or wrong.
@@ -236,6 +248,7 @@ pub(crate) fn replay_answers(store: &Store) -> Vec<Evaluation> {
 
 /// Does the stage that the job is at. Documents with an even number are rejected by the gate.
 pub(crate) fn do_stage_at(store: &mut Store, job: &Job, now: Timestamp) -> Job {
+    cut(store, job);
     let document = job.document;
     match job.stage {
         Stage::Probes => store.finish_probes(

@@ -248,7 +248,7 @@ fn the_dump_shows_a_difference_and_not_the_time() {
     let (mut one, mut other) = (one.open(), other.open());
     receive_at(&mut one, 1, NOW);
     receive_at(&mut other, 1, NOW.plus_seconds(1));
-    let job = claim(&mut one);
+    let job = one.claim_next(NOW, 60).unwrap().unwrap();
     one.apply(job.id, Event::Returned).unwrap();
     assert_eq!(one.dump().unwrap(), other.dump().unwrap());
     other.keep_base_samples("base", &[vec![1]]).unwrap();
