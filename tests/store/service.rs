@@ -75,7 +75,7 @@ fn a_job_that_had_only_replay_to_do_ends_with_a_rollback() {
 #[test]
 fn replaying_everything_takes_the_place_of_what_was_asked_before() {
     let mut store = fresh();
-    for n in [1, 3] {
+    for n in 1..=3 {
         receive(&mut store, n);
     }
     learn_all(&mut store);
