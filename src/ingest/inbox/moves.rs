@@ -226,7 +226,7 @@ pub(super) fn gone(path: &Path) -> Error {
 }
 
 /// What failed in `folders`, with the remedy where they may not be written.
-fn not_writable(doing: String, folders: &str, source: io::Error) -> Error {
+pub(super) fn not_writable(doing: String, folders: &str, source: io::Error) -> Error {
     let remedy = match source.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
             format!(" (mounted read-only: mount {folders} so that seald can write there)")

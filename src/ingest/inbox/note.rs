@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::{names, staged};
+use super::{moves, names, staged};
 use crate::error::{Error, Kind, Result};
 
 const ENDING: &str = ".error.txt";
@@ -34,7 +34,9 @@ pub(super) fn write(folder: &Path, name: &OsStr, reason: &str) -> Result<PathBuf
     for number in 1..=MOST_NUMBERS {
         let path = folder.join(names::with_ending(&names::numbered(name, number), ENDING));
         if path.symlink_metadata().is_err() || begins_with(&path, &heading) {
-            staged::replace(&path, text.as_bytes())?;
+            let written = staged::replace(&path, text.as_bytes());
+            let doing = || format!("cannot write {}", path.display());
+            written.map_err(|e| moves::not_writable(doing(), &folder.display().to_string(), e))?;
             return Ok(path);
         }
     }

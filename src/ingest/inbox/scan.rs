@@ -28,7 +28,7 @@ pub struct Scan {
     pub more: usize,
     /// How many have not settled yet.
     pub waiting: usize,
-    /// When the first of those can have; none where there are none.
+    /// When the first of those can have. None where there are none, or all wait for a refused sidecar to be taken out.
     pub look_again: Option<Timestamp>,
     /// What can never be read, and why: links, pipes, sockets, devices. [`super::Inbox::failed`] takes it out.
     pub refused: Vec<(PathBuf, String)>,
@@ -198,13 +198,12 @@ impl Look<'_> {
             self.scan.left += 1;
             return;
         }
-        // What waits for a refused sidecar is asked about again when that may have been taken out.
-        let beside = sidecar.as_ref().map(|(_, ready_at)| ready_at.unwrap_or(self.now.plus_seconds(1)));
-        let ready_at = self.ready_at(sight.since).max(beside.unwrap_or(Timestamp(i64::MIN)));
-        if ready_at > self.now {
+        let beside = sidecar.as_ref().map_or(Some(Timestamp(i64::MIN)), |(_, ready_at)| *ready_at);
+        // None: it waits until its refused sidecar is taken out, which is a change to look at.
+        let ready_at = beside.map(|beside| beside.max(self.ready_at(sight.since)));
+        if ready_at.is_none_or(|at| at > self.now) {
             self.scan.waiting += 1;
-            let earliest = self.scan.look_again.map_or(ready_at, |other| other.min(ready_at));
-            self.scan.look_again = Some(earliest);
+            self.scan.look_again = [self.scan.look_again, ready_at].into_iter().flatten().min();
             return;
         }
         self.scan.more += 1;

@@ -4,15 +4,13 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use super::MOST_FOLDERS_DEEP;
-use crate::error::Result;
-use crate::files::io_error;
+use super::{DONE, FAILED, MOST_FOLDERS_DEEP};
 
 /// Names of unfinished files begin so: hidden, and nobody else's.
 const PREFIX: &str = ".seald-";
@@ -28,11 +26,10 @@ pub(super) fn write(folder: &Path, mut content: impl Read) -> io::Result<NamedTe
 }
 
 /// Replaces `path` in one step; its folder exists.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let staged = write(folder, bytes).map_err(|e| io_error("write", path, e))?;
-    staged.persist(path).map_err(|e| io_error("write", path, e.error))?;
-    sync_folder(folder).map_err(|e| io_error("sync", folder, e))
+    write(folder, bytes)?.persist(path).map_err(|e| e.error)?;
+    sync_folder(folder)
 }
 
 /// Puts a staged file in its place, and syncs the folder. Fails with `AlreadyExists` if the name is taken; the staged
@@ -54,13 +51,15 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Removes what a crash left unfinished, anywhere in the inbox. What cannot be read or removed stays.
 pub(super) fn clear_litter(inbox: &Path) {
-    let mut folders: Vec<(PathBuf, usize)> = vec![(inbox.to_path_buf(), 0)];
+    // These two may be links to another file system; no other link is followed.
+    let kept = [DONE, FAILED].map(|name| inbox.join(name)).into_iter().filter(|folder| folder.is_symlink());
+    let mut folders: Vec<_> = kept.chain([inbox.to_path_buf()]).map(|folder| (folder, 0)).collect();
     while let Some((folder, depth)) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
