@@ -9,6 +9,12 @@ use seald::ingest::{Extracted, FORMATS, Limits, content_hash, extract, extract_i
 
 #[path = "ingest/fuzz.rs"]
 mod fuzz;
+#[path = "ingest/inbox.rs"]
+mod inbox;
+#[path = "ingest/inbox_moves.rs"]
+mod inbox_moves;
+#[path = "ingest/inbox_places.rs"]
+mod inbox_places;
 #[path = "ingest/made.rs"]
 mod made;
 #[path = "ingest/refusals.rs"]

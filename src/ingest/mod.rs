@@ -10,6 +10,7 @@ mod docx;
 mod encoding;
 mod extract;
 mod html;
+pub mod inbox;
 mod jsonl;
 mod limits;
 mod ooxml;

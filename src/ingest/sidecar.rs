@@ -1,5 +1,6 @@
 //! Sidecars: `NAME.probes.jsonl` beside `NAME.ext` holds questions about it that the user supplies.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -8,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Limits, clean, source};
 use crate::error::{Context, Error, Kind, Result};
 
-const ENDING: &str = ".probes.jsonl";
+/// What the names of sidecars end in.
+pub(super) const ENDING: &str = ".probes.jsonl";
 /// Longest question or answer, characters: it has to fit the model beside a passage.
 const TEXT_CHARS: usize = 1000;
 /// Most answers of one question.
@@ -66,12 +68,18 @@ pub fn sidecar_of(path: &Path) -> Option<PathBuf> {
     if is_sidecar(path) {
         return None;
     }
-    let beside = |name: &std::ffi::OsStr| {
+    let names = sidecar_names(path)?.into_iter();
+    names.map(|name| path.with_file_name(name)).find(|sidecar| sidecar.symlink_metadata().is_ok())
+}
+
+/// The names that a document's sidecar can have, the one that counts first. None for a path without a name.
+pub(super) fn sidecar_names(document: &Path) -> Option<[OsString; 2]> {
+    let with_ending = |name: &OsStr| {
         let mut name = name.to_os_string();
         name.push(ENDING);
-        Some(path.with_file_name(name)).filter(|p| p.symlink_metadata().is_ok())
+        name
     };
-    beside(path.file_name()?).or_else(|| beside(path.file_stem()?))
+    Some([with_ending(document.file_name()?), with_ending(document.file_stem()?)])
 }
 
 /// The probes of a sidecar, in its order.

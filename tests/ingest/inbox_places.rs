@@ -1,0 +1,196 @@
+//! Inboxes in awkward places: read-only, partly unreadable, with `done/` on another file system; and its watcher.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use seald::error::Kind;
+use seald::ingest::inbox::{Inbox, InboxOptions, watch};
+
+use crate::inbox::{Room, later, names};
+
+/// Long enough that only a hint that never comes runs into it.
+const FOR_EVER: Duration = Duration::from_secs(120);
+
+/// Runs `act` with the rights of a user who owns nothing, where we have more: permissions count for root too then.
+fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let dropped = move || {
+        // SAFETY: it sets this thread's file system identity, and nothing else; the thread ends below. Without the right
+        // to do so it does nothing, and then permissions count anyway.
+        unsafe { libc::setfsuid(65_534) };
+        act()
+    };
+    std::thread::scope(|scope| scope.spawn(dropped).join().unwrap())
+}
+
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_read_only_inbox_says_so_and_later_files_still_come() {
+    let mut room = Room::new();
+    allow(room.dir.path(), 0o755);
+    for name in ["a.md", "b.md", "c.md"] {
+        allow(&room.drop_file(name), 0o644);
+    }
+    std::os::unix::fs::symlink("a.md", room.at("link.md")).unwrap();
+    fs::remove_dir(room.at("failed")).unwrap();
+    for folder in ["done", ""] {
+        allow(&room.at(folder), 0o555);
+    }
+    let path = room.at("");
+    as_nobody(|| {
+        let mut inbox = Inbox::open(&path, InboxOptions::default()).unwrap();
+        let scan = inbox.scan(later(60), 1).unwrap();
+        let error = inbox.done(&scan.files[0]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        for words in ["a.md", "write to", path.to_str().unwrap().trim_end_matches('/'), "inbox/done"] {
+            assert!(error.to_string().contains(words), "no `{words}` in: {error}");
+        }
+        let (link, why) = &scan.refused[0];
+        let error = inbox.failed(link, why).unwrap_err();
+        assert!(error.kind() == Kind::Io && error.to_string().contains("inbox/failed"), "{error}");
+        assert_eq!(inbox.put("x.md", None, b"x").unwrap_err().kind(), Kind::Io);
+
+        inbox.leave(&scan.files[0].path);
+        inbox.leave(link);
+        let scan = inbox.scan(later(60), 1).unwrap();
+        assert_eq!((names(&scan.files), scan.more, scan.left), (vec!["b.md".into()], 1, 2));
+        assert_eq!(scan.refused, []);
+    });
+    assert!(room.at("a.md").exists());
+    // A new version is another file.
+    for folder in ["", "done"] {
+        allow(&room.at(folder), 0o755);
+    }
+    room.settled();
+    room.inbox.leave(&room.at("a.md"));
+    assert_eq!(room.settled().left, 1);
+    fs::write(room.at("a.md"), "a new version").unwrap();
+    assert_eq!(room.settled().left, 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_reported_and_the_rest_goes_on() {
+    let mut room = Room::new();
+    allow(room.dir.path(), 0o755);
+    room.drop_file("closed/x.md");
+    room.drop_file("listed/y.md");
+    room.drop_file("open/z.md");
+    room.drop_file("done/closed/x.md");
+    room.drop_file("done/open/z.md");
+    allow(&room.at("closed"), 0o000);
+    allow(&room.at("listed"), 0o444);
+    allow(&room.at("done/closed"), 0o000);
+    let (mut scan, listing) = as_nobody(|| {
+        let scan = room.inbox.scan(later(60), 9).unwrap();
+        (scan, room.inbox.done_listing().unwrap().collect::<Vec<_>>())
+    });
+    for name in ["closed", "listed", "done/closed"] {
+        allow(&room.at(name), 0o755);
+    }
+    assert_eq!(names(&scan.files), ["open/z.md"]);
+    scan.unreadable.sort();
+    let unreadable: Vec<_> = scan.unreadable.iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!(unreadable, [room.at("closed"), room.at("listed/y.md")]);
+    assert!(scan.unreadable.iter().all(|(_, why)| why.contains("read it")), "{:?}", scan.unreadable);
+    let (listed, errors): (Vec<_>, Vec<_>) = listing.into_iter().partition(Result::is_ok);
+    assert_eq!(listed.len(), 1);
+    assert!(errors[0].as_ref().unwrap_err().to_string().contains("done/closed"));
+}
+
+#[test]
+fn folders_nested_too_deep_are_reported() {
+    let mut room = Room::new();
+    room.drop_file(format!("{}x.md", "d/".repeat(64)));
+    assert_eq!(room.settled().files.len(), 1);
+    room.drop_file(format!("{}y.md", "d/".repeat(65)));
+    let scan = room.settled();
+    assert_eq!((scan.files.len(), scan.unreadable.len()), (1, 1));
+    assert!(scan.unreadable[0].1.contains("64"), "{:?}", scan.unreadable);
+}
+
+#[test]
+fn an_inbox_that_is_gone_is_an_error() {
+    let mut room = Room::new();
+    fs::remove_dir_all(room.inbox.path()).unwrap();
+    let error = room.inbox.scan(later(0), 9).unwrap_err();
+    assert!(error.kind() == Kind::NotFound && error.to_string().contains("inbox"), "{error}");
+    assert_eq!(room.inbox.done_listing().unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn files_go_to_another_file_system_by_copy() {
+    let mut room = Room::new();
+    let Some(elsewhere) = tempfile::tempdir_in("/dev/shm").ok().filter(|other| {
+        let device = |path: &Path| fs::metadata(path).unwrap().dev();
+        device(other.path()) != device(room.dir.path())
+    }) else {
+        eprintln!("skipped: /dev/shm is no file system of its own here");
+        return;
+    };
+    for name in ["done", "failed"] {
+        fs::remove_dir(room.at(name)).unwrap();
+        fs::create_dir(elsewhere.path().join(name)).unwrap();
+        symlink(elsewhere.path().join(name), room.at(name)).unwrap();
+    }
+    for round in ["one", "two"] {
+        fs::write(room.at("a.md"), round).unwrap();
+        fs::write(room.at("a.probes.jsonl"), round).unwrap();
+        let found = room.only();
+        let modified = fs::metadata(&found.path).unwrap().modified().unwrap();
+        let moved = room.inbox.done(&found).unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), round);
+        assert_eq!(fs::metadata(&moved).unwrap().modified().unwrap(), modified);
+        assert!(!room.at("a.md").exists() && !room.at("a.probes.jsonl").exists());
+    }
+    assert_eq!(fs::read(elsewhere.path().join("done/a.md")).unwrap(), b"one");
+    assert_eq!(fs::read(elsewhere.path().join("done/a (2).md.probes.jsonl")).unwrap(), b"two");
+    assert_eq!(fs::read_dir(elsewhere.path().join("done")).unwrap().count(), 4, "nothing staged is left");
+
+    symlink("nowhere", room.at("link")).unwrap();
+    let moved = room.inbox.failed(&room.at("link"), "why").unwrap();
+    assert_eq!(fs::read_link(moved).unwrap(), Path::new("nowhere"));
+    assert!(Command::new("mkfifo").arg(room.at("pipe")).status().unwrap().success());
+    let error = room.inbox.failed(&room.at("pipe"), "why").unwrap_err();
+    assert!(error.kind() == Kind::Unsupported && error.to_string().contains("remove it"), "{error}");
+    assert!(room.at("link").symlink_metadata().is_err() && room.at("pipe").exists());
+    assert!(!room.at("failed/pipe.error.txt").exists());
+
+    // What may be copied but not taken away is not copied again and again.
+    allow(room.dir.path(), 0o755);
+    allow(elsewhere.path(), 0o755);
+    allow(&elsewhere.path().join("done"), 0o777);
+    allow(&room.drop_file("stays.md"), 0o644);
+    allow(room.inbox.path(), 0o555);
+    let found = room.settled().files.remove(0);
+    let error = as_nobody(|| room.inbox.done(&found).unwrap_err());
+    allow(room.inbox.path(), 0o755);
+    assert_eq!(error.kind(), Kind::Io, "{error}");
+    assert!(!room.at("done/stays.md").exists() && room.at("stays.md").exists());
+}
+
+#[test]
+fn changes_are_noticed_in_subfolders_until_the_watcher_goes() {
+    let room = Room::new();
+    fs::create_dir_all(room.at("sub/below")).unwrap();
+    let (hints, hinted) = mpsc::channel();
+    let hint = move || hints.send(()).unwrap();
+    let watcher = watch(room.inbox.path(), hint).unwrap();
+    room.drop_file("sub/below/a.md");
+    hinted.recv_timeout(FOR_EVER).unwrap();
+    drop(watcher);
+    // With it goes its end of the channel.
+    while hinted.recv_timeout(FOR_EVER).is_ok() {}
+    assert_eq!(hinted.recv_timeout(FOR_EVER), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn an_inbox_that_is_not_there_cannot_be_watched() {
+    let room = Room::new();
+    assert_eq!(watch(&room.dir.path().join("missing"), || {}).unwrap_err().kind(), Kind::NotFound);
+}
