@@ -1,26 +1,24 @@
 //! The inbox at work: files that have settled are read, stored and moved away; a hint of the watcher makes it look at once, the timer makes sure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::domain::ids::DocumentId;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ingest::Limits;
-use crate::ingest::inbox::{Found, Inbox, InboxOptions};
+use crate::ingest::inbox::{Found, Inbox, InboxOptions, Scan};
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
-use crate::pipeline::{Intake, TakenDocument, take_in};
+use crate::pipeline::{self, Intake, TakenDocument};
 use crate::store::{NewEvent, Store};
 
 /// Files taken between two looks at the folder.
 const AT_ONCE: usize = 64;
-/// Files that could not be moved away and are remembered as dealt with.
-const MOST_STUCK: usize = 10_000;
 /// Seconds between two looks for files that vanished from `done`.
 const LOOK_AT_DONE: u64 = 600;
 
@@ -35,8 +33,8 @@ pub(super) struct Intaker {
     pub(super) control: Control,
     pub(super) hold: Arc<Hold>,
     pub(super) clock: Clock,
-    /// Files that were dealt with and could not be moved away, as they were then.
-    pub(super) stuck: HashMap<PathBuf, (u64, Timestamp)>,
+    /// Why the last file that could not be moved away was not.
+    pub(super) immovable: Option<String>,
     pub(super) looked_at_done: Option<Instant>,
 }
 
@@ -45,10 +43,7 @@ impl Intaker {
     pub(super) fn run(mut self, hints: Receiver<()>) {
         while !self.hold.is_stopping() {
             let wait = match self.look() {
-                Ok(wait) => {
-                    self.monitor.problem("inbox", self.stuck_words());
-                    wait
-                }
+                Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(%error, "the inbox cannot be read");
                     self.monitor.problem("inbox", Some(error.to_string()));
@@ -74,27 +69,23 @@ impl Intaker {
             for (path, reason) in &scan.refused {
                 self.refuse(path, reason);
             }
-            let mut moved = false;
-            for found in &scan.settled {
+            for found in &scan.files {
                 if self.hold.is_stopping() {
                     return Ok(poll);
                 }
-                moved |= self.take(found)?;
+                self.take(found)?;
             }
-            if scan.more == 0 || !moved {
+            if scan.more == 0 {
                 self.look_at_done();
+                self.monitor.problem("inbox", self.problem(&scan));
                 let again = scan.look_again.map(|at| Duration::from_millis(at.0.saturating_sub(now.0).max(20) as u64));
                 return Ok(again.unwrap_or(poll).min(poll));
             }
         }
     }
 
-    /// Reads a file, stores what is in it and moves it away; whether it went.
-    fn take(&mut self, found: &Found) -> Result<bool> {
-        let state = state_of(&found.path);
-        if state.is_some() && self.stuck.get(&found.path) == state.as_ref() {
-            return Ok(false);
-        }
+    /// Reads a file, stores what is in it and moves it away.
+    fn take(&mut self, found: &Found) -> Result<()> {
         let intake = Intake {
             program: &self.program,
             limits: self.limits,
@@ -103,19 +94,25 @@ impl Intaker {
             versions: true,
             clock: self.clock.clone(),
         };
-        let taken = take_in(&mut self.store, &intake, &found.path)?;
-        let moved = match taken.documents {
-            Ok(documents) => self.put_away(found, &documents)?,
-            Err(error) => self.refuse(&found.path, &error.to_string()),
-        };
-        if !moved && self.stuck.len() < MOST_STUCK {
-            self.stuck.extend(state.map(|state| (found.path.clone(), state)));
+        let ready = pipeline::read(&intake, &found.path);
+        if !found.unchanged() {
+            // What was read may be half of a new version, which the next look finds.
+            return Ok(());
         }
-        Ok(moved)
+        match ready {
+            Ok(ready) => {
+                let documents = pipeline::keep_all(&mut self.store, &intake, ready)?;
+                self.put_away(found, &documents)
+            }
+            Err(error) => {
+                self.refuse(&found.path, &error.to_string());
+                Ok(())
+            }
+        }
     }
 
     /// Moves a file that was taken to `done`.
-    fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<bool> {
+    fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<()> {
         let ids: Vec<DocumentId> = documents.iter().map(|d| d.id).collect();
         let events = documents.iter().map(|one| NewEvent {
             at: self.clock.now(),
@@ -129,20 +126,17 @@ impl Intaker {
         self.control.look();
         match self.inbox.done(found) {
             Ok(place) => {
-                let beneath = place.strip_prefix(self.inbox.done_folder()).unwrap_or(&place).to_path_buf();
+                let beneath = place.strip_prefix(self.inbox.path().join("done")).unwrap_or(&place).to_path_buf();
                 self.store.file_taken(&beneath, &ids, self.clock.now())?;
                 tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
-                Ok(true)
             }
-            Err(error) => {
-                self.cannot_move(&found.path, &error);
-                Ok(false)
-            }
+            Err(error) => self.cannot_move(&found.path, &error),
         }
+        Ok(())
     }
 
-    /// Moves a file that cannot be taken to `failed`, with the reason beside it; whether it went.
-    fn refuse(&mut self, path: &Path, reason: &str) -> bool {
+    /// Moves a file that cannot be taken to `failed`, with the reason beside it.
+    fn refuse(&mut self, path: &Path, reason: &str) {
         tracing::warn!(file = %path.display(), reason, "cannot be taken in");
         let body = serde_json::json!({ "path": path.to_string_lossy(), "reason": reason });
         let event = NewEvent { at: self.clock.now(), job: None, document: None, kind: "refused".into(), body };
@@ -150,27 +144,30 @@ impl Intaker {
             tracing::warn!(%error, "cannot log an event");
         }
         self.monitor.logged();
-        match self.inbox.failed(path, reason) {
-            Ok(_) => true,
-            Err(error) => {
-                self.cannot_move(path, &error);
-                false
-            }
+        if let Err(error) = self.inbox.failed(path, reason) {
+            self.cannot_move(path, &error);
         }
     }
 
-    fn cannot_move(&self, path: &Path, error: &Error) {
+    /// A file stays where it is: it is left alone until it changes, and a person is told.
+    fn cannot_move(&mut self, path: &Path, error: &Error) {
+        if matches!(error.kind(), Kind::NotFound | Kind::Conflict) {
+            tracing::info!(file = %path.display(), %error, "changed meanwhile");
+            return;
+        }
         tracing::error!(file = %path.display(), %error, "cannot be moved out of the inbox");
+        self.inbox.leave(path);
+        self.immovable = Some(error.to_string());
     }
 
-    /// What a person should know about files that stay where they are.
-    fn stuck_words(&mut self) -> Option<String> {
-        self.stuck.retain(|path, state| state_of(path).as_ref() == Some(state));
-        let one = self.stuck.keys().next()?;
-        let (count, path) = (self.stuck.len(), one.display());
-        Some(format!(
-            "{count} files were read and cannot be moved out of the inbox ({path}): check who owns the folder and that it is not read-only"
-        ))
+    /// What a person should know about the folder.
+    fn problem(&self, scan: &Scan) -> Option<String> {
+        if let Some((path, reason)) = scan.unreadable.first() {
+            let (count, path) = (scan.unreadable.len(), path.display());
+            return Some(format!("{count} places in the inbox cannot be looked at ({path}: {reason})"));
+        }
+        let reason = self.immovable.as_deref().filter(|_| scan.left > 0)?;
+        Some(format!("{} files stay in the inbox, though they were dealt with: {reason}", scan.left))
     }
 
     /// Reports files that somebody removed from `done`: what they taught stays.
@@ -181,7 +178,7 @@ impl Intaker {
         }
         self.looked_at_done = Some(Instant::now());
         let missing = self.inbox.done_listing().and_then(|listing| {
-            let there: HashSet<PathBuf> = listing.into_iter().collect();
+            let there = listing.collect::<Result<HashSet<PathBuf>>>()?;
             self.store.newly_missing(&there, self.clock.now())
         });
         match missing {
@@ -205,9 +202,3 @@ impl Intaker {
     }
 }
 
-/// Size and time of change, by which a file is known again.
-fn state_of(path: &Path) -> Option<(u64, Timestamp)> {
-    use std::os::unix::fs::MetadataExt;
-    let seen = std::fs::symlink_metadata(path).ok()?;
-    Some((seen.size(), Timestamp(seen.ctime() * 1000 + seen.ctime_nsec() / 1_000_000)))
-}

@@ -113,9 +113,9 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         _ => None,
     };
     let inbox_path = config.inbox_path();
-    let open_inbox = || Inbox::open(&inbox_path, config.inbox.clone());
     let (hints, hinted) = mpsc::channel();
-    let inbox = open_inbox()?;
+    let inbox = Inbox::open(&inbox_path, config.inbox.clone())?;
+    let for_api = inbox.clone();
     let watcher = watch(&inbox_path, hints.clone());
 
     let (mut threads, ends) = Threads::new();
@@ -168,7 +168,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         control: control.clone(),
         hold: hold.clone(),
         clock: clock.clone(),
-        stuck: Default::default(),
+        immovable: None,
         looked_at_done: None,
     };
     threads.start("inbox", || {
@@ -176,7 +176,6 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         Ok(())
     })?;
 
-    let for_api = open_inbox()?;
     let hint = hints.clone();
     let put = move |name: &str, tag: Option<&str>, bytes: &[u8]| {
         let place = for_api.put(name, tag, bytes)?;

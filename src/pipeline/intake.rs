@@ -47,7 +47,8 @@ pub struct TakenDocument {
 }
 
 /// A document ready to be stored.
-struct Ready {
+#[derive(Debug)]
+pub struct Ready {
     document: NewDocument,
     supplied: Vec<SuppliedProbe>,
 }
@@ -58,15 +59,26 @@ struct Ready {
 /// # Errors
 /// Of the database: nothing can be taken in then.
 pub fn take_in(store: &mut Store, intake: &Intake<'_>, path: &Path) -> Result<Taken> {
-    let ready = match read(intake, path) {
-        Ok(ready) => ready,
-        Err(error) => return Ok(Taken { path: path.to_path_buf(), documents: Err(error) }),
+    let documents = match read(intake, path) {
+        Ok(ready) => Ok(keep_all(store, intake, ready)?),
+        Err(error) => Err(error),
     };
-    let documents = ready.into_iter().map(|one| keep(store, one, intake)).collect::<Result<_>>()?;
-    Ok(Taken { path: path.to_path_buf(), documents: Ok(documents) })
+    Ok(Taken { path: path.to_path_buf(), documents })
 }
 
-fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
+/// Stores what [`read`] found.
+///
+/// # Errors
+/// Of the database.
+pub fn keep_all(store: &mut Store, intake: &Intake<'_>, ready: Vec<Ready>) -> Result<Vec<TakenDocument>> {
+    ready.into_iter().map(|one| keep(store, one, intake)).collect()
+}
+
+/// Reads a file, with the questions beside it, in a child process.
+///
+/// # Errors
+/// Why it cannot be taken in.
+pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
     if ingest::is_sidecar(path) {
         let text = format!(
             "{} holds questions for the document beside it: name that document, and they are read with it",

@@ -13,7 +13,7 @@ mod stages;
 mod worker;
 
 pub use crate::learn::forgetting::Share as Counted;
-pub use intake::{Intake, Taken, TakenDocument, take_in};
+pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
 pub use knowledge::matrix;
 pub use publish::roll_back;
 pub use root::Root;
