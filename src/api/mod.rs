@@ -1,3 +1,22 @@
-//! What others see of the program: views of the database in the terms of `protocol`. The routes come with the daemon.
+//! The service as others see it: views of the database in the protocol's terms, and the HTTP API that shows them on a
+//! Unix socket and, on request, on TCP (`docs/api.md`).
 
+mod bind;
+mod events;
+mod extract;
+mod failure;
+mod guard;
+mod openapi;
+mod router;
+mod routes;
+mod serve;
+mod service;
+mod trace;
 pub mod views;
+
+pub use bind::bind_unix;
+pub use guard::Token;
+pub use openapi::openapi;
+pub use router::router;
+pub use serve::{Listeners, Peer, serve};
+pub use service::{Put, Reader, Service};

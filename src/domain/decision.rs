@@ -28,9 +28,13 @@ pub struct Finding {
     pub rule: Rule,
     /// Whether it holds.
     pub holds: bool,
-    /// The number that was compared.
+    /// The number that was compared; `null` in JSON where it is not finite, here and below.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub value: f64,
     /// What it was compared with.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub bound: f64,
     /// In words, with the numbers.
     pub words: String,

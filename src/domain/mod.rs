@@ -7,6 +7,7 @@ pub mod evaluation;
 pub mod generation;
 pub mod ids;
 pub mod job;
+pub(crate) mod number;
 pub mod probe;
 pub mod progress;
 pub mod self_edit;

@@ -32,6 +32,8 @@ pub struct AskView {
     /// Tokens of the answer.
     pub tokens: usize,
     /// Mean ln p of the answer's tokens: near 0 is sure, below -1 is a guess.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub mean_log_prob: f64,
     /// Learned documents that it likely came from, the likeliest first, at most three.
     pub sources: Vec<Source>,

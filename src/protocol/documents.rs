@@ -110,6 +110,8 @@ pub struct GivenAnswer {
     /// Whether it counts as right.
     pub right: bool,
     /// Sum of ln p over the tokens of the first accepted answer.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub log_prob: f64,
 }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// Rows of generations, columns of documents, and what follows from them. On the wire `matrix` and `base_row` hold
 /// the cells once more as plain shares.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "ForgettingWire", into = "ForgettingWire")]
 pub struct ForgettingView {
     /// Folder names of the generations, oldest first.
@@ -79,19 +79,30 @@ pub struct Measures {
     pub won: Tally,
 }
 
+/// The forgetting matrix: what each generation still knows of each document.
 #[derive(Serialize, Deserialize, ToSchema)]
 struct ForgettingWire {
+    /// Folder names of the generations, oldest first.
     rows: Vec<String>,
+    /// The documents, in the order in which they were learned.
     columns: Vec<Column>,
+    /// For each row the share of right answers for each column, 0 to 1; null where nothing was asked.
     matrix: Vec<Vec<Option<f64>>>,
+    /// The same as counts.
     cells: Vec<Vec<Option<Cell>>>,
+    /// The shares of the base model without any adapter.
     base_row: Vec<Option<f64>>,
+    /// The same as counts.
     base_cells: Vec<Option<Cell>>,
     #[serde(flatten)]
     measures: Measures,
+    /// `lost` as a share, 0 to 1.
     lost_rate: Option<f64>,
+    /// `won` as a share, 0 to 1.
     won_rate: Option<f64>,
 }
+
+wire_schema!(ForgettingView, ForgettingWire);
 
 fn shares(cells: &[Option<Cell>]) -> Vec<Option<f64>> {
     cells.iter().map(|cell| cell.and_then(Cell::share)).collect()

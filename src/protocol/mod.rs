@@ -4,6 +4,27 @@
 //! Shares and rates are numbers from 0 to 1, times are seconds, gains and losses are natural logarithms ("nats").
 //! A number that was not measured is `null`, never 0.
 
+/// The schema of a type that is written as another: that of the other, under the type's own name.
+macro_rules! wire_schema {
+    ($view:ident, $wire:ident) => {
+        impl utoipa::PartialSchema for $view {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                <$wire as utoipa::PartialSchema>::schema()
+            }
+        }
+
+        impl utoipa::ToSchema for $view {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($view).into()
+            }
+
+            fn schemas(known: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                <$wire as utoipa::ToSchema>::schemas(known);
+            }
+        }
+    };
+}
+
 mod adapters;
 mod ask;
 mod control;

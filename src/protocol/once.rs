@@ -130,10 +130,14 @@ pub struct TrialReport {
     /// Rung of successive halving that it reached, from 0.
     pub rung: usize,
     /// Mean gain of log p(answer) over the select probes, nats a question.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub gain: f64,
     /// Share of the select probes answered right, 0 to 1; none if only log-probabilities were compared.
     pub accuracy: Option<f64>,
     /// Loss of the last step, nats a token.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub loss: f64,
     /// Tokens trained on, rehearsal included, counting repetitions.
     pub tokens: u64,

@@ -42,7 +42,7 @@ impl Share {
 
 /// The accuracies of a document: its questions put to four models. On the wire each is a plain number
 /// (`baseline_accuracy`, ...) with the counts and the interval beside it (`baseline_interval`, ...).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "AccuraciesWire", into = "AccuraciesWire")]
 pub struct Accuracies {
     /// The base model without any adapter, the document out of sight.
@@ -55,17 +55,24 @@ pub struct Accuracies {
     pub adapter: Option<Share>,
 }
 
+/// The accuracies of a document: its questions put to four models.
 #[derive(Serialize, Deserialize, ToSchema)]
 struct AccuraciesWire {
+    /// The base model without any adapter, the document out of sight, 0 to 1.
     baseline_accuracy: Option<f64>,
     baseline_interval: Option<Share>,
+    /// The live model of before, with the passage in sight: about what can be had.
     in_context_accuracy: Option<f64>,
     in_context_interval: Option<Share>,
+    /// The live model of before, the document out of sight.
     before_accuracy: Option<f64>,
     before_interval: Option<Share>,
+    /// The candidate that the gate judged, kept or not, the document out of sight.
     adapter_accuracy: Option<f64>,
     adapter_interval: Option<Share>,
 }
+
+wire_schema!(Accuracies, AccuraciesWire);
 
 impl From<Accuracies> for AccuraciesWire {
     fn from(Accuracies { baseline, in_context, before, adapter }: Accuracies) -> Self {

@@ -83,6 +83,8 @@ pub struct TrialProgress {
     /// Steps until it is scored.
     pub steps: usize,
     /// Nats a token.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub loss: f64,
 }
 

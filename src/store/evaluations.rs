@@ -149,7 +149,7 @@ pub(super) fn insert(db: &Connection, asked_for: DocumentId, one: &Evaluation) -
         .map_err(|e| e.context(format!("evaluation of probe {probe} by {subject}")))
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Evaluation> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Evaluation> {
     Ok(Evaluation {
         probe: row.get("probe")?,
         subject: row.get::<_, Word<_>>("subject")?.0,

@@ -1,0 +1,111 @@
+//! What requests bring: query, path and body, each with its bounds and its problem where it is wrong.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::failure::Failure;
+use crate::domain::ids::GenerationId;
+use crate::error::{Error, Kind, Result};
+
+/// Most bytes of a JSON body.
+const JSON_BYTES: usize = 64 << 10;
+/// How long a body may take to arrive.
+const BODY: Duration = Duration::from_secs(120);
+
+/// The query of a request.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let Query(params) = Query::try_from_uri(&parts.uri)
+            .map_err(|e| Failure::invalid(format!("the query is wrong: {}", e.body_text())))?;
+        Ok(Self(params))
+    }
+}
+
+/// The part of the path that names a thing.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let found = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) =
+            found.map_err(|e| Failure::invalid(format!("the path is wrong: {}", e.body_text())))?;
+        Ok(Self(name))
+    }
+}
+
+/// A JSON body; an empty one counts as `{}`.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = body_of(request, JSON_BYTES).await?;
+        let text = if bytes.iter().all(u8::is_ascii_whitespace) { &b"{}"[..] } else { &bytes[..] };
+        let read = serde_json::from_slice(text);
+        Ok(Self(read.map_err(|e| Failure::invalid(format!("the body is not what is expected here: {e}")))?))
+    }
+}
+
+/// The whole body, at most `most` bytes.
+pub(super) async fn body_of(request: Request, most: usize) -> Result<Bytes, Failure> {
+    let arriving = Limited::new(request.into_body(), most).collect();
+    let arrived = tokio::time::timeout(BODY, arriving).await.map_err(|_| {
+        let text = format!("the body did not arrive within {} seconds: send it again", BODY.as_secs());
+        Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
+    })?;
+    match arrived {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(e) if e.downcast_ref::<LengthLimitError>().is_some() => {
+            let text =
+                format!("the body is larger than {most} bytes: send less, or put the file into the inbox");
+            Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text))
+        }
+        Err(e) => Err(Failure::invalid(format!("the body broke off: {e}"))),
+    }
+}
+
+/// A generation by its folder or number, or `base`.
+///
+/// # Errors
+/// [`Kind::Invalid`] for other words.
+pub(super) fn generation(word: &str) -> Result<GenerationId> {
+    if word == "base" {
+        return Ok(GenerationId::BASE);
+    }
+    let number = word.strip_prefix("gen-").unwrap_or(word).parse().ok().filter(|n: &i64| *n > 0);
+    number.map(GenerationId).ok_or_else(|| {
+        let text = format!("{word:?} is no generation: give `gen-000007`, its number, or `base`");
+        Error::new(Kind::Invalid, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_have_three_names() {
+        for (word, id) in [("base", 0), ("gen-000007", 7), ("7", 7), ("gen-1234567", 1_234_567)] {
+            assert_eq!(generation(word).unwrap(), GenerationId(id), "{word}");
+        }
+        for word in ["", "gen-", "0", "-3", "gen-0", "live", "7 "] {
+            assert_eq!(generation(word).unwrap_err().kind(), Kind::Invalid, "{word}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Errors as the API answers them: problem details, with words for the client and the whole of it for the log.
+
+use std::error::Error as _;
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use tracing::error;
+
+use crate::error::{Error, Kind};
+use crate::protocol::Problem;
+
+/// What a handler answers when it cannot do what was asked.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    word: &'static str,
+    detail: String,
+}
+
+impl Failure {
+    /// A failure that has no [`Kind`], because only HTTP knows it.
+    pub(super) fn new(status: StatusCode, word: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, word, detail: detail.into() }
+    }
+
+    /// Input that is wrong.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::from(Error::new(Kind::Invalid, detail))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        let (status, word) = meaning(e.kind());
+        let whole = e.to_string();
+        if !status.is_server_error() || e.kind() == Kind::Cancelled {
+            return Self::new(status, word, whole);
+        }
+        error!(kind = word, error = %whole, "a request could not be answered");
+        // What lies beneath is for the log.
+        let beneath = e.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Self::new(status, word, whole.strip_suffix(beneath.as_str()).unwrap_or(&whole))
+    }
+}
+
+fn meaning(kind: Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+        Kind::Conflict => (StatusCode::CONFLICT, "conflict"),
+        Kind::Unsupported => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported"),
+        Kind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "corrupt"),
+        Kind::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
+        Kind::Memory => (StatusCode::INSUFFICIENT_STORAGE, "memory"),
+        Kind::Diverged => (StatusCode::INTERNAL_SERVER_ERROR, "diverged"),
+        Kind::Cancelled => (StatusCode::SERVICE_UNAVAILABLE, "cancelled"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Self { status, word, detail } = self;
+        let title = status.canonical_reason().unwrap_or("Error").to_string();
+        let problem = Problem { kind: format!("urn:seald:{word}"), title, status: status.as_u16(), detail };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The answer where there is no such route.
+pub(super) async fn unknown_route(uri: Uri) -> Failure {
+    let text = format!("there is nothing at {}: /openapi.json lists what there is", uri.path());
+    Error::new(Kind::NotFound, text).into()
+}
+
+/// The answer where the route takes other methods.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Failure {
+    let text = format!("{} does not take {method}: /openapi.json says what it takes", uri.path());
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_what_went_wrong_and_the_log_what_lies_beneath() {
+        let beneath = std::io::Error::other("sector 7");
+        let failure = Failure::from(Error::new(Kind::Io, "cannot read a.db").with_source(beneath));
+        assert_eq!((failure.status.as_u16(), failure.detail.as_str()), (500, "cannot read a.db"));
+        let beneath = std::io::Error::other("line 1");
+        let failure = Failure::from(Error::new(Kind::Invalid, "the body is no JSON").with_source(beneath));
+        assert_eq!(failure.detail, "the body is no JSON: line 1");
+    }
+
+    #[test]
+    fn every_kind_has_its_status() {
+        let status = |kind| meaning(kind).0.as_u16();
+        let kinds =
+            [Kind::Invalid, Kind::NotFound, Kind::Conflict, Kind::Unsupported, Kind::Memory, Kind::Cancelled];
+        assert_eq!(kinds.map(status), [400, 404, 409, 415, 507, 503]);
+        assert_eq!([Kind::Corrupt, Kind::Io, Kind::Diverged, Kind::Internal].map(status), [500; 4]);
+    }
+}

@@ -1,0 +1,50 @@
+//! The description of the API in the terms of OpenAPI 3.1.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{events, routes};
+use crate::protocol::AskEvent;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "seald",
+        version = "1",
+        description = "A daemon that keeps a local language model learning from documents. On its Unix socket whoever \
+                       may connect may do everything; on TCP every route but /healthz needs `Authorization: Bearer`.",
+        license(name = "MIT OR Apache-2.0"),
+        contact()
+    ),
+    paths(
+        routes::overview::status,
+        routes::overview::adapters,
+        routes::overview::models,
+        routes::overview::forgetting,
+        routes::overview::health,
+        routes::metrics::show,
+        routes::documents::list,
+        routes::documents::add,
+        routes::documents::show,
+        routes::documents::edits,
+        routes::documents::retry,
+        events::follow,
+        routes::ask::ask,
+        routes::control::pause,
+        routes::control::resume,
+        routes::control::rollback,
+        routes::control::replay,
+    ),
+    components(schemas(AskEvent))
+)]
+struct Description;
+
+/// The description that `/openapi.json` answers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// Answers with the description.
+pub(super) async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(openapi())
+}

@@ -1,0 +1,54 @@
+//! Which handler answers what.
+
+use std::sync::Arc;
+
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio::sync::Semaphore;
+
+use super::service::Service;
+use super::{events, failure, openapi, routes, trace};
+
+/// Files that may arrive at a time: each is held in memory.
+const UPLOADS: usize = 4;
+/// Clients that may follow events at a time, so that they leave room for others.
+const FOLLOWERS: usize = 64;
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    /// What they work with.
+    pub(super) service: Arc<Service>,
+    /// Room for arriving files.
+    pub(super) uploads: Arc<Semaphore>,
+    /// Room for clients that follow events.
+    pub(super) followers: Arc<Semaphore>,
+}
+
+/// The whole API, without its sockets: whoever can call it may do everything.
+pub fn router(service: Arc<Service>) -> Router {
+    let (uploads, followers) = (Semaphore::new(UPLOADS).into(), Semaphore::new(FOLLOWERS).into());
+    Router::new()
+        .route("/", get(routes::page::show))
+        .route("/healthz", get(routes::overview::health))
+        .route("/metrics", get(routes::metrics::show))
+        .route("/openapi.json", get(openapi::show))
+        .route("/v1/status", get(routes::overview::status))
+        .route("/v1/documents", get(routes::documents::list).post(routes::documents::add))
+        .route("/v1/documents/{id}", get(routes::documents::show))
+        .route("/v1/documents/{id}/edits", get(routes::documents::edits))
+        .route("/v1/documents/{id}/retry", post(routes::documents::retry))
+        .route("/v1/adapters", get(routes::overview::adapters))
+        .route("/v1/models/local", get(routes::overview::models))
+        .route("/v1/forgetting", get(routes::overview::forgetting))
+        .route("/v1/events", get(events::follow))
+        .route("/v1/ask", post(routes::ask::ask))
+        .route("/v1/pause", post(routes::control::pause))
+        .route("/v1/resume", post(routes::control::resume))
+        .route("/v1/rollback", post(routes::control::rollback))
+        .route("/v1/replay", post(routes::control::replay))
+        .fallback(failure::unknown_route)
+        .method_not_allowed_fallback(failure::wrong_method)
+        .layer(middleware::from_fn(trace::request))
+        .with_state(Api { service, uploads, followers })
+}

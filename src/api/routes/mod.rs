@@ -1,0 +1,8 @@
+//! The handlers, by what they are about.
+
+pub(super) mod ask;
+pub(super) mod control;
+pub(super) mod documents;
+pub(super) mod metrics;
+pub(super) mod overview;
+pub(super) mod page;

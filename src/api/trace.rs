@@ -1,0 +1,70 @@
+//! Around every request: who asked what and how it ended, in the log; and an answer where the handler panicked.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::{debug, info};
+
+use super::failure::Failure;
+use super::serve::Peer;
+use crate::error::{Error, Kind};
+
+pub(super) async fn request(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_string());
+    let peer = request.extensions().get::<Peer>().copied();
+    let began = Instant::now();
+    let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => panicked(&method, &path, panic.as_ref()),
+    };
+    let (status, duration_ms) = (response.status().as_u16(), began.elapsed().as_millis());
+    let (uid, pid, address) = match peer {
+        Some(Peer::Unix { uid, pid }) => (Some(uid), pid, None),
+        Some(Peer::Tcp(address)) => (None, None, Some(tracing::field::display(address))),
+        None => (None, None, None),
+    };
+    if matches!(method, Method::GET | Method::HEAD) {
+        debug!(%method, path, status, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
+    } else {
+        info!(%method, path, status, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
+    }
+    response
+}
+
+fn panicked(method: &Method, path: &str, panic: &(dyn Any + Send)) -> Response {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words");
+    let text = format!("{method} {path} met a defect of this program: please report it, with the log");
+    Failure::from(Error::new(Kind::Internal, text).with_source(words)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use axum::{Router, middleware};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        async fn broken() -> &'static str {
+            panic!("the pier is gone")
+        }
+        let router = Router::new().route("/pier", get(broken)).layer(middleware::from_fn(request));
+        let response = router.oneshot(Request::get("/pier").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("GET /pier met a defect") && !body.contains("the pier is gone"), "{body}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The daemon at a glance.
+
+use std::fs;
+
+use super::super::service::{Reading, Service};
+use super::knowledge::knowledge;
+use crate::domain::document::DocumentState;
+use crate::error::Result;
+use crate::pipeline::monitor::Now;
+use crate::protocol::{DocumentCounts, ModelState, StatusView};
+use crate::store::Store;
+
+/// What the daemon is doing, what it knows, what it forgot and what comes next.
+pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {
+    let documents = counts(&reading.store)?;
+    let knowledge = knowledge(reading)?;
+    let Now { activity, held, model: _, loaded, next, problems } = service.monitor.now();
+    Ok(StatusView {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        started_at: service.started_at,
+        root: service.root.display().to_string(),
+        inbox: service.inbox.display().to_string(),
+        activity,
+        held,
+        model: ModelState { name: service.model.clone(), loaded, resident_bytes: resident_bytes() },
+        documents,
+        knowledge,
+        next,
+        problems: problems.into_values().collect(),
+    })
+}
+
+fn counts(store: &Store) -> Result<DocumentCounts> {
+    let mut counts = DocumentCounts::default();
+    for (state, count) in store.count_documents()? {
+        *match state {
+            DocumentState::Waiting => &mut counts.waiting,
+            DocumentState::Accepted => &mut counts.accepted,
+            DocumentState::Rejected => &mut counts.rejected,
+            DocumentState::Failed => &mut counts.failed,
+        } = count;
+    }
+    Ok(counts)
+}
+
+/// Bytes of memory that the process takes; 0 where the system does not tell.
+fn resident_bytes() -> u64 {
+    // Sizes in pages: the whole, then what is resident, then others (proc(5)).
+    let pages = fs::read_to_string("/proc/self/statm").ok();
+    let pages: Option<u64> = pages.and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
