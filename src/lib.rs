@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod engine;
 pub mod error;

@@ -3,7 +3,7 @@
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
-use super::{ApiOptions, Config, CourtesyOptions, InboxSection, LogOptions, ScheduleOptions};
+use super::{ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
 use crate::ingest::Limits;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
@@ -30,7 +30,7 @@ pub(super) struct Key {
 pub(super) fn sections() -> Vec<Section> {
     let mut sections = vec![
         section::<ApiOptions>("api"),
-        section::<InboxSection>("inbox"),
+        section::<InboxOptions>("inbox"),
         section::<LearnOptions>("learn"),
         section::<GateOptions>("gate"),
         section::<Limits>("reading"),

@@ -6,7 +6,6 @@
 mod api;
 mod courtesy;
 mod difference;
-mod inbox;
 mod keys;
 mod lines;
 mod load;
@@ -25,12 +24,12 @@ use utoipa::ToSchema;
 use crate::engine::embedded::NANO;
 use crate::error::{Error, Kind, Result};
 use crate::ingest::Limits;
+use crate::ingest::inbox::InboxOptions;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
 
 pub use api::ApiOptions;
 pub use courtesy::CourtesyOptions;
-pub use inbox::InboxSection;
 pub use load::{SYSTEM_FILE, default_root};
 pub use log::{LogFormat, LogOptions};
 pub use quiet::QuietHours;
@@ -72,7 +71,7 @@ pub struct Config {
     pub api: ApiOptions,
     /// When a file in the inbox is taken.
     #[schema(value_type = Object)]
-    pub inbox: InboxSection,
+    pub inbox: InboxOptions,
     /// How documents are learned. What is learned depends on these; the defaults were measured.
     #[schema(value_type = Object)]
     pub learn: LearnOptions,
@@ -103,7 +102,7 @@ impl Default for Config {
             threads: None,
             dtype: Dtype::Auto,
             api: ApiOptions::default(),
-            inbox: InboxSection::default(),
+            inbox: InboxOptions::default(),
             learn: LearnOptions::default(),
             gate: GateOptions::default(),
             reading: Limits::default(),

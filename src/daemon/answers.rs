@@ -42,7 +42,11 @@ impl Answers {
             let last = match self.answer(&question, &|text| {
                 let text = AskEvent::Text { text: text.to_string() };
                 // A reader that has gone wants no more.
-                if events.blocking_send(text).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if events.blocking_send(text).is_ok() {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             }) {
                 Ok(view) => AskEvent::Done(view),
                 Err(error) => {
@@ -76,7 +80,8 @@ impl Answers {
             GenerationId::BASE => Vec::new(),
             _ => self.store.look_up(&format!("{} {}", question.text, told.text), SOURCES)?,
         };
-        let source = |d: crate::domain::document::Document| Source { document: d.id, title: d.title, name: d.name };
+        let source =
+            |d: crate::domain::document::Document| Source { document: d.id, title: d.title, name: d.name };
         Ok(AskView {
             answer: told.text,
             model: if generation == GenerationId::BASE { "base".into() } else { generation.folder() },
@@ -101,7 +106,9 @@ impl Answers {
         self.store.generation(id)?;
         let dir = self.root.generation(id);
         let loaded = model.load_adapter(&dir).map_err(|e| match e.kind() {
-            Kind::NotFound => Error::new(Kind::NotFound, format!("the files of {} are gone: ask another", id.folder())),
+            Kind::NotFound => {
+                Error::new(Kind::NotFound, format!("the files of {} are gone: ask another", id.folder()))
+            }
             _ => e,
         })?;
         let adapter = Arc::new(loaded.adapter);

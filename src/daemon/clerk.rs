@@ -192,10 +192,15 @@ impl Clerk {
             }
             let since = if due { now } else { last.unwrap_or(now).min(now) };
             let at = entry.after(since, &Local);
-            next.extend(at.map(|at| NextRun { what: entry.what.into(), at, last: if due { Some(now) } else { last } }));
+            next.extend(at.map(|at| NextRun {
+                what: entry.what.into(),
+                at,
+                last: if due { Some(now) } else { last },
+            }));
         }
         next.sort_by_key(|run| run.at);
-        let left = next.first().map(|run| Duration::from_millis(run.at.0.saturating_sub(now.0).max(0) as u64));
+        let left =
+            next.first().map(|run| Duration::from_millis(run.at.0.saturating_sub(now.0).max(0) as u64));
         self.monitor.update(|now| now.next = next);
         Ok(left)
     }
@@ -212,7 +217,8 @@ impl Clerk {
                 }
             }
             _ => {
-                let made = housekeeping::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
+                let made =
+                    housekeeping::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
                 self.note("backed_up", None, serde_json::json!({ "path": made }))?;
             }
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
@@ -25,7 +25,7 @@ const LOOK_AT_DONE: u64 = 600;
 /// The thread that empties the inbox.
 pub(super) struct Intaker {
     pub(super) inbox: Inbox,
-    pub(super) options: InboxOptions,
+    pub(super) options: Arc<RwLock<InboxOptions>>,
     pub(super) store: Store,
     pub(super) program: PathBuf,
     pub(super) limits: Limits,
@@ -47,7 +47,7 @@ impl Intaker {
                 Err(error) => {
                     tracing::error!(%error, "the inbox cannot be read");
                     self.monitor.problem("inbox", Some(error.to_string()));
-                    Duration::from_secs(self.options.poll_seconds)
+                    self.poll()
                 }
             };
             match hints.recv_timeout(wait) {
@@ -60,9 +60,18 @@ impl Intaker {
         }
     }
 
+    fn read_options(&self) -> InboxOptions {
+        self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn poll(&self) -> Duration {
+        Duration::from_secs(self.read_options().poll_seconds)
+    }
+
     /// Takes what has settled; how long until there may be more.
     fn look(&mut self) -> Result<Duration> {
-        let poll = Duration::from_secs(self.options.poll_seconds);
+        self.inbox.set_options(self.read_options())?;
+        let poll = self.poll();
         loop {
             let now = self.clock.now();
             let scan = self.inbox.scan(now, AT_ONCE)?;
@@ -78,7 +87,9 @@ impl Intaker {
             if scan.more == 0 {
                 self.look_at_done();
                 self.monitor.problem("inbox", self.problem(&scan));
-                let again = scan.look_again.map(|at| Duration::from_millis(at.0.saturating_sub(now.0).max(20) as u64));
+                let again = scan
+                    .look_again
+                    .map(|at| Duration::from_millis(at.0.saturating_sub(now.0).max(20) as u64));
                 return Ok(again.unwrap_or(poll).min(poll));
             }
         }
@@ -126,7 +137,8 @@ impl Intaker {
         self.control.look();
         match self.inbox.done(found) {
             Ok(place) => {
-                let beneath = place.strip_prefix(self.inbox.path().join("done")).unwrap_or(&place).to_path_buf();
+                let beneath =
+                    place.strip_prefix(self.inbox.path().join("done")).unwrap_or(&place).to_path_buf();
                 self.store.file_taken(&beneath, &ids, self.clock.now())?;
                 tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
             }
@@ -139,7 +151,8 @@ impl Intaker {
     fn refuse(&mut self, path: &Path, reason: &str) {
         tracing::warn!(file = %path.display(), reason, "cannot be taken in");
         let body = serde_json::json!({ "path": path.to_string_lossy(), "reason": reason });
-        let event = NewEvent { at: self.clock.now(), job: None, document: None, kind: "refused".into(), body };
+        let event =
+            NewEvent { at: self.clock.now(), job: None, document: None, kind: "refused".into(), body };
         if let Err(error) = self.store.log(&[event]) {
             tracing::warn!(%error, "cannot log an event");
         }
@@ -185,7 +198,11 @@ impl Intaker {
             Ok(missing) => {
                 for one in missing {
                     let path = one.path.display().to_string();
-                    tracing::info!(file = path, document = one.document.0, "removed from done; what it taught stays");
+                    tracing::info!(
+                        file = path,
+                        document = one.document.0,
+                        "removed from done; what it taught stays"
+                    );
                     let event = NewEvent {
                         at: self.clock.now(),
                         job: None,
@@ -201,4 +218,3 @@ impl Intaker {
         }
     }
 }
-

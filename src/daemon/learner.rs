@@ -1,10 +1,10 @@
 //! The learner: one thread that learns what waits, document by document, and does what must not happen meanwhile.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
-use std::sync::atomic::Ordering;
 
 use super::hold::Hold;
 use super::slot::ModelSlot;
@@ -23,7 +23,8 @@ use crate::store::{NewEvent, RolledBack, Store};
 /// Longest sleep while there is nothing to do: a beat for the watchdog.
 const BEAT: Duration = Duration::from_secs(20);
 /// What the log says of a rollback's documents.
-const ROLLED_BACK: &str = "rolled back: the live model does not contain it any more; `sealctl retry` learns it again";
+const ROLLED_BACK: &str =
+    "rolled back: the live model does not contain it any more; `sealctl retry` learns it again";
 
 /// What the learner is asked for between two documents.
 #[derive(Debug)]
@@ -176,7 +177,8 @@ impl Learner {
                     return Ok(());
                 }
                 let view = found.map(|found| {
-                    let Replayed { asked, right, lost } = found.unwrap_or(Replayed { asked: 0, right: 0, lost: 0 });
+                    let Replayed { asked, right, lost } =
+                        found.unwrap_or(Replayed { asked: 0, right: 0, lost: 0 });
                     ReplayView { generation: live, asked, right, lost }
                 });
                 self.tell_replay(worker.store_mut(), view, reply);
@@ -267,4 +269,3 @@ fn refuse_full_disk(root: &Root, model: &Model) -> Result<()> {
     );
     Err(Error::new(Kind::Io, text))
 }
-

@@ -65,7 +65,10 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
     drop(control);
     let late = threads.join(PATIENCE).await;
     if !late.is_empty() {
-        tracing::warn!(threads = late.join(", "), "did not end in time; what they were doing is done again at the next start");
+        tracing::warn!(
+            threads = late.join(", "),
+            "did not end in time; what they were doing is done again at the next start"
+        );
     }
     tracing::info!("stopped");
     match broken {

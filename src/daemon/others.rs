@@ -43,8 +43,14 @@ fn read() -> Option<Ticks> {
 /// All ticks, and those that were worked, from the first line of `/proc/stat`: user, nice, system, idle, iowait, irq,
 /// softirq, steal (proc_stat(5)).
 fn of_all(text: &str) -> Option<(u64, u64)> {
-    let fields: Vec<u64> =
-        text.lines().next()?.strip_prefix("cpu ")?.split_whitespace().map_while(|f| f.parse().ok()).take(8).collect();
+    let fields: Vec<u64> = text
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .map_while(|f| f.parse().ok())
+        .take(8)
+        .collect();
     let [user, nice, system, idle, iowait, irq, softirq, steal] = fields[..] else { return None };
     let worked = user + nice + system + irq + softirq + steal;
     Some((worked + idle + iowait, worked))
@@ -54,7 +60,8 @@ fn of_all(text: &str) -> Option<(u64, u64)> {
 /// blanks and brackets.
 fn of_process(text: &str) -> Option<u64> {
     let after_name = &text[text.rfind(')')? + 1..];
-    let fields: Vec<u64> = after_name.split_whitespace().skip(11).take(4).map_while(|f| f.parse().ok()).collect();
+    let fields: Vec<u64> =
+        after_name.split_whitespace().skip(11).take(4).map_while(|f| f.parse().ok()).collect();
     (fields.len() == 4).then(|| fields.iter().sum())
 }
 

@@ -11,15 +11,22 @@ use super::service;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Context, Kind, Result};
+use crate::ingest::inbox::InboxOptions;
 use crate::pipeline::WorkerOptions;
 
 /// What a reload changes.
 pub(super) struct Reload {
-    settings: Arc<RwLock<Settings>>,
-    rules: Arc<RwLock<Rules>>,
-    set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
-    clock: Clock,
-    hangups: Signal,
+    pub(super) settings: Arc<RwLock<Settings>>,
+    pub(super) rules: Arc<RwLock<Rules>>,
+    pub(super) inbox: Arc<RwLock<InboxOptions>>,
+    pub(super) set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
+    pub(super) clock: Clock,
+    pub(super) hangups: Signal,
+}
+
+/// Listens for SIGHUP from now on.
+pub(super) fn hangups() -> Result<Signal> {
+    signal(SignalKind::hangup()).doing(Kind::Io, || "cannot listen for SIGHUP".to_string())
 }
 
 /// The learner's settings.
@@ -33,18 +40,6 @@ pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
 }
 
 impl Reload {
-    /// Listens for SIGHUP from now on.
-    pub(super) fn new(
-        settings: Arc<RwLock<Settings>>,
-        rules: Arc<RwLock<Rules>>,
-        set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
-        clock: Clock,
-    ) -> Result<Self> {
-        let hangups =
-            signal(SignalKind::hangup()).doing(Kind::Io, || "cannot listen for SIGHUP".to_string())?;
-        Ok(Self { settings, rules, set_log_level, clock, hangups })
-    }
-
     /// Completes when somebody asks for a reload.
     pub(super) async fn asked(&mut self) {
         if self.hangups.recv().await.is_none() {
@@ -70,6 +65,7 @@ impl Reload {
         let rules = Rules::new(&new.schedule, &new.courtesy)?;
         (self.set_log_level)(&new.log.level)?;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        *self.inbox.write().unwrap_or_else(PoisonError::into_inner) = new.inbox.clone();
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings(&new, &self.clock);
         match (now.is_empty(), later.is_empty()) {
             (true, true) => tracing::info!("read the configuration again: nothing changed"),
@@ -81,6 +77,7 @@ impl Reload {
             ),
         }
         config.schedule = new.schedule;
+        config.inbox = new.inbox;
         config.courtesy = new.courtesy;
         config.learn = new.learn;
         config.gate = new.gate;

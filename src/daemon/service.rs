@@ -81,7 +81,9 @@ fn words(activity: &Activity, held: Option<&Held>) -> String {
         }
         (_, Some(Held::Paused { .. })) => "paused".into(),
         (_, Some(Held::QuietHours { .. })) => "quiet hours".into(),
-        (_, Some(Held::Busy { others })) => format!("waiting: other programs use {others} % of the processors"),
+        (_, Some(Held::Busy { others })) => {
+            format!("waiting: other programs use {others} % of the processors")
+        }
         (_, Some(Held::Trouble { reason, .. })) => format!("cannot learn: {reason}"),
         (Activity::Opening, None) => "opening the base model".into(),
         (Activity::Replaying { .. }, None) => "asking about what was learned".into(),

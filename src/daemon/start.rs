@@ -13,17 +13,17 @@ use super::answers::Answers;
 use super::clerk::{Clerk, Rules};
 use super::hold::Hold;
 use super::inbox::Intaker;
-use super::learner::{Learner, Settings, Work};
+use super::learner::{Learner, Work};
 use super::others::Others;
 use super::reload::{self, Reload};
 use super::slot::ModelSlot;
 use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
 use super::{housekeeping, service};
-use crate::api::{self, Service};
+use crate::api::{self, Reader, Service, Token};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::files::{self, FileLock};
 use crate::ingest::inbox::{self, Inbox};
 use crate::pipeline::Root;
@@ -49,7 +49,7 @@ pub(super) struct Running {
 
 /// The task that serves the interface.
 pub(super) struct Server {
-    task: tokio::task::JoinHandle<Result<()>>,
+    task: tokio::task::JoinHandle<()>,
     stop: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -57,10 +57,8 @@ impl Server {
     /// Lets what is being answered end, and waits for it.
     pub(super) async fn stop(self) {
         let _ = self.stop.send(());
-        match self.task.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the interface broke"),
-            Err(error) => tracing::error!(%error, "the interface broke"),
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the interface broke");
         }
     }
 }
@@ -101,7 +99,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
 
     let monitor = Arc::new(Monitor::new(clock.clone()));
     let (control, Desk { requests, questions, interrupt }) = Control::new();
-    let hold = Arc::new(Hold { interrupt, ..Hold::default() });
+    let hold = Arc::new(Hold::new(interrupt));
     let Surroundings { program, compute, release_memory, set_log_level } = around;
     let slot = Arc::new(ModelSlot::new(&config.model, compute, release_memory, monitor.clone()));
     let settings = Arc::new(RwLock::new(reload::settings(&config, &clock)));
@@ -109,7 +107,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
 
     let unix = api::bind_unix(&config.socket_path(), config.api.socket_mode)?;
     let tcp = match (config.api.listen, config.api.token()?) {
-        (Some(listen), Some(token)) => Some((api::bind_tcp(listen).await?, token)),
+        (Some(listen), Some(token)) => Some((bind_tcp(listen).await?, Token::new(&token)?)),
         _ => None,
     };
     let inbox_path = config.inbox_path();
@@ -158,9 +156,10 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         answers.run(questions);
         Ok(())
     })?;
+    let inbox_options = Arc::new(RwLock::new(config.inbox.clone()));
     let intaker = Intaker {
         inbox,
-        options: config.inbox.clone(),
+        options: inbox_options.clone(),
         store,
         program,
         limits: config.reading,
@@ -183,17 +182,17 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         let _ = hint.send(());
         Ok(place)
     };
-    let service = Arc::new(Service::new(api::Setup {
+    let service = Arc::new(Service {
         root: config.root.clone(),
         inbox: inbox_path.clone(),
         model: config.model.display().to_string(),
         started_at,
         clock: clock.clone(),
-        store: Store::open(&root.database())?,
+        reader: Reader::new(Store::open(&root.database())?),
         monitor: monitor.clone(),
         control: control.clone(),
         put: Box::new(put),
-    }));
+    });
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let listeners = api::Listeners { unix, tcp };
     let task = tokio::spawn(api::serve(listeners, service, async {
@@ -201,7 +200,8 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     }));
     let mut tasks = JoinSet::new();
     tasks.spawn(service::keep_telling(monitor.clone(), hold.clone(), slot));
-    let reload = Reload::new(settings, rules, set_log_level, clock)?;
+    let reload =
+        Reload { settings, rules, inbox: inbox_options, set_log_level, clock, hangups: reload::hangups()? };
     let server = Server { task, stop };
     Ok(Running {
         config,
@@ -216,6 +216,12 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         tasks,
         _watcher: watcher,
         _lock: lock,
+    })
+}
+
+async fn bind_tcp(listen: std::net::SocketAddr) -> Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(listen).await.doing(Kind::Io, || {
+        format!("cannot listen on {listen} (api.listen): choose another port, or stop what uses it")
     })
 }
 
@@ -254,6 +260,14 @@ fn courteous(nice: i32) {
 
 /// The watcher; without one the inbox is polled.
 fn watch(path: &std::path::Path, hints: Sender<()>) -> Option<inbox::Watcher> {
-    let watcher = inbox::watch(path, move || drop(hints.send(())));
-    watcher.inspect_err(|error| tracing::warn!(%error, "the inbox is not watched, only looked at from time to time")).ok()
+    let hint = move || {
+        // Nobody listens once the daemon stops.
+        let _ = hints.send(());
+    };
+    let watcher = inbox::watch(path, hint);
+    watcher
+        .inspect_err(
+            |error| tracing::warn!(%error, "the inbox is not watched, only looked at from time to time"),
+        )
+        .ok()
 }

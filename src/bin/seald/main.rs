@@ -1,8 +1,9 @@
-//! `seald`: the verbs that work on files alone (train, score, generate, config, doctor). The daemon is not in yet.
+//! `seald`: the daemon, and the verbs that work on files alone (once, train, score, generate, config, doctor).
 
 mod allocator;
 mod cancel;
 mod config;
+mod daemon;
 mod describe;
 mod doctor;
 mod extract;
@@ -23,20 +24,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-const NOT_YET: &str = "In this version these verbs work. The daemon, which will run when no verb is given and learn \
-from the documents in a folder, is not in yet.";
+const MORE: &str = "Without a verb, seald is the daemon: it learns the documents that are dropped into its inbox, until a signal \
+ends it. sealctl shows what it does and asks what it knows.";
 
-/// Trains LoRA adapters on a local language model, on one machine, without Python.
-///
+/// Keeps a local language model learning from documents, on one machine, without Python.
 #[derive(Debug, Parser)]
-#[command(name = "seald", version, arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = NOT_YET, disable_help_subcommand = true)]
+#[command(name = "seald", version, after_help = MORE, disable_help_subcommand = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
+    #[command(flatten)]
+    daemon: daemon::Args,
     /// Say more on stderr (RUST_LOG says what exactly, and goes before this)
     #[arg(short, long, global = true, display_order = 900)]
     verbose: bool,
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,8 +70,18 @@ fn main() -> ExitCode {
             return ExitCode::from(e.exit_code() as u8);
         }
     };
-    output::log_to_stderr(cli.verbose);
-    let result = match cli.verb {
+    if cli.verb.is_some() {
+        output::log_to_stderr(cli.verbose);
+    }
+    let result = cli.verb.map_or_else(|| daemon::run(&cli.daemon, cli.verbose), run);
+    result.unwrap_or_else(|e| {
+        output::complain(&e);
+        ExitCode::from(e.kind().exit_code())
+    })
+}
+
+fn run(verb: Verb) -> seald::Result<ExitCode> {
+    match verb {
         Verb::Once(args) => cancel::on_signals().and_then(|cancel| once::run(args, &cancel)),
         Verb::Train(args) => cancel::on_signals().and_then(|cancel| train::run(args, &cancel)),
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
@@ -77,9 +89,5 @@ fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::run(args),
         Verb::Config(args) => config::run(args),
         Verb::ExtractDocument(args) => extract::run(args),
-    };
-    result.unwrap_or_else(|e| {
-        output::complain(&e);
-        ExitCode::from(e.kind().exit_code())
-    })
+    }
 }

@@ -1,11 +1,12 @@
 //! How the inbox is looked at: every option with its unit and range.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::{Error, Kind, Result};
 
 /// Options of the inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InboxOptions {
     /// How long a file has to lie unchanged before it is taken, seconds, 0 to 3,600. 0 takes a file while it is written.

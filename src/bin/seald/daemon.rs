@@ -1,0 +1,147 @@
+//! `seald` without a verb: the daemon, until a signal ends it.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use seald::config::{Config, Dtype, LogFormat, LogOptions};
+use seald::daemon::{self, Surroundings};
+use seald::error::{Context, Error, Kind, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use crate::open::ComputeArgs;
+use crate::output::say;
+use crate::{allocator, cancel, options};
+
+/// Threads that serve the interface; learning has its own.
+const SERVING: usize = 2;
+/// Threads that may wait for the disk, at most.
+const WAITING: usize = 8;
+
+/// Options of the daemon.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// The daemon's configuration file; else $SEALD_CONFIG, seald.toml in the root, /etc/seald/seald.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The daemon's folder, in place of the one in its configuration: inbox, adapters and state lie beneath it
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), args.root.as_deref())?;
+    let set_log_level = log(&config.log, verbose)?;
+    // The first signal is taken below; this one sees to a second.
+    let _stopping = cancel::on_signals()?;
+    let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
+    let compute = compute(&config);
+    if io::stderr().is_terminal() {
+        greet(&config);
+    }
+    let around = Surroundings {
+        program,
+        compute: Box::new(compute),
+        release_memory: allocator::release,
+        set_log_level,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SERVING)
+        .max_blocking_threads(WAITING)
+        .thread_name("seald-serving")
+        .enable_all()
+        .build()
+        .doing(Kind::Io, || "cannot start threads".into())?;
+    let result = runtime.block_on(async { daemon::run(config, around, signalled()?).await });
+    // Whoever waits for the disk is not waited for.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Completes at the first SIGINT or SIGTERM.
+fn signalled() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).doing(Kind::Io, || "cannot handle signals".to_string());
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// What a person at a terminal wants to know first.
+fn greet(config: &Config) {
+    let inbox = config.inbox_path();
+    say(format!(
+        "seald {} learns what is dropped into {}\n  another terminal: sealctl --root {} watch\n  Ctrl-C stops; whatever stops it, it goes on where it was",
+        env!("CARGO_PKG_VERSION"),
+        inbox.display(),
+        config.root.display()
+    ));
+    if config.model == Path::new("nano") {
+        say(
+            "  the model is nano, which knows only a made-up world: for real documents, set `model` in seald.toml",
+        );
+    }
+}
+
+/// How the engine is made, as the configuration says.
+fn compute(config: &Config) -> impl Fn() -> Result<seald::engine::kernels::Compute> + Send + Sync + use<> {
+    let dtype = match config.dtype {
+        Dtype::Auto => options::Dtype::Auto,
+        Dtype::F32 => options::Dtype::F32,
+        Dtype::Bf16 => options::Dtype::Bf16,
+    };
+    let threads = config.threads.unwrap_or(0);
+    move || ComputeArgs { dtype, threads }.compute()
+}
+
+/// Starts the log; what changes its level later.
+fn log(options: &LogOptions, verbose: bool) -> Result<Box<dyn Fn(&str) -> Result<()> + Send + Sync>> {
+    let read = |level: &str| {
+        EnvFilter::try_new(level).doing(Kind::Invalid, || format!("log.level = {level:?} is no level"))
+    };
+    let first = match std::env::var("RUST_LOG") {
+        Ok(level) => read(&level)?,
+        Err(_) if verbose => read("info,seald=debug")?,
+        Err(_) => read(&options.level)?,
+    };
+    let (filter, handle) = reload::Layer::new(first);
+    tracing_subscriber::registry().with(place(options.format)?.with_filter(filter)).init();
+    Ok(Box::new(move |level| {
+        handle.reload(read(level)?).doing(Kind::Internal, || "cannot change the log".to_string())
+    }))
+}
+
+/// Where the log goes: the journal with its fields under systemd, else lines for people, or JSON.
+fn place(format: LogFormat) -> Result<Box<dyn Layer<Registry> + Send + Sync>> {
+    let journal = match format {
+        LogFormat::Journald => true,
+        // Set by systemd where it has connected stderr to the journal.
+        LogFormat::Auto => std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal(),
+        LogFormat::Text | LogFormat::Json => false,
+    };
+    if journal {
+        match tracing_journald::layer() {
+            Ok(layer) => return Ok(Box::new(layer.with_syslog_identifier("seald".into()))),
+            Err(e) if format == LogFormat::Journald => {
+                return Err(Error::new(
+                    Kind::Io,
+                    "log.format is journald, and the journal cannot be reached",
+                )
+                .with_source(e));
+            }
+            Err(_) => {}
+        }
+    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    Ok(match format {
+        LogFormat::Json => Box::new(lines.json().with_ansi(false)),
+        _ => Box::new(lines.with_ansi(io::stderr().is_terminal()).with_target(false)),
+    })
+}
