@@ -1,0 +1,57 @@
+//! Damaged files: the rest goes on, and a person is told.
+
+use std::fs;
+
+use crate::host::Host;
+
+#[test]
+fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
+    let host = Host::new();
+    let daemon = host.start();
+    host.drop_example("drelpolford");
+    daemon.wait_idle(1);
+    host.drop_example("nequobel-pudding");
+    let status = daemon.wait_idle(2);
+    let live = status["knowledge"]["live"].as_str().unwrap().to_string();
+    assert!(daemon.stop().success());
+    let weights = host.root().join("adapters").join(&live).join("adapter_model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+
+    let daemon = host.start();
+    host.drop("third.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    let status = daemon.wait_idle(3);
+    assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
+    assert_eq!(status["documents"]["accepted"], 2, "what it dropped was learned again: {status}");
+}
+
+#[test]
+fn a_damaged_database_is_left_alone_and_the_newest_backup_named() {
+    let host = Host::with("[schedule]\nbackup = \"* * * * * *\"\n");
+    let daemon = host.start();
+    let backups = host.root().join("state/backups");
+    daemon.wait("backed up", |_| {
+        daemon.post("/v1/resume", serde_json::json!({}));
+        backups.is_dir()
+            && fs::read_dir(&backups)
+                .unwrap()
+                .any(|e| e.unwrap().path().extension().is_some_and(|x| x == "db"))
+    });
+    assert!(daemon.stop().success());
+    let database = host.root().join("state/seald.db");
+    let mut bytes = fs::read(&database).unwrap();
+    bytes[100..].fill(0x5a);
+    fs::write(&database, &bytes).unwrap();
+    let output = host.command().output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("damaged") && words.contains("state/backups/seald-"), "{words}");
+    assert_eq!(fs::read(&database).unwrap(), bytes, "it is left as it is");
+
+    let newest = fs::read_dir(&backups).unwrap().map(|e| e.unwrap().path()).max().unwrap();
+    for name in ["seald.db", "seald.db-wal", "seald.db-shm"] {
+        let _ = fs::remove_file(host.root().join("state").join(name));
+    }
+    fs::copy(newest, &database).unwrap();
+    assert!(host.start().stop().success(), "as the error says");
+}

@@ -1,0 +1,205 @@
+//! Starts the daemon, talks to it, waits for what it says, and ends it.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// As little work as still is the whole method; files are taken as soon as they lie still.
+const CONFIG: &str = r#"
+[inbox]
+settle_seconds = 0
+poll_seconds = 3600
+
+[learn]
+candidates = 4
+exams = 1
+learning_rates = [3e-3]
+epochs = [20]
+base_samples = 16
+base_rows = 2
+most_steps = 24
+union_steps = 80
+bank_probes = 16
+"#;
+
+/// Nothing here takes so long on any machine: a test that gets there has failed.
+const FAR_TOO_LONG: Duration = Duration::from_secs(540);
+
+/// A root with its configuration, and no daemon yet.
+pub(crate) struct Host {
+    dir: tempfile::TempDir,
+    notify: UnixDatagram,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines at the beginning of the configuration.
+    pub(crate) fn with(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        notify.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
+        std::fs::create_dir(dir.path().join("root")).unwrap();
+        let host = Self { dir, notify };
+        host.configure(config);
+        host
+    }
+
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::write(self.root().join("seald.toml"), format!("{config}\n{CONFIG}")).unwrap();
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    pub(crate) fn inbox(&self) -> PathBuf {
+        self.root().join("inbox")
+    }
+
+    /// Puts a file in, whole at once.
+    pub(crate) fn drop(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.inbox().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let staged = self.root().join("dropping");
+        std::fs::write(&staged, bytes).unwrap();
+        std::fs::rename(staged, path).unwrap();
+    }
+
+    /// Drops one of the shipped documents, its questions first.
+    pub(crate) fn drop_example(&self, stem: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox");
+        let questions = format!("{stem}.probes.jsonl");
+        if let Ok(bytes) = std::fs::read(from.join(&questions)) {
+            self.drop(&questions, bytes);
+        }
+        let name = format!("{stem}.txt");
+        self.drop(&name, std::fs::read(from.join(&name)).unwrap());
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seald"));
+        command.arg("--root").arg(self.root()).env_remove("SEALD_CONFIG").env_remove("JOURNAL_STREAM");
+        command.env("NOTIFY_SOCKET", self.dir.path().join("notify")).env("RUST_LOG", "info");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the daemon and waits until it says that it serves.
+    pub(crate) fn start(&self) -> Daemon<'_> {
+        let daemon = self.spawn();
+        self.wait_notified("READY=1");
+        daemon
+    }
+
+    /// Starts the daemon and does not wait.
+    pub(crate) fn spawn(&self) -> Daemon<'_> {
+        Daemon { host: self, child: self.command().stderr(Stdio::inherit()).spawn().unwrap() }
+    }
+
+    /// Waits for a message to systemd.
+    pub(crate) fn wait_notified(&self, wanted: &str) {
+        let mut bytes = [0; 4096];
+        loop {
+            let length = self.notify.recv(&mut bytes).unwrap_or_else(|e| panic!("no {wanted}: {e}"));
+            if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line == wanted) {
+                return;
+            }
+        }
+    }
+}
+
+/// A daemon at work; dropping it kills it.
+pub(crate) struct Daemon<'h> {
+    host: &'h Host,
+    pub(crate) child: Child,
+}
+
+impl Daemon<'_> {
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: sends a signal to a child that was not waited for, so the number is still its own.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+
+    /// Ends it as systemd would.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        self.ask("GET", path, None).1
+    }
+
+    pub(crate) fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.ask("POST", path, Some(body))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut stream = UnixStream::connect(self.host.root().join("state/seald.sock")).unwrap();
+        stream.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
+        let body = body.map(|b| b.to_string()).unwrap_or_default();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: seald\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, content) = text.split_once("\r\n\r\n").unwrap();
+        let content = serde_json::from_str(content).unwrap_or_else(|_| Value::String(content.to_string()));
+        (status, content)
+    }
+
+    /// Waits until the status is as wanted.
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let status = self.get("/v1/status");
+            if wanted(&status) {
+                return status;
+            }
+            assert!(started.elapsed() < FAR_TOO_LONG, "not {what}: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until so many documents have come and none waits.
+    pub(crate) fn wait_idle(&self, documents: u64) -> Value {
+        self.wait(&format!("idle with {documents} documents"), |status| {
+            let count = |state: &str| status["documents"][state].as_u64().unwrap();
+            let ended = count("accepted") + count("rejected") + count("failed");
+            count("waiting") == 0 && ended == documents && status["activity"]["state"] == "idle"
+        })
+    }
+
+    /// The kinds of the events that are kept, oldest first.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        self.get("/v1/documents?limit=500")["documents"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}

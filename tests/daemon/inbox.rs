@@ -1,0 +1,87 @@
+//! Files on their way through the inbox.
+
+use std::os::unix::ffi::OsStringExt;
+
+use serde_json::json;
+
+use crate::host::{Host, names};
+
+#[test]
+fn what_is_dropped_is_learned_whether_it_runs_or_not() {
+    let host = Host::new();
+    host.drop_example("drelpolford");
+    let daemon = host.start();
+    let status = daemon.wait_idle(1);
+    assert_eq!(status["documents"]["accepted"], 1, "{status}");
+    host.drop_example("nequobel-pudding");
+    let status = daemon.wait_idle(2);
+    assert!(status["knowledge"]["live"].is_string(), "{status}");
+    assert_eq!(names(&host.inbox()), ["done", "failed"]);
+    assert_eq!(
+        names(&host.inbox().join("done")),
+        ["drelpolford.probes.jsonl", "drelpolford.txt", "nequobel-pudding.txt"]
+    );
+
+    let (code, answer) = daemon.post("/v1/ask", json!({"question": "Who is the mayor of Drelpolford?"}));
+    assert_eq!((code, &answer["sources"][0]["title"]), (200, &"Drelpolford".into()), "{answer}");
+    let (_, base) =
+        daemon.post("/v1/ask", json!({"question": "Who is the mayor of Drelpolford?", "model": "base"}));
+    assert_eq!((&base["model"], base["sources"].as_array().unwrap().len()), (&"base".into(), 0));
+    assert_ne!(answer["answer"], base["answer"], "the base cannot know");
+
+    let (code, replay) = daemon.post("/v1/replay", json!({}));
+    assert!(code == 200 && replay["asked"].as_u64().unwrap() > 0, "{replay}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn what_cannot_be_read_goes_to_failed_with_the_reason_and_the_rest_goes_on() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    host.drop("broken.pdf", b"%PDF-1.7 and then nothing");
+    host.drop("sub/empty.txt", b"");
+    host.drop("good.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    let odd = std::ffi::OsString::from_vec(b"odd\n\xff.txt".to_vec());
+    std::fs::write(host.inbox().join(&odd), "The Vandrel Mill was built by Osk Tarr.").unwrap();
+    daemon.wait("taken in", |status| status["documents"]["waiting"] == 2);
+    daemon.wait("refused", |_| {
+        names(&host.inbox()) == ["done", "failed", "sub"] && names(&host.inbox().join("sub")).is_empty()
+    });
+    assert_eq!(names(&host.inbox().join("failed")), ["broken.pdf", "broken.pdf.error.txt", "sub"]);
+    let reason = std::fs::read_to_string(host.inbox().join("failed/sub/empty.txt.error.txt")).unwrap();
+    assert!(reason.contains("empty"), "{reason}");
+    assert!(host.inbox().join("done").join(odd).is_file());
+}
+
+#[test]
+fn the_same_content_is_one_document_and_a_changed_file_a_new_version() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    daemon.wait("one", |status| status["documents"]["waiting"] == 1);
+    host.drop("copy.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    host.drop("ports/a.txt", b"The Vandrel Mill was built by Osk Tarr.");
+    daemon.wait("two", |status| status["documents"]["waiting"] == 2);
+    host.drop("a.txt", b"The Brastonel Works was founded by Mira Trondvik.");
+    daemon.wait("three", |status| status["documents"]["waiting"] == 3);
+    daemon
+        .wait("moved", |_| names(&host.inbox().join("done")) == ["a (2).txt", "a.txt", "copy.txt", "ports"]);
+    let replaced: Vec<_> =
+        daemon.documents().iter().map(|d| (d["id"].clone(), d["replaced_by"].clone())).collect();
+    assert_eq!(replaced, [(json!(3), json!(null)), (json!(2), json!(null)), (json!(1), json!(3))]);
+    assert_eq!(daemon.get("/v1/documents/2")["tag"], "ports");
+}
+
+#[test]
+fn a_burst_is_taken_whole() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    for n in 0..300 {
+        host.drop(&format!("{n}.txt"), format!("The ferry of pier {n} leaves at noon."));
+    }
+    daemon.wait("all taken", |status| status["documents"]["waiting"] == 300);
+    daemon.wait("all moved", |_| names(&host.inbox()) == ["done", "failed"]);
+}

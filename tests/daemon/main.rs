@@ -1,0 +1,8 @@
+//! A real daemon on a temporary root, over its real socket, with real signals; `sd_notify` goes to a socket of the test's own.
+
+mod damage;
+mod host;
+mod inbox;
+mod killed;
+mod lifecycle;
+mod requests;

@@ -1,0 +1,56 @@
+//! What a person asks of it while it works: pause, resume, rollback, retry.
+
+use serde_json::json;
+
+use crate::host::Host;
+
+#[test]
+fn a_pause_holds_over_a_restart_and_resume_goes_on() {
+    let host = Host::new();
+    let daemon = host.start();
+    assert_eq!(daemon.post("/v1/pause", json!({})).0 / 100, 2);
+    host.drop_example("drelpolford");
+    let status = daemon.wait("held", |status| status["documents"]["waiting"] == 1);
+    assert_eq!(status["held"]["why"], "paused");
+    assert!(daemon.stop().success());
+    let daemon = host.start();
+    let status = daemon.wait("held again", |status| status["held"]["why"] == "paused");
+    assert_eq!(status["model"]["loaded"], false, "nothing to learn, nothing to load");
+    daemon.post("/v1/resume", json!({}));
+    let status = daemon.wait_idle(1);
+    assert_eq!((&status["held"], &status["documents"]["accepted"]), (&json!(null), &json!(1)));
+}
+
+#[test]
+fn a_rollback_drops_what_came_since_and_a_retry_learns_it_again() {
+    let host = Host::new();
+    let daemon = host.start();
+    host.drop_example("drelpolford");
+    daemon.wait_idle(1);
+    let live = daemon.get("/v1/status")["knowledge"]["live"].clone();
+    let (code, done) = daemon.post("/v1/rollback", json!({"to": "base"}));
+    assert_eq!((code, &done["from"], &done["to"]), (200, &live, &json!(null)), "{done}");
+    assert_eq!(done["dropped"], json!(["Drelpolford"]));
+    let document = &daemon.documents()[0];
+    assert_eq!(document["state"], "rejected");
+    assert!(document["reasons"][0].as_str().unwrap().contains("rolled back"), "{document}");
+    assert!(!host.root().join("adapters/live").exists());
+    assert_eq!(daemon.post("/v1/rollback", json!({"to": "base"})).0, 409);
+    assert_eq!(daemon.post("/v1/rollback", json!({"to": "gen-000099"})).0, 404);
+    assert_eq!(daemon.post("/v1/documents/1/retry", json!({})).0 / 100, 2);
+    let status = daemon.wait_idle(1);
+    assert_eq!(status["knowledge"]["live"], "gen-000002", "{status}");
+    assert_eq!(daemon.post("/v1/documents/1/retry", json!({})).0, 409, "the live model knows it");
+}
+
+#[test]
+fn an_idle_daemon_lets_the_model_go_and_takes_it_up_for_a_question() {
+    let host = Host::with("[courtesy]\nunload_after_seconds = 1\n");
+    let daemon = host.start();
+    let (code, answer) = daemon.post("/v1/ask", json!({"question": "What are you?"}));
+    assert!(code == 200 && answer["model"] == "base", "{answer}");
+    assert_eq!(daemon.get("/v1/status")["model"]["loaded"], true);
+    daemon.post("/v1/resume", json!({}));
+    daemon.wait("unloaded", |status| status["model"]["loaded"] == false);
+    assert_eq!(daemon.post("/v1/ask", json!({"question": "What are you?"})).1["answer"], answer["answer"]);
+}
