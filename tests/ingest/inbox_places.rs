@@ -190,6 +190,23 @@ fn changes_are_noticed_in_subfolders_until_the_watcher_goes() {
 }
 
 #[test]
+fn a_link_does_not_make_us_watch_what_it_points_to() {
+    let room = Room::new();
+    let outside = room.dir.path().join("outside");
+    for folder in [&outside, &room.at("sub")] {
+        fs::create_dir(folder).unwrap();
+    }
+    symlink(&outside, room.at("link")).unwrap();
+    let _watcher = watch(room.inbox.path(), || {}).unwrap();
+    let infos = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    let watched: String = infos.filter_map(|info| fs::read_to_string(info.path()).ok()).collect();
+    let is_watched =
+        |path: &Path| watched.contains(&format!(" ino:{:x} ", fs::metadata(path).unwrap().ino()));
+    assert!(is_watched(room.inbox.path()) && is_watched(&room.at("sub")));
+    assert!(!is_watched(&outside));
+}
+
+#[test]
 fn an_inbox_that_is_not_there_cannot_be_watched() {
     let room = Room::new();
     assert_eq!(watch(&room.dir.path().join("missing"), || {}).unwrap_err().kind(), Kind::NotFound);

@@ -137,6 +137,8 @@ impl Inbox {
     /// Moves what could not be read to `failed/`, with its sidecar, into the same subfolder, and writes `NAME.error.txt`
     /// with the reason beside it; returns where it lies now. A link is moved itself, never what it points to.
     ///
+    /// It takes whatever has the name by now: ask [`Found::unchanged`] first, where a reader failed.
+    ///
     /// # Errors
     /// [`Kind::Invalid`] for a path that is not a file of this inbox; [`Kind::Unsupported`] for a pipe, socket or device
     /// where `failed/` is on another file system; else as [`Self::done`].

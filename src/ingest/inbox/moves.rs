@@ -87,23 +87,17 @@ pub(super) fn both(
 ///
 /// Not synced where it is a mere rename: after a power cut it is in one place or the other, and either will do.
 fn file(from: &Path, to: &Path, found: Option<&Signature>) -> io::Result<()> {
-    let now = Signature::of(&from.symlink_metadata()?);
-    if found.is_some_and(|found| *found != now) {
-        return Err(io::Error::other(Changed));
-    }
     match staged::rename_new(from, to) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => across(from, to),
-        Err(e) => Err(e),
-        // Another file may have taken the name since the line above.
-        Ok(())
-            if found.is_some()
-                && !to.symlink_metadata().is_ok_and(|m| Signature::of(&m).same_content(&now)) =>
-        {
-            put_back(to, from)?;
-            Err(io::Error::other(Changed))
-        }
-        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => return across(from, to, found),
+        renamed => renamed?,
     }
+    let Some(found) = found else { return Ok(()) };
+    // Only now is it sure which file it was: the name may have changed hands at any moment.
+    if to.symlink_metadata().is_ok_and(|moved| Signature::of(&moved).same_content(found)) {
+        return Ok(());
+    }
+    put_back(to, from)?;
+    Err(io::Error::other(Changed))
 }
 
 /// Brings back what should not have been moved, under another name if its own is taken by now.
@@ -118,7 +112,7 @@ fn put_back(from: &Path, to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn across(from: &Path, to: &Path) -> io::Result<()> {
+fn across(from: &Path, to: &Path, found: Option<&Signature>) -> io::Result<()> {
     let before = from.symlink_metadata()?;
     if before.is_symlink() {
         symlink(fs::read_link(from)?, to)?;
@@ -128,7 +122,8 @@ fn across(from: &Path, to: &Path) -> io::Result<()> {
         let text = "only files and links can go to another file system: remove it";
         return Err(io::Error::new(io::ErrorKind::Unsupported, text));
     }
-    let same = from.symlink_metadata().is_ok_and(|now| Signature::of(&now) == Signature::of(&before));
+    let before = found.copied().unwrap_or_else(|| Signature::of(&before));
+    let same = from.symlink_metadata().is_ok_and(|now| Signature::of(&now) == before);
     let removed = match same {
         true => fs::remove_file(from),
         false => Err(io::Error::other(Changed)),
@@ -238,4 +233,32 @@ pub(super) fn not_writable(doing: String, folders: &str, source: io::Error) -> E
         _ => String::new(),
     };
     Error::new(Kind::Io, format!("{doing}{remedy}")).with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_took_the_name_of_another_is_not_moved_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for (name, text) in [("a.md", "one"), ("a.probes.jsonl", "{}"), ("new", "another")] {
+            fs::write(at(name), text).unwrap();
+        }
+        fs::create_dir(at("done")).unwrap();
+        let found = Signature::of(&at("a.md").symlink_metadata().unwrap());
+        fs::rename(at("new"), at("a.md")).unwrap();
+        let sidecar = at("a.probes.jsonl");
+        let move_both = |found: &Signature| {
+            let (_, to) = free(&at("done"), &at("a.md"), Some(&sidecar), 1).unwrap();
+            both(&at("a.md"), Some(&sidecar), &to, Some(found))
+                .map_err(|e| error(&at("a.md"), &to.document, e))
+        };
+        assert_eq!(move_both(&found).unwrap_err().kind(), Kind::Conflict);
+        assert_eq!(fs::read(at("a.md")).unwrap(), b"another");
+        assert!(sidecar.exists() && fs::read_dir(at("done")).unwrap().next().is_none());
+        move_both(&Signature::of(&at("a.md").symlink_metadata().unwrap())).unwrap();
+        assert!(at("done/a.md").exists() && at("done/a.probes.jsonl").exists());
+    }
 }
