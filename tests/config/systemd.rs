@@ -68,10 +68,10 @@ fn the_units_name_only_what_the_package_ships() {
         }
     }
     // Comments send people to files too.
+    let path = regex::Regex::new(r"/usr/[a-z0-9/._-]+[a-z]").unwrap();
     for file in
         ["systemd/seald.service", "systemd/seald.service.d/gpu.conf", "systemd/seald.service.d/tcp.conf"]
     {
-        let path = regex::Regex::new(r"/usr/[a-z0-9/._-]+[a-z]").unwrap();
         for named in path.find_iter(&read(file)).map(|found| found.as_str().to_string()) {
             let folder = shipped.iter().any(|(_, to)| to.starts_with(&format!("{named}/")));
             assert!(folder || there(&named), "{file} speaks of {named}, which is not shipped");
