@@ -167,13 +167,14 @@ fn starts_with(words: &str, name: &str) -> bool {
 fn unknown(section: &str, word: &str) -> String {
     let sections = sections();
     let here = if section.is_empty() { "above the sections".to_string() } else { format!("in [{section}]") };
-    let elsewhere = sections.iter().find(|s| s.keys.iter().any(|key| key.name == word));
-    if let Some(other) = elsewhere {
-        let right = match other.name {
-            "" => "above all sections, at the top of the file".to_string(),
-            name => format!("in [{name}]"),
-        };
-        return format!("{word} is no option {here}: it belongs {right}");
+    let right = |section: &Section| match section.name {
+        "" => "above all sections, at the top of the file".to_string(),
+        name => format!("in [{name}]"),
+    };
+    let elsewhere = sections.iter().filter(|s| s.keys.iter().any(|key| key.name == word));
+    let elsewhere: Vec<String> = elsewhere.map(right).collect();
+    if !elsewhere.is_empty() {
+        return format!("{word} is no option {here}: it belongs {}", elsewhere.join(" or "));
     }
     let keys = sections.iter().filter(|s| s.name == section).flat_map(|s| &s.keys).map(|key| key.name);
     let names = sections.iter().map(|s| s.name).filter(|name| section.is_empty() && !name.is_empty());

@@ -70,7 +70,7 @@ pub struct GateOptions {
     pub loss_level: f64,
     /// Mean KL from the base that is allowed, nats a token, 0 or more.
     pub drift_budget: f64,
-    /// Of the bootstrap.
+    /// Seed of the bootstrap that finds the bound of the gain, 0 or more.
     pub seed: u64,
 }
 

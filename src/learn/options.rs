@@ -21,7 +21,7 @@ pub struct LearnOptions {
     pub rank: usize,
     /// Alpha of the adapters, above 0; the update is scaled by alpha / rank.
     pub alpha: f64,
-    /// Learning rates that a directive may choose, above 0. None: those that fit the model.
+    /// Learning rates that a directive may choose, above 0. Empty: those that fit the model.
     pub learning_rates: Vec<f64>,
     /// Epochs that a directive may choose, 1 or more.
     pub epochs: Vec<usize>,
@@ -45,7 +45,7 @@ pub struct LearnOptions {
     pub distil: bool,
     /// Probes of the retention bank that the gate and replay ask, at most, 0 to 100,000.
     pub bank_probes: usize,
-    /// Everything random follows from it and from the document.
+    /// Everything random follows from it and from the document, 0 or more: another seed is another try.
     pub seed: u64,
 }
 
