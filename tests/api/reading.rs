@@ -18,7 +18,9 @@ use crate::made_up::{document, learn_all, passages, receive, supplied};
 
 /// Documents 1 and 3 are learned, 2 and 4 rejected, and 5 waits.
 pub(crate) fn five(store: &mut Store) {
-    (1..=4).for_each(|n| drop(receive(store, n)));
+    for n in 1..=4 {
+        receive(store, n);
+    }
     learn_all(store);
     receive(store, 5);
 }
@@ -77,16 +79,14 @@ async fn what_replay_finds_changes_what_is_known_at_once() {
     let daemon = Daemon::start(five).await;
     let known = async || daemon.get("/v1/status").await.json::<StatusView>().knowledge;
     assert_eq!(known().await.now.unwrap().right, 1);
-    // The same answers replaced in place: as many rows, the newest as before, one lost and one won.
+    // Replay asks again: the same rows, one answer lost and one won.
     let database = rusqlite::Connection::open(daemon.root.database()).unwrap();
     let swap = "UPDATE evaluations SET correct = 1 - correct WHERE subject = 'replay' AND generation = 2";
-    assert!(database.execute(swap, []).unwrap() >= 2);
-    let lost = "UPDATE evaluations SET correct = 1 WHERE subject = 'replay' AND generation = 1";
-    assert!(database.execute(lost, []).unwrap() >= 1);
+    assert_eq!(database.execute(swap, []).unwrap(), 5, "two retain probes, and three that the base knew");
     let after = known().await;
-    assert_eq!(after.now.unwrap().right, 1);
-    let database = database.execute("UPDATE evaluations SET correct = 0 WHERE generation = 2", []);
-    assert!(database.unwrap() > 0);
+    assert_eq!((after.now.unwrap().right, after.backward_transfer), (1, Some(1.0)));
+    let set = "UPDATE evaluations SET correct = (generation = 1) WHERE subject = 'replay'";
+    assert!(database.execute(set, []).unwrap() > 5);
     let after = known().await;
     assert_eq!((after.now.unwrap().right, after.backward_transfer), (0, Some(-1.0)));
     let fading = &after.fading[0];
