@@ -28,7 +28,7 @@ use crate::made_up;
 pub(crate) const NOW: Timestamp = Timestamp(1_763_769_600_000);
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// Nothing that a test waits for takes longer; one that hangs fails by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A served API. Its learner is whoever takes the desk.
 pub(crate) struct Daemon {
@@ -238,6 +238,11 @@ pub(crate) struct Events {
 impl Events {
     /// The next event; none at the end.
     pub(crate) async fn next(&mut self) -> Option<Sent> {
+        // Comments keep coming: patience is for the event.
+        patiently(self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Sent> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field =
@@ -254,7 +259,7 @@ impl Events {
                 }
                 continue;
             }
-            let frame = patiently(self.body.frame()).await?.unwrap();
+            let frame = self.body.frame().await?.unwrap();
             self.text += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
         }
     }
