@@ -86,9 +86,10 @@ async fn a_client_that_lags_misses_progress_but_no_kept_event() {
     let progress = Progress::Live { generation: "x".repeat(4096) };
     let mut store = daemon.store();
     for n in 1..=3 {
-        (0..2000).for_each(|_| daemon.monitor.progress(DocumentId(1), JobId(1), &progress));
         log(&mut store, n..=n);
         daemon.monitor.logged();
+        // Nothing waits here, so that the word of the kept event is gone before the client's stream looks.
+        (0..2000).for_each(|_| daemon.monitor.progress(DocumentId(1), JobId(1), &progress));
     }
     let mut kept = Vec::new();
     let mut passing = 0;
