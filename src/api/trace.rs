@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::serve::Peer;
 use crate::error::{Error, Kind};
 
+/// Answers, logs and, where the handler panics, answers for it.
 pub(super) async fn request(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_string());
     let peer = request.extensions().get::<Peer>().copied();

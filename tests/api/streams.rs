@@ -1,0 +1,236 @@
+//! Streams: events that were kept and that happen, and answers as they come.
+
+use std::sync::mpsc;
+
+use seald::domain::ids::{DocumentId, JobId};
+use seald::domain::job::Stage;
+use seald::domain::progress::Progress;
+use seald::pipeline::control::Question;
+use seald::protocol::{AskEvent, AskView};
+use seald::store::{NewEvent, Store};
+
+use crate::daemon::{Daemon, NOW, patiently, request};
+use crate::reading::five;
+
+fn log(store: &mut Store, numbers: std::ops::RangeInclusive<i64>) {
+    let event = |n: i64| NewEvent {
+        at: NOW,
+        job: Some(JobId(1)),
+        document: None,
+        kind: "stage".into(),
+        body: serde_json::json!({ "line": format!("one\ntwo {n}") }),
+    };
+    store.log(&numbers.map(event).collect::<Vec<_>>()).unwrap();
+}
+
+fn numbers(from: i64, to: i64) -> Vec<Option<i64>> {
+    (from..=to).map(Some).collect()
+}
+
+#[tokio::test]
+async fn kept_events_come_first_then_what_happens_each_once() {
+    let daemon = Daemon::start(|store| log(store, 1..=600)).await;
+    let mut events = daemon.follow(request("GET", "/v1/events?after=2", "")).await;
+    // More than are read at a time.
+    assert_eq!(events.ids(598).await, numbers(3, 600));
+    let mut store = daemon.store();
+    log(&mut store, 601..=601);
+    daemon.monitor.logged();
+    let sent = events.next().await.unwrap();
+    let view = sent.view();
+    assert_eq!((view.id, view.kind.as_str(), view.at, view.job), (Some(601), "stage", NOW, Some(JobId(1))));
+    assert_eq!(view.body["line"], "one\ntwo 601");
+    daemon.monitor.progress(DocumentId(5), JobId(5), &Progress::Stage { stage: Stage::Gate });
+    let sent = events.next().await.unwrap();
+    let view = sent.view();
+    assert_eq!((view.id, view.kind.as_str(), view.document), (None, "progress", Some(DocumentId(5))));
+    assert_eq!(view.body, serde_json::json!({ "event": "stage", "stage": "gate" }));
+    log(&mut store, 602..=603);
+    daemon.monitor.logged();
+    daemon.monitor.logged();
+    log(&mut store, 604..=604);
+    daemon.monitor.logged();
+    assert_eq!(events.ids(3).await, numbers(602, 604));
+}
+
+#[tokio::test]
+async fn clients_say_where_to_go_on() {
+    let daemon = Daemon::start(|store| log(store, 1..=5)).await;
+    let from = async |path: &str, id: Option<&str>| {
+        let mut asked = request("GET", path, "");
+        if let Some(id) = id {
+            asked.headers_mut().insert("last-event-id", id.parse().unwrap());
+        }
+        daemon.follow(asked).await
+    };
+    assert_eq!(from("/v1/events", Some("3")).await.ids(2).await, numbers(4, 5));
+    assert_eq!(from("/v1/events?after=1", Some("4")).await.ids(1).await, numbers(5, 5));
+    assert_eq!(from("/v1/events?after=0", None).await.ids(5).await, numbers(1, 5));
+    assert_eq!(from("/v1/events?after=-7", None).await.ids(1).await, numbers(1, 1));
+    // Without a number, and with one that this database never gave: from now on.
+    let (mut now, mut beyond) = (from("/v1/events", None).await, from("/v1/events?after=99", None).await);
+    log(&mut daemon.store(), 6..=6);
+    daemon.monitor.logged();
+    assert_eq!(now.ids(1).await, numbers(6, 6));
+    assert_eq!(beyond.ids(1).await, numbers(6, 6));
+    let mut wrong = request("GET", "/v1/events", "");
+    wrong.headers_mut().insert("last-event-id", "x".parse().unwrap());
+    daemon.unix().await.send(wrong).await.is_problem(400, "invalid", "Last-Event-ID");
+}
+
+#[tokio::test]
+async fn a_client_that_lags_misses_progress_but_no_kept_event() {
+    let daemon = Daemon::start(|_| {}).await;
+    let mut events = daemon.follow(request("GET", "/v1/events", "")).await;
+    // More progress than anybody keeps for it, large enough that the socket does not hold it either.
+    let progress = Progress::Live { generation: "x".repeat(4096) };
+    let mut store = daemon.store();
+    for n in 1..=3 {
+        log(&mut store, n..=n);
+        daemon.monitor.logged();
+        // Nothing waits here, so that the word of the kept event is gone before the client's stream looks.
+        (0..2000).for_each(|_| daemon.monitor.progress(DocumentId(1), JobId(1), &progress));
+    }
+    let mut kept = Vec::new();
+    let mut passing = 0;
+    while kept.len() < 3 {
+        match events.next().await.unwrap().id {
+            Some(id) => kept.push(id),
+            None => passing += 1,
+        }
+    }
+    assert_eq!(kept, [1, 2, 3]);
+    assert!(passing < 6000, "{passing}: the client was to lag");
+}
+
+#[tokio::test]
+async fn clients_that_vanish_leave_room_for_others() {
+    let daemon = Daemon::start(|store| log(store, 1..=1)).await;
+    let mut all = Vec::new();
+    for _ in 0..64 {
+        all.push(daemon.follow(request("GET", "/v1/events", "")).await);
+    }
+    daemon.get("/v1/events").await.is_problem(503, "busy", "too many clients");
+    all.pop();
+    // Its place is free once the server has seen it go.
+    let another = async {
+        loop {
+            let mut client = daemon.unix().await;
+            let response =
+                client.sender.send_request(request("GET", "/v1/events?after=0", "")).await.unwrap();
+            if response.status() == 200 {
+                break;
+            }
+        }
+    };
+    patiently(another).await;
+}
+
+fn done() -> AskEvent {
+    AskEvent::Done(AskView {
+        answer: "At noon.".into(),
+        model: "gen-000002".into(),
+        tokens: 3,
+        mean_log_prob: -0.25,
+        sources: vec![],
+        seconds: 0.5,
+    })
+}
+
+fn text(text: &str) -> AskEvent {
+    AskEvent::Text { text: text.into() }
+}
+
+#[tokio::test]
+async fn questions_are_answered_whole_or_in_pieces() {
+    let mut daemon = Daemon::start(five).await;
+    let (tell, told) = mpsc::channel();
+    daemon.learner(move |mut desk| {
+        while let Some(asking) = desk.questions.blocking_recv() {
+            let fails = asking.question.text == "Why?";
+            tell.send(asking.question).unwrap();
+            asking.events.blocking_send(text("At ")).unwrap();
+            asking.events.blocking_send(text("noon.\n")).unwrap();
+            let end =
+                if fails { AskEvent::Failed { error: "the adapter is damaged".into() } } else { done() };
+            asking.events.blocking_send(end).unwrap();
+        }
+    });
+    let view: AskView = daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.json();
+    assert_eq!((view.answer.as_str(), view.tokens), ("At noon.", 3));
+    let question =
+        |text: &str, generation, max_tokens| Question { text: text.into(), generation, max_tokens };
+    assert_eq!(told.recv().unwrap(), question("When?", None, 64));
+    let base = r#"{"question":"When?","model":"base","max_tokens":7}"#;
+    daemon.post("/v1/ask", base).await.json::<AskView>();
+    assert_eq!(told.recv().unwrap(), question("When?", Some(seald::domain::ids::GenerationId::BASE), 7));
+    daemon.post("/v1/ask", r#"{"question":"When?","model":"2"}"#).await.json::<AskView>();
+    assert_eq!(told.recv().unwrap().generation, Some(seald::domain::ids::GenerationId(2)));
+    daemon.post("/v1/ask", r#"{"question":"When?","model":"live"}"#).await.json::<AskView>();
+    assert_eq!(told.recv().unwrap().generation, None);
+    daemon.post("/v1/ask", r#"{"question":"Why?"}"#).await.is_problem(500, "internal", "adapter is damaged");
+    for (word, end) in
+        [("When?", done()), ("Why?", AskEvent::Failed { error: "the adapter is damaged".into() })]
+    {
+        let body = serde_json::json!({ "question": word, "stream": true }).to_string();
+        let mut pieces = daemon.follow(request("POST", "/v1/ask", body)).await;
+        let mut next = async || pieces.next().await.map(|sent| serde_json::from_str(&sent.data).unwrap());
+        assert_eq!(next().await, Some(text("At ")));
+        assert_eq!(next().await, Some(text("noon.\n")));
+        assert_eq!(next().await, Some(end));
+        assert_eq!(next().await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_learner_that_dies_during_an_answer_is_told() {
+    let mut daemon = Daemon::start(|_| {}).await;
+    daemon.learner(|mut desk| {
+        for _ in 0..2 {
+            let asking = desk.questions.blocking_recv().unwrap();
+            asking.events.blocking_send(text("At ")).unwrap();
+        }
+    });
+    daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.is_problem(503, "cancelled", "went down");
+    let mut pieces = daemon.follow(request("POST", "/v1/ask", r#"{"question":"When?","stream":true}"#)).await;
+    assert_eq!(pieces.next().await.unwrap().event, "text");
+    let failed = pieces.next().await.unwrap();
+    assert_eq!(failed.event, "failed");
+    assert!(failed.data.contains("went down"), "{failed:?}");
+    assert_eq!(pieces.next().await, None);
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_seen_by_the_learner() {
+    let mut daemon = Daemon::start(|_| {}).await;
+    let mut desk = daemon.desk.take().unwrap();
+    // In pieces.
+    let asked = request("POST", "/v1/ask", r#"{"question":"When?","stream":true}"#);
+    let (pieces, asking) = tokio::join!(daemon.follow(asked), desk.questions.recv());
+    let asking = asking.unwrap();
+    assert!(!asking.events.is_closed());
+    drop(pieces);
+    patiently(asking.events.closed()).await;
+    // Whole: nothing has been written yet when the reader goes.
+    let mut client = daemon.unix().await;
+    let mut sending =
+        Box::pin(client.sender.send_request(request("POST", "/v1/ask", r#"{"question":"When?"}"#)));
+    let asking = tokio::select! {
+        asking = desk.questions.recv() => asking.unwrap(),
+        answer = &mut sending => panic!("{answer:?}"),
+    };
+    drop(sending);
+    drop(client);
+    patiently(asking.events.closed()).await;
+}
+
+#[tokio::test]
+async fn more_questions_than_may_wait_are_refused() {
+    let daemon = Daemon::start(|_| {}).await;
+    let mut waiting = Vec::new();
+    for _ in 0..32 {
+        waiting
+            .push(daemon.follow(request("POST", "/v1/ask", r#"{"question":"When?","stream":true}"#)).await);
+    }
+    daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.is_problem(409, "conflict", "wait already");
+}
