@@ -1,6 +1,7 @@
 //! seald: a daemon that keeps a local language model learning from the documents you drop into a folder.
 
 pub mod api;
+pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod engine;
@@ -11,5 +12,6 @@ pub mod learn;
 pub mod pipeline;
 pub mod protocol;
 pub mod store;
+pub mod terminal;
 
 pub use error::{Error, Kind, Result};
