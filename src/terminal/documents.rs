@@ -81,7 +81,7 @@ fn line(document: &DocumentLine, layout: &Layout, times: Times, look: &Look) -> 
         _ => String::new(),
     };
     let (number, came) = (document.id.to_string(), times.ago(document.received_at));
-    let state = look.paint(style, &look.fit(&state, VERDICT));
+    let state = look.paint(style, &state);
     join(layout, look, [&number, &name(document), &change, &came], state).trim_end().to_string()
 }
 

@@ -77,7 +77,10 @@ impl Look {
         let width = self.width.min(WORDS).max(indent + 1);
         textwrap::fill(
             words,
-            textwrap::Options::new(width).initial_indent(&blanks).subsequent_indent(&blanks),
+            textwrap::Options::new(width)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .initial_indent(&blanks)
+                .subsequent_indent(&blanks),
         )
     }
 

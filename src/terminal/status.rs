@@ -12,10 +12,10 @@ use crate::protocol::{Activity, Fading, Held, KnowledgeView, Learning, Share, St
 /// Columns of the bar of steps.
 const BAR: usize = 24;
 /// Lines of each that fit the screen beside the rest.
-const MOST_FADING: usize = 3;
-const MOST_RUNS: usize = 3;
-const MOST_PROBLEMS: usize = 3;
-/// Columns of a problem, about two lines; `doctor` has the whole text.
+const MOST_FADING: usize = 2;
+const MOST_RUNS: usize = 2;
+const MOST_PROBLEMS: usize = 2;
+/// Columns of a problem or a trouble, about two lines; `doctor` has the whole text.
 const PROBLEM: usize = 130;
 
 /// The page.
@@ -25,7 +25,6 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     let title = format!("seald {} in {}", one_line(&status.version), one_line(&status.root));
     let up = format!("up {}", times.lasted(status.started_at));
     page.ends(&title, &Style::new().bold(), &up, &dim);
-    page.blank();
     doing(status, times, &mut page, look);
     page.field("Waits", &waits(status), &plain);
     page.blank();
@@ -56,10 +55,10 @@ pub fn activity_words(activity: &Activity, times: Times) -> String {
         Activity::Idle => "nothing: all documents are done".to_string(),
         Activity::Opening => "opening the base model".to_string(),
         Activity::Learning(Learning { title, stage, since, .. }) => {
-            format!("learning {}: {} ({})", one_line(title), stage_words(*stage), times.lasted(*since))
+            format!("{}, for {}: {}", stage_words(*stage), times.lasted(*since), one_line(title))
         }
         Activity::Replaying { since } => {
-            format!("asking about everything it learned ({})", times.lasted(*since))
+            format!("asking about everything it learned, for {}", times.lasted(*since))
         }
         Activity::Stopping => "stopping".to_string(),
     }
@@ -109,7 +108,7 @@ fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
         _ if idle && status.documents.waiting > 0 => "about to begin".to_string(),
         _ => activity_words(&status.activity, times),
     };
-    page.field("Does", &words, &Style::new());
+    page.cut_field("Does", &words, &Style::new());
     if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
@@ -119,7 +118,7 @@ fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
             Held::Trouble { .. } => Style::new().red(),
             _ => Style::new().yellow(),
         };
-        page.field("Held", &held_words(held, times), &style);
+        page.field("Held", &look.cut(&held_words(held, times), PROBLEM), &style);
     }
 }
 
@@ -171,7 +170,7 @@ fn forgot(knowledge: &KnowledgeView, page: &mut Page<'_>, look: &Look) {
         page.field("", &format!("and {more} more: see `sealctl forgetting`"), &Style::new().dim());
     }
     if let Some(transfer) = knowledge.backward_transfer {
-        page.field("", &backward_words(transfer), &Style::new().dim());
+        page.cut_field("", &backward_words(transfer), &Style::new().dim());
     }
 }
 

@@ -6,14 +6,14 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Borders, Gauge, List, ListState, Paragraph};
+use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
 
 use super::look::{Look, one_line};
-use super::status::{activity_words, held_words, share_words};
+use super::status::{activity_words, held_words, share_words, steps};
 use super::times::Times;
 use super::words::{count, percent};
 use super::{documents, heatmap};
-use crate::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView, TrialProgress};
+use crate::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView};
 
 /// Lines of events that are remembered.
 const EVENTS: usize = 200;
@@ -120,7 +120,7 @@ impl Painter<'_> {
         );
         let counts = &status.documents;
         let second = format!(
-            "{live} is live{now}; {} waiting, {} learned, {} turned away, {} failed",
+            "{} waiting, {} learned, {} turned away, {} failed; {live} is live{now}",
             counts.waiting, counts.accepted, counts.rejected, counts.failed
         );
         frame.render_widget(Paragraph::new(vec![Line::styled(first, bold), Line::raw(second)]), area);
@@ -134,11 +134,8 @@ impl Painter<'_> {
         let Some(status) = &self.top.status else { return };
         frame.render_widget(Line::raw(activity_words(&status.activity, self.times)), words);
         if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
-            let TrialProgress { name, step, steps, loss } = trial;
-            let ratio = (*step as f64 / (*steps).max(1) as f64).clamp(0.0, 1.0);
-            let label = format!("{step}/{steps}  loss {loss:.2}  {}", one_line(name));
-            let gauge = Gauge::default().ratio(ratio).label(label).use_unicode(self.look.unicode);
-            frame.render_widget(gauge.gauge_style(self.style(Color::Cyan)), bar);
+            let words = steps(trial, usize::from(area.width), self.look);
+            frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
         } else if let Some(held) = &status.held {
             let words = format!("held: {}", held_words(held, self.times));
             frame.render_widget(Line::styled(words, self.style(Color::Yellow)), bar);
@@ -180,7 +177,8 @@ impl Painter<'_> {
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let cells = shares[hidden..].iter().map(|share| self.cell(*share));
-        let legend = format!("of {}", count(shares.len(), "document"));
+        let all = count(shares.len(), "document");
+        let legend = if hidden > 0 { format!("the newest {room} of {all}") } else { all };
         frame.render_widget(Paragraph::new(vec![Line::from_iter(cells), Line::raw(legend)]), inner);
     }
 

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use seald::client::{Around, Client, Failure, Place, Wanted};
 use seald::error::{Context, Kind};
+use seald::terminal::one_line;
 
 use cli::{Cli, Verb};
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         // Whoever read stdout has had enough.
         Err(Failure::Other(error)) if error.kind() == Kind::Cancelled => ExitCode::SUCCESS,
         Err(failure) => {
-            output::say(format!("error: {failure}"));
+            output::say(format!("error: {}", one_line(&failure.to_string())));
             ExitCode::from(failure.exit_code())
         }
     }
