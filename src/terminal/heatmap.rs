@@ -195,7 +195,7 @@ fn words(measures: &Measures) -> Vec<String> {
 }
 
 /// Backward transfer as a sentence.
-pub fn backward_words(transfer: f64) -> String {
+fn backward_words(transfer: f64) -> String {
     let what = match hundredths(transfer) {
         0 => "changed nothing in what was learned before".to_string(),
         n if n < 0 => format!("cost what was learned before {}", in_points(n)),

@@ -46,6 +46,8 @@ impl Look {
         let (height, width) = term.size_checked().unwrap_or_default();
         let height = if height > 0 { height.into() } else { HEIGHT };
         let width = if width > 0 { usize::from(width).max(NARROWEST) } else { WIDTH };
+        // Where both are set, `console` lets CLICOLOR_FORCE win.
+        let colour = colour && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         Self { width, height, colour, unicode: unicode(|name| env::var(name).ok()) }
     }
 

@@ -20,16 +20,6 @@ impl<'a> Page<'a> {
         Self { look, lines: Vec::new() }
     }
 
-    /// Lines so far.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// A line as it is.
     pub fn line(&mut self, text: impl AsRef<str>) {
         self.lines.push(text.as_ref().trim_end().to_string());

@@ -2,7 +2,6 @@
 
 use console::Style;
 
-use super::heatmap::backward_words;
 use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
@@ -170,8 +169,20 @@ fn forgot(knowledge: &KnowledgeView, page: &mut Page<'_>, look: &Look) {
         page.field("", &format!("and {more} more: see `sealctl forgetting`"), &Style::new().dim());
     }
     if let Some(transfer) = knowledge.backward_transfer {
-        page.cut_field("", &backward_words(transfer), &Style::new().dim());
+        page.cut_field("", &transfer_words(transfer), &Style::new().dim());
     }
+}
+
+/// Backward transfer on one line; [`super::heatmap`] has the whole sentence.
+fn transfer_words(transfer: f64) -> String {
+    let what = match hundredths(transfer) {
+        0 => "later documents cost earlier ones nothing".to_string(),
+        n if n < 0 => {
+            format!("later documents cost earlier ones {}", count(n.unsigned_abs() as usize, "point"))
+        }
+        n => format!("later documents helped earlier ones by {}", count(n.unsigned_abs() as usize, "point")),
+    };
+    format!("backward transfer {transfer:+.3}: {what}")
 }
 
 fn problems(problems: &[String], page: &mut Page<'_>, look: &Look) {
