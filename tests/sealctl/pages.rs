@@ -3,6 +3,7 @@
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use seald::client::progress;
+use seald::domain::progress::Progress;
 use seald::protocol::*;
 use seald::terminal::checks::{Check, Outcome};
 use seald::terminal::feed::Feed;
@@ -138,7 +139,6 @@ fn a_log_has_a_line_a_stage_and_a_rung() {
 
 #[test]
 fn a_job_that_fails_at_once_still_ends_in_a_line() {
-    use seald::domain::progress::Progress;
     let mut lines = Lines::new(Some(1), Look { unicode: false, ..plain(80) });
     let mut tell = |event| lines.tell(&event);
     tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1 });
@@ -156,16 +156,14 @@ fn the_feed_tells_nothing_twice_and_takes_up_what_was_under_way() {
     let mut feed = Feed::new(plain(80));
     feed.join(&made_up::status());
     let mut told = Vec::new();
-    let mut n = 0;
-    for one in events().iter().skip_while(|e| !matches!(e, seald::domain::progress::Progress::Decided { .. }))
-    {
+    let end = |event: &&Progress| !matches!(event, Progress::Decided { .. });
+    for (n, one) in (1..).zip(events().iter().skip_while(end)) {
         // What is kept comes as passing progress first, then with a number.
         for id in [None, Some(n)] {
             let event = made_up::event(id, 12, one);
             assert_eq!(progress(&event).as_ref(), Some(one), "what is written is read");
             told.extend(feed.tell(&event, progress(&event).as_ref()));
         }
-        n += 1;
     }
     let other = |kind: &str, body| EventView {
         kind: kind.into(),
