@@ -1,6 +1,7 @@
 //! seald: a daemon that keeps a local language model learning from the documents you drop into a folder.
 
 pub mod api;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod daemon;
@@ -13,5 +14,6 @@ pub mod learn;
 pub mod pipeline;
 pub mod protocol;
 pub mod store;
+pub mod terminal;
 
 pub use error::{Error, Kind, Result};

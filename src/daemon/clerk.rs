@@ -95,7 +95,11 @@ impl Clerk {
             Request::Pause(until, reply) => drop(reply.send(self.pause(until))),
             Request::Resume(reply) => drop(reply.send(self.resume())),
             Request::Retry(document, reply) => drop(reply.send(self.retry(document))),
-            Request::Rollback(to, reply) => self.pass_on(Work::Rollback(to, reply)),
+            Request::Rollback(to, reply) => {
+                self.pass_on(Work::Rollback(to, reply));
+                // It does not wait for the document under way, whose stage is given back and begun again.
+                self.hold.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
             Request::Replay(reply) => self.pass_on(Work::Replay(Some(reply))),
             Request::Look => self.pass_on(Work::Look),
         }

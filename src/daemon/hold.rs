@@ -1,7 +1,7 @@
 //! Whether learning is held, and for how long: by a person, by quiet hours, by other programs. Whoever computes asks between two steps.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::protocol::Held;
@@ -18,7 +18,7 @@ pub(super) struct Hold {
     changed: Condvar,
     answering: AtomicUsize,
     /// Raised to end what is being computed at the next step.
-    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) interrupt: AtomicBool,
     /// Raised when the daemon is on its way down.
     pub(super) stopping: AtomicBool,
     /// Counts up while the learner lives.
@@ -26,11 +26,6 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Nothing is held; `interrupt` is raised to end what is being computed.
-    pub(super) fn new(interrupt: Arc<AtomicBool>) -> Self {
-        Self { interrupt, ..Self::default() }
-    }
-
     /// Why learning is held, if it is.
     pub(super) fn held(&self) -> Option<Held> {
         self.lock().clone()
@@ -45,6 +40,14 @@ impl Hold {
     /// Whether the daemon is on its way down.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// From now on nothing is to be ended, unless the daemon is on its way down.
+    pub(super) fn clear_interrupt(&self) {
+        self.interrupt.store(false, Ordering::Relaxed);
+        if self.is_stopping() {
+            self.interrupt.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Ends everything at its next step.

@@ -67,9 +67,9 @@ impl Learner {
         while !self.hold.is_stopping() {
             self.hold.beat.fetch_add(1, Ordering::Relaxed);
             self.gather();
-            let replay = self.waiting.iter().any(|work| matches!(work, Work::Replay(_)));
+            let serve = self.waiting.front().is_some_and(|work| !self.must_wait(work));
             let learn = self.hold.held().is_none() && store.next_job()?.is_some();
-            let tried = match (replay || learn) && self.trouble.may_try(&self.clock) {
+            let tried = match (serve || learn) && self.trouble.may_try(&self.clock) {
                 true => self.warm(),
                 false => self.cold(),
             };
@@ -84,15 +84,18 @@ impl Learner {
         match tried {
             Ok(()) => self.trouble.is_over(&self.monitor),
             Err(error) if error.kind() == Kind::Cancelled => {
-                if !self.hold.is_stopping() {
-                    self.hold.interrupt.store(false, Ordering::Relaxed);
-                }
+                self.hold.clear_interrupt();
             }
             Err(error) => {
                 tracing::error!(%error, "cannot learn now");
                 self.trouble.begins(&error, &self.clock, &self.monitor);
             }
         }
+    }
+
+    /// Whether this is not for now: scheduled work, while learning is held.
+    fn must_wait(&self, work: &Work) -> bool {
+        matches!(work, Work::Replay(None)) && self.hold.held().is_some()
     }
 
     /// Takes up what came, without waiting.
@@ -111,7 +114,7 @@ impl Learner {
 
     /// Without the model: what needs none, then sleep until there may be more.
     fn cold(&mut self) -> Result<()> {
-        self.hold.interrupt.store(self.hold.is_stopping(), Ordering::Relaxed);
+        self.hold.clear_interrupt();
         while let Some(place) = self.waiting.iter().position(|work| matches!(work, Work::Rollback(..))) {
             if let Some(Work::Rollback(to, reply)) = self.waiting.remove(place) {
                 let mut store = Store::open(&self.root.database())?;
@@ -141,9 +144,13 @@ impl Learner {
         self.monitor.logged();
         while !hold.is_stopping() {
             hold.beat.fetch_add(1, Ordering::Relaxed);
-            hold.interrupt.store(hold.is_stopping(), Ordering::Relaxed);
+            hold.clear_interrupt();
             self.gather();
             match self.waiting.pop_front() {
+                Some(work) if self.must_wait(&work) => {
+                    self.waiting.push_front(work);
+                    break;
+                }
                 Some(work) => self.serve(&mut worker, work)?,
                 None if hold.held().is_some() => break,
                 None => match self.learn_next(&mut worker, &model) {

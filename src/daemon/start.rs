@@ -98,8 +98,8 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     courteous(config.courtesy.nice);
 
     let monitor = Arc::new(Monitor::new(clock.clone()));
-    let (control, Desk { requests, questions, interrupt }) = Control::new();
-    let hold = Arc::new(Hold::new(interrupt));
+    let (control, Desk { requests, questions }) = Control::new();
+    let hold = Arc::new(Hold::default());
     let Surroundings { program, compute, release_memory, set_log_level } = around;
     let slot = Arc::new(ModelSlot::new(&config.model, compute, release_memory, monitor.clone()));
     let settings = Arc::new(RwLock::new(reload::settings(&config, &clock)));

@@ -1,7 +1,5 @@
 //! What others may ask of the learner: each request goes to its thread and comes back answered.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use tokio::sync::{mpsc as stream, oneshot};
@@ -61,7 +59,6 @@ pub type Reply<T> = oneshot::Sender<Result<T>>;
 pub struct Control {
     requests: mpsc::Sender<Request>,
     questions: stream::Sender<Asking>,
-    interrupt: Arc<AtomicBool>,
 }
 
 /// The other side of a [`Control`].
@@ -71,19 +68,13 @@ pub struct Desk {
     pub requests: mpsc::Receiver<Request>,
     /// Questions, in order.
     pub questions: stream::Receiver<Asking>,
-    /// Set when a request should not wait for the job under way: its stage is given back and taken up again afterwards.
-    pub interrupt: Arc<AtomicBool>,
 }
 
 impl Control {
     /// A front desk and its other side.
     pub fn new() -> (Self, Desk) {
         let ((to, requests), (ask, questions)) = (mpsc::channel(), stream::channel(QUESTIONS));
-        let interrupt = Arc::new(AtomicBool::new(false));
-        (
-            Self { requests: to, questions: ask, interrupt: interrupt.clone() },
-            Desk { requests, questions, interrupt },
-        )
+        (Self { requests: to, questions: ask }, Desk { requests, questions })
     }
 
     /// Holds learning until then, or until somebody resumes; also over a restart.
@@ -91,7 +82,7 @@ impl Control {
     /// # Errors
     /// From the database; [`Kind::Cancelled`] when the daemon is on its way down (here and below).
     pub async fn pause(&self, until: Option<Timestamp>) -> Result<()> {
-        self.ask_learner(false, |reply| Request::Pause(until, reply)).await
+        self.ask_learner(|reply| Request::Pause(until, reply)).await
     }
 
     /// Learns on.
@@ -99,7 +90,7 @@ impl Control {
     /// # Errors
     /// As [`Self::pause`].
     pub async fn resume(&self) -> Result<()> {
-        self.ask_learner(false, Request::Resume).await
+        self.ask_learner(Request::Resume).await
     }
 
     /// Learns a document again that was turned away, failed, or dropped by a rollback.
@@ -107,7 +98,7 @@ impl Control {
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Conflict`] where it waits already, or the live model knows it.
     pub async fn retry(&self, document: DocumentId) -> Result<()> {
-        self.ask_learner(false, |reply| Request::Retry(document, reply)).await
+        self.ask_learner(|reply| Request::Retry(document, reply)).await
     }
 
     /// Makes a generation live, or the base ([`GenerationId::BASE`]). A document under way begins its stage again.
@@ -115,7 +106,7 @@ impl Control {
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Conflict`] where it is live already; [`Kind::Corrupt`] where its files are damaged.
     pub async fn rollback(&self, to: GenerationId) -> Result<RollbackView> {
-        self.ask_learner(true, |reply| Request::Rollback(to, reply)).await
+        self.ask_learner(|reply| Request::Rollback(to, reply)).await
     }
 
     /// Asks about everything that was learned, after the document under way.
@@ -123,7 +114,7 @@ impl Control {
     /// # Errors
     /// From the database and the engine.
     pub async fn replay(&self) -> Result<ReplayView> {
-        self.ask_learner(false, Request::Replay).await
+        self.ask_learner(Request::Replay).await
     }
 
     /// Says that there may be new work.
@@ -149,12 +140,9 @@ impl Control {
         Ok(answer)
     }
 
-    async fn ask_learner<T>(&self, now: bool, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+    async fn ask_learner<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).map_err(|_| going_down())?;
-        if now {
-            self.interrupt.store(true, Ordering::Relaxed);
-        }
         answer.await.unwrap_or_else(|_| Err(going_down()))
     }
 }

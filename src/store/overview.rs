@@ -70,9 +70,6 @@ pub struct KnowledgeMark {
     right: i64,
 }
 
-/// The newer version of a document `d`: an expression, so that the column takes its place here and nowhere else.
-const REPLACED_BY: &str = "NULL";
-
 fn columns() -> String {
     let share = |subject: &str| {
         format!(
@@ -82,7 +79,7 @@ fn columns() -> String {
     };
     let (before, after) = (share("before"), share("candidate"));
     format!(
-        "d.id, d.name, d.title, d.tag, d.format, d.state, d.reasons, d.received_at, {REPLACED_BY} AS replaced_by,
+        "d.id, d.name, d.title, d.tag, d.format, d.state, d.reasons, d.received_at, d.replaced_by,
          {before} AS before, {after} AS after"
     )
 }

@@ -7,10 +7,9 @@ use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seald::domain::job::Stage;
 use seald::domain::progress::Progress;
-
-use super::live::{Noted, best_words, finished, heading, probes_words};
-use super::look::{Look, one_line, stage_words};
-use crate::output::count;
+use seald::terminal::noted::{Noted, best_words, finished, heading, probes_words};
+use seald::terminal::words::{count, stage_words};
+use seald::terminal::{Look, one_line};
 
 /// Blanks before what belongs to a document.
 const INDENT: &str = "    ";
@@ -116,7 +115,7 @@ impl View {
         (self.name, self.noted, self.under_way) = (one_line(document), Noted::default(), None);
         let size = format!("{}, {}", count(tokens, "token"), count(passages, "passage"));
         let room = self.look.width.saturating_sub(size.len() + CLOCK);
-        let heading = heading(self.number, self.documents.max(self.number), document, room, &self.look);
+        let heading = heading(self.number, Some(self.documents.max(self.number)), document, room, &self.look);
         self.head = self.line("{msg}  {elapsed}");
         self.head.set_message(format!("{}  {size}", self.look.paint(Style::new().bold(), &heading)));
         self.head.enable_steady_tick(Duration::from_secs(1));
@@ -182,7 +181,7 @@ impl View {
 mod tests {
     use indicatif::InMemoryTerm;
 
-    use super::super::preview::{events, plain};
+    use super::super::preview::samples::{events, plain};
     use super::*;
 
     fn screen() -> (InMemoryTerm, View) {

@@ -1,11 +1,8 @@
 //! `seald once`: documents go through the whole method in one command. A person sees live progress, then a table, then the forgetting matrix.
 
-mod heatmap;
 mod json_file;
 mod live;
-mod live_lines;
 mod live_view;
-mod look;
 #[cfg(test)]
 mod preview;
 mod table;
@@ -26,13 +23,13 @@ use seald::learn::options::LearnOptions;
 use seald::pipeline::{self, Finished, Intake, Root, Taken, TakenDocument, Worker, WorkerOptions};
 use seald::protocol::{DocumentReport, OnceReport};
 use seald::store::Store;
+use seald::terminal::{Look, heatmap};
 
 use crate::open::ModelArgs;
 use crate::options;
 use crate::output::{self, say};
 use json_file::JsonFile;
 use live::Live;
-use look::Look;
 
 const MORE: &str = "\
 Each document ends learned (its adapter went live), turned away (with the reason; nothing changed) or failed.

@@ -3,9 +3,8 @@
 use console::Style;
 use seald::domain::document::DocumentState;
 use seald::protocol::{Accuracies, DocumentReport, OnceReport, Share, Tally};
-
-use super::look::{Look, columns, hundredths, one_line, verdict_words};
-use crate::output::{duration, grouped};
+use seald::terminal::words::{duration, grouped, hundredths, verdict_words};
+use seald::terminal::{Look, columns, one_line};
 
 /// Heads of the columns of figures.
 const FIGURES: [&str; 5] = ["questions", "base", "in context", "before", "after"];
@@ -54,7 +53,7 @@ pub(crate) fn render(report: &OnceReport, look: &Look) -> String {
             for line in lay_out(row, &layout, look) {
                 push(&mut text, if i == 0 { look.paint(bold.clone(), line.trim_end()) } else { line });
             }
-            row.reasons.iter().for_each(|reason| push(&mut text, wrapped(reason, INDENT, look)));
+            row.reasons.iter().for_each(|reason| push(&mut text, look.wrapped(reason, INDENT)));
         }
         text.push('\n');
         let measured = report.documents.iter().any(|d| d.accuracies != Accuracies::default());
@@ -63,13 +62,13 @@ pub(crate) fn render(report: &OnceReport, look: &Look) -> String {
         let again = "What was turned away or failed earlier is learned again with --retry, or when other questions come with it.";
         let notes = [(measured, legend), (report.documents.iter().any(stays), again)];
         for note in notes.into_iter().filter_map(|(said, note)| said.then_some(note)) {
-            for line in wrapped(note, 0, look).lines() {
+            for line in look.wrapped(note, 0).lines() {
                 push(&mut text, look.paint(dim.clone(), line));
             }
             text.push('\n');
         }
     }
-    for line in wrapped(&summary(report), 0, look).lines() {
+    for line in look.wrapped(&summary(report), 0).lines() {
         push(&mut text, look.paint(bold.clone(), line));
     }
     push(&mut text, live(report));
@@ -165,14 +164,6 @@ fn lay_out(row: &Row, layout: &Layout, look: &Look) -> Vec<String> {
     }
 }
 
-/// Words in lines, the first and the others indented.
-pub(super) fn wrapped(words: &str, indent: usize, look: &Look) -> String {
-    let blanks = " ".repeat(indent);
-    let options =
-        textwrap::Options::new(look.width.min(WORDS)).initial_indent(&blanks).subsequent_indent(&blanks);
-    textwrap::fill(words, options)
-}
-
 /// `11 learned, 1 turned away, 2 known from earlier, nothing forgotten: 0 of 40 earlier answers lost`.
 fn summary(report: &OnceReport) -> String {
     let known = report.documents.iter().filter(|document| document.known).count();
@@ -203,7 +194,8 @@ fn live(report: &OnceReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::preview::{document, golden, plain, report};
+    use super::super::preview::samples::{golden, plain};
+    use super::super::preview::{document, report};
     use super::*;
 
     #[test]
@@ -211,7 +203,7 @@ mod tests {
         for width in [80, 120, 200] {
             let text = render(&report(), &plain(width));
             assert!(text.lines().all(|line| columns(line) <= width), "{text}");
-            golden(&format!("table_{width}"), &text);
+            golden(&format!("once/table_{width}"), &text);
         }
     }
 

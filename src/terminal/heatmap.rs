@@ -1,10 +1,10 @@
 //! The forgetting matrix as a map: generations downwards, documents across, the share of right answers in each cell.
 
 use console::Style;
-use seald::protocol::{Cell, ForgettingView, Measures, Tally};
 
-use super::look::{Look, columns, hundredths, one_line, percent};
-use super::table::wrapped;
+use super::look::{Look, columns, one_line};
+use super::words::{count, hundredths, percent};
+use crate::protocol::{Cell, ForgettingView, Measures, Tally};
 
 /// Columns of a cell: a shade, a bracket, three digits, a bracket.
 const CELL: usize = 6;
@@ -20,7 +20,7 @@ const FEWEST_ROWS: usize = 8;
 const GROUNDS: [(u8, u8); 5] = [(54, 231), (60, 231), (30, 231), (71, 16), (220, 16)];
 
 /// The map with its legend, and what follows from it in words; empty if no generation was asked anything.
-pub(crate) fn render(view: &ForgettingView, look: &Look) -> String {
+pub fn render(view: &ForgettingView, look: &Look) -> String {
     if view.rows.is_empty() || view.columns.is_empty() {
         return String::new();
     }
@@ -49,9 +49,24 @@ pub(crate) fn render(view: &ForgettingView, look: &Look) -> String {
     let words = words(&view.measures);
     if !words.is_empty() {
         lines.push(String::new());
-        lines.extend(words.iter().map(|words| wrapped(words, 0, look)));
+        lines.extend(words.iter().map(|words| look.wrapped(words, 0)));
     }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// What the newest generation knows of each document, 0 to 1; none where it was not asked.
+pub fn newest(view: &ForgettingView) -> Vec<Option<f64>> {
+    cells(view.cells.last().map_or(&[], Vec::as_slice), view.columns.len())
+}
+
+/// Ground and letters for a share, of 256 colours.
+pub fn ground(share: f64) -> (u8, u8) {
+    GROUNDS[step(share, GROUNDS.len())]
+}
+
+/// The shade for a share, where there are no colours.
+pub fn shade(share: f64, look: &Look) -> char {
+    shades(look)[step(share, GROUNDS.len())]
 }
 
 /// A row of exactly `width` cells.
@@ -114,11 +129,11 @@ fn legend(look: &Look) -> String {
 
 /// What the terminal has no room for.
 fn left_out(rows: usize, columns: usize, look: &Look) -> Option<String> {
-    let some = |n: usize, noun: &str| (n > 0).then(|| crate::output::count(n, noun));
+    let some = |n: usize, noun: &str| (n > 0).then(|| count(n, noun));
     let parts: Vec<_> =
         [some(rows, "earlier generation"), some(columns, "earlier document")].into_iter().flatten().collect();
     let text = format!("Not shown for want of room: {} (--json has them all).", parts.join(" and "));
-    (!parts.is_empty()).then(|| wrapped(&text, 0, look))
+    (!parts.is_empty()).then(|| look.wrapped(&text, 0))
 }
 
 /// Which number is which document, in as many columns as fit.
@@ -146,14 +161,7 @@ fn words(measures: &Measures) -> Vec<String> {
             percent(accuracy)
         ));
     }
-    if let Some(transfer) = backward_transfer {
-        let what = match hundredths(transfer) {
-            0 => "changed nothing in what was learned before".to_string(),
-            n if n < 0 => format!("cost what was learned before {}", in_points(n)),
-            n => format!("helped what was learned before by {}", in_points(n)),
-        };
-        words.push(format!("Later documents {what} (backward transfer {transfer:+.3})."));
-    }
+    words.extend(backward_transfer.map(backward_words));
     if let Some(transfer) = forward_transfer {
         let what = match hundredths(transfer) {
             0 => "made no difference to documents still to come".to_string(),
@@ -186,46 +194,23 @@ fn words(measures: &Measures) -> Vec<String> {
     words
 }
 
+/// Backward transfer as a sentence.
+fn backward_words(transfer: f64) -> String {
+    let what = match hundredths(transfer) {
+        0 => "changed nothing in what was learned before".to_string(),
+        n if n < 0 => format!("cost what was learned before {}", in_points(n)),
+        n => format!("helped what was learned before by {}", in_points(n)),
+    };
+    format!("Later documents {what} (backward transfer {transfer:+.3}).")
+}
+
 fn in_points(points: i64) -> String {
-    crate::output::count(points.unsigned_abs() as usize, "point")
+    count(points.unsigned_abs() as usize, "point")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::preview::{golden, matrix, plain};
     use super::*;
-
-    #[test]
-    fn small_and_large_matrices() {
-        for (name, n, width) in
-            [("heatmap_80", 4, 80), ("heatmap_large_80", 40, 80), ("heatmap_large_120", 40, 120)]
-        {
-            let text = render(&matrix(n), &plain(width));
-            assert!(text.lines().all(|line| columns(line) <= width), "{text}");
-            golden(name, &text);
-        }
-        let ascii = render(&matrix(2), &Look { unicode: false, ..plain(80) });
-        golden("heatmap_ascii", &ascii);
-    }
-
-    #[test]
-    fn colours_replace_shades() {
-        let text = render(&matrix(2), &Look { colour: true, ..plain(80) });
-        assert!(text.contains("\u{1b}[38;5;16m\u{1b}[48;5;220m\u{1b}[1m[ 94]\u{1b}[0m"), "{text:?}");
-        assert!(!text.contains('█'), "{text}");
-    }
-
-    #[test]
-    fn an_empty_or_ragged_matrix_is_no_failure() {
-        assert_eq!(render(&ForgettingView::default(), &plain(80)), "");
-        let mut ragged = matrix(3);
-        ragged.cells.truncate(1);
-        ragged.base.clear();
-        ragged.measures = Measures::default();
-        let text = render(&ragged, &plain(10));
-        assert!(text.contains("gen-000003   ·"), "{text}");
-        assert!(!text.contains("Today"), "{text}");
-    }
 
     #[test]
     fn the_steps_meet_at_fifths() {

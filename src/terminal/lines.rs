@@ -1,18 +1,17 @@
 //! Progress as plain lines for a log: one a stage and one a rung, none for single steps.
 
-use seald::domain::progress::Progress;
-
-use super::live::{Noted, best_words, finished, heading, probes_words};
-use super::look::{Look, one_line, stage_words};
-use crate::output::count;
+use super::look::{Look, one_line};
+use super::noted::{Noted, best_words, finished, heading, probes_words};
+use super::words::{count, stage_words};
+use crate::domain::progress::Progress;
 
 /// Columns of a name in a log; nobody reads it through a window.
 const NAME: usize = 100;
 
 /// Turns what happened into lines.
-pub(crate) struct Lines {
+pub struct Lines {
     look: Look,
-    documents: usize,
+    documents: Option<usize>,
     number: usize,
     name: String,
     noted: Noted,
@@ -27,21 +26,29 @@ struct Rung {
 }
 
 impl Lines {
-    /// For so many documents.
-    pub(crate) fn new(documents: usize, look: Look) -> Self {
+    /// For so many documents; none where nobody knows how many will come.
+    pub fn new(documents: Option<usize>, look: Look) -> Self {
         Self { look, documents, number: 0, name: String::new(), noted: Noted::default(), rung: None }
     }
 
+    /// Takes up a document whose beginning was not told. Nothing changes if it is the one under way.
+    pub fn join(&mut self, name: &str) {
+        let name = one_line(name);
+        if self.name != name {
+            (self.name, self.noted, self.rung) = (name, Noted::default(), None);
+        }
+    }
+
     /// The lines for what happened; often none.
-    pub(crate) fn tell(&mut self, event: &Progress) -> Vec<String> {
+    pub fn tell(&mut self, event: &Progress) -> Vec<String> {
         let mut lines: Vec<String> = self.before(event).into_iter().collect();
         self.noted.note(event);
         match event {
             Progress::Started { document, tokens, passages } => {
                 self.number += 1;
-                (self.name, self.noted) = (one_line(document), Noted::default());
-                let heading =
-                    heading(self.number, self.documents.max(self.number), document, NAME, &self.look);
+                (self.name, self.noted, self.rung) = (one_line(document), Noted::default(), None);
+                let documents = self.documents.map(|documents| documents.max(self.number));
+                let heading = heading(self.number, documents, document, NAME, &self.look);
                 lines.push(format!(
                     "{heading}: {}, {}",
                     count(*tokens, "token"),
@@ -87,35 +94,5 @@ impl Lines {
             return Some(said);
         }
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::preview::{events, golden, plain};
-    use super::*;
-
-    #[test]
-    fn a_log_has_a_line_a_stage_and_a_rung() {
-        let mut lines = Lines::new(2, plain(80));
-        let told: Vec<String> = events().iter().flat_map(|event| lines.tell(event)).collect();
-        golden("live_lines", &(told.join("\n") + "\n"));
-    }
-
-    #[test]
-    fn a_job_that_fails_at_once_still_ends_in_a_line() {
-        let mut lines = Lines::new(1, Look { unicode: false, ..plain(80) });
-        let mut tell = |event| lines.tell(&event);
-        tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1 });
-        let ranked = Progress::Ranked { trial: "union".into(), rung: 0, gain: -0.5, goes_on: true };
-        assert!(tell(ranked).is_empty());
-        let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);
-        let told = tell(Progress::Finished { verdict, reasons, before: None, after: None, seconds: 0.42 });
-        assert_eq!(told[0], "    round 1: 1 tried, 1 kept on; best gain -0.50 nats: union");
-        assert_eq!(
-            told[1].split_whitespace().collect::<Vec<_>>(),
-            ["!", "a", "[2J", "b", "failed", "0.4", "s"]
-        );
-        assert_eq!(told[2..], ["    the loss is not finite"], "no gate told the reason, the document does");
     }
 }

@@ -3,8 +3,9 @@
 use std::env;
 
 use console::{Style, Term};
-use seald::domain::document::DocumentState;
-use seald::domain::job::Stage;
+
+use super::words;
+use crate::domain::document::DocumentState;
 
 /// Columns where nobody says how many there are.
 const WIDTH: usize = 80;
@@ -12,28 +13,30 @@ const WIDTH: usize = 80;
 const NARROWEST: usize = 40;
 /// Lines, likewise.
 const HEIGHT: usize = 24;
+/// Longer lines of words tire the eye.
+const WORDS: usize = 100;
 
 /// What the place that is written to can show.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+pub struct Look {
     /// Columns.
-    pub(crate) width: usize,
+    pub width: usize,
     /// Lines.
-    pub(crate) height: usize,
+    pub height: usize,
     /// 256 colours.
-    pub(crate) colour: bool,
+    pub colour: bool,
     /// More than ASCII.
-    pub(crate) unicode: bool,
+    pub unicode: bool,
 }
 
 impl Look {
     /// Of stdout: results.
-    pub(crate) fn of_stdout() -> Self {
+    pub fn of_stdout() -> Self {
         Self::of(&Term::stdout(), console::colors_enabled())
     }
 
     /// Of stderr: progress.
-    pub(crate) fn of_stderr() -> Self {
+    pub fn of_stderr() -> Self {
         Self::of(&Term::stderr(), console::colors_enabled_stderr())
     }
 
@@ -43,33 +46,53 @@ impl Look {
         let (height, width) = term.size_checked().unwrap_or_default();
         let height = if height > 0 { height.into() } else { HEIGHT };
         let width = if width > 0 { usize::from(width).max(NARROWEST) } else { WIDTH };
+        // Where both are set, `console` lets CLICOLOR_FORCE win.
+        let colour = colour && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         Self { width, height, colour, unicode: unicode(|name| env::var(name).ok()) }
     }
 
     /// `rich` where the place can show it, `plain` elsewhere.
-    pub(crate) fn sign<T>(&self, rich: T, plain: T) -> T {
+    pub fn sign<T>(&self, rich: T, plain: T) -> T {
         if self.unicode { rich } else { plain }
     }
 
     /// Text in a style, where there are colours.
-    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+    pub fn paint(&self, style: Style, text: &str) -> String {
         style.force_styling(self.colour).apply_to(text).to_string()
     }
 
     /// At most `width` columns of a text without styles.
-    pub(crate) fn cut(&self, text: &str, width: usize) -> String {
+    pub fn cut(&self, text: &str, width: usize) -> String {
         console::truncate_str(text, width, self.sign("…", "~")).into_owned()
     }
 
     /// Exactly `width` columns, filled with blanks.
-    pub(crate) fn fit(&self, text: &str, width: usize) -> String {
+    pub fn fit(&self, text: &str, width: usize) -> String {
         let text = self.cut(text, width);
         let blanks = width.saturating_sub(columns(&text));
         text + &" ".repeat(blanks)
     }
 
+    /// Words in lines, each indented by so many columns.
+    pub fn wrapped(&self, words: &str, indent: usize) -> String {
+        let blanks = " ".repeat(indent);
+        let width = self.width.min(WORDS).max(indent + 1);
+        textwrap::fill(
+            words,
+            textwrap::Options::new(width)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .initial_indent(&blanks)
+                .subsequent_indent(&blanks),
+        )
+    }
+
+    /// `63 % → 96 %`.
+    pub fn change(&self, before: f64, after: f64) -> String {
+        format!("{} {} {}", words::percent(before), self.sign("→", "->"), words::percent(after))
+    }
+
     /// The sign and the colour of a verdict.
-    pub(crate) fn verdict(&self, state: DocumentState) -> (&'static str, Style) {
+    pub fn verdict(&self, state: DocumentState) -> (&'static str, Style) {
         match state {
             DocumentState::Accepted => (self.sign("✓", "+"), Style::new().green()),
             DocumentState::Rejected => (self.sign("✗", "-"), Style::new().yellow()),
@@ -86,51 +109,26 @@ fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Columns that a text takes.
-pub(crate) fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
 /// Text from outside as one line without anything that a terminal would obey: control characters and those that
 /// turn the direction of writing become blanks, and runs of blanks become one.
-pub(crate) fn one_line(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+pub fn one_line(text: &str) -> String {
     let tame: String = text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect();
     tame.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What became of a document, in words.
-pub(crate) fn verdict_words(state: DocumentState) -> &'static str {
-    match state {
-        DocumentState::Accepted => "learned",
-        DocumentState::Rejected => "turned away",
-        DocumentState::Failed => "failed",
-        DocumentState::Waiting => "waiting",
-    }
+/// Text from outside that may have several lines: as [`one_line`], but line ends and tabs stay, and so do runs of blanks.
+/// Each character is judged alone, so that a text may come in pieces.
+pub fn many_lines(text: &str) -> String {
+    text.chars().map(|c| if obeyed(c) && !matches!(c, '\n' | '\t') { ' ' } else { c }).collect()
 }
 
-/// What goes on in a stage, in words.
-pub(crate) fn stage_words(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Probes => "writing questions about it",
-        Stage::SelfEdits => "writing texts to learn it from",
-        Stage::Trials => "trying which text teaches best",
-        Stage::Gate => "testing the best one",
-        Stage::Publish => "putting it to use",
-        Stage::Replay => "asking about earlier documents",
-    }
-}
-
-/// `63 %`: halves go up, everywhere alike.
-pub(crate) fn percent(share: f64) -> String {
-    format!("{} %", hundredths(share))
-}
-
-/// A share or a difference of shares in hundredths.
-pub(crate) fn hundredths(share: f64) -> i64 {
-    (share * 100.0).round() as i64
+/// Whether a terminal would obey it instead of showing it.
+fn obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -151,6 +149,7 @@ mod tests {
     #[test]
     fn outside_text_cannot_move_the_cursor() {
         assert_eq!(one_line("a\n\tb\u{1b}[2Jc\u{9b}0m\u{202e}d  "), "a b [2Jc 0m d");
+        assert_eq!(many_lines("a\n\tb\u{1b}[2J\r\u{202e}  c"), "a\n\tb [2J    c");
     }
 
     #[test]

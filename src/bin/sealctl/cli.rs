@@ -1,0 +1,218 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use seald::domain::document::DocumentState;
+
+/// After the help.
+const CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 the daemon is busy, or its state forbids it;
+69 no daemon can be reached.
+
+Without --socket, --root, --url and $SEALD_SOCKET the first socket there is takes the request: of the current folder if it has
+`state` and `adapters`, of ~/.local/share/seald, of the system (/run/seald/seald.sock).";
+
+/// Ask a running seald what it does and what it knows, and tell it what to do
+#[derive(Debug, Parser)]
+#[command(name = "sealctl", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Socket of the daemon
+    #[arg(long, value_name = "PATH", global = true, display_order = 900)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Folder that the daemon works in: its socket is state/seald.sock
+    #[arg(long, value_name = "DIR", global = true, display_order = 901)]
+    pub(crate) root: Option<PathBuf>,
+    /// Address of a daemon that listens on TCP
+    #[arg(long, value_name = "http://HOST:PORT", global = true, display_order = 902)]
+    pub(crate) url: Option<String>,
+    /// File with the token for --url
+    #[arg(long, value_name = "FILE", global = true, display_order = 903)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print the daemon's JSON on stdout, and nothing else
+    #[arg(long, global = true, display_order = 904)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// What the daemon does, what it knows, what it forgot and what comes next
+    Status,
+    /// Follow what happens, line by line
+    Watch(Watch),
+    /// Follow what happens on a full screen
+    Top,
+    /// List documents, newest first
+    Docs(Docs),
+    /// Tell the story of a document, from file to verdict
+    Show {
+        /// Its number, or its exact file name
+        doc: String,
+    },
+    /// Show what the model wrote for itself about a document
+    Edits {
+        /// Its number, or its exact file name
+        doc: String,
+    },
+    /// List the generations that were accepted
+    Adapters,
+    /// Show what each generation still knows of each document
+    Forgetting,
+    /// Ask what was learned
+    Ask(Ask),
+    /// Hand documents in
+    Add(Add),
+    /// Learn a document again that was turned away, failed, or dropped by a rollback
+    Retry {
+        /// Its number, or its exact file name
+        doc: String,
+    },
+    /// Make an earlier generation live again
+    Rollback {
+        /// `gen-000007`, or 7, or base
+        #[arg(value_name = "GEN")]
+        generation: String,
+    },
+    /// Ask the model about everything it learned, now
+    Replay,
+    /// Stop learning after the step under way; questions are still answered
+    Pause {
+        /// For so long (30s, 45m, 2h, 1h30m, 1d); until `resume` where it is left out
+        #[arg(value_parser = seconds)]
+        duration: Option<u64>,
+    },
+    /// Learn on
+    Resume,
+    /// List the models that can answer
+    Models,
+    /// Find out what is wrong, and what to do about it
+    Doctor,
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page; or write one for each verb into a folder
+    Man(Man),
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// End when nothing waits; with exit code 1 if a document failed meanwhile
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+    /// Seconds for which nothing must wait before --until-idle ends: a file just dropped takes a moment to be seen
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "until_idle")]
+    pub(crate) quiet_for: u64,
+    /// First tell what is kept of what happened after the event with this number (0: all)
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<i64>,
+}
+
+/// Options of `docs`.
+#[derive(Debug, Args)]
+pub(crate) struct Docs {
+    /// Only those that are waiting, accepted, rejected or failed
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    pub(crate) state: Option<DocumentState>,
+    /// Only those that came in this subfolder of the inbox
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+/// Options of `ask`.
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question; several words are put together
+    #[arg(required = true)]
+    pub(crate) question: Vec<String>,
+    /// Let the base model answer, without anything learned
+    #[arg(long, conflicts_with = "generation")]
+    pub(crate) base: bool,
+    /// Let a generation answer: `gen-000007`, or 7
+    #[arg(long = "gen", value_name = "N")]
+    pub(crate) generation: Option<String>,
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) max_tokens: Option<u16>,
+}
+
+/// Options of `add`.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Documents: text, Markdown, HTML, PDF, DOCX, JSONL
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Put them into this subfolder of the inbox
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write sealctl.1, sealctl-status.1 and so on here
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+fn state(word: &str) -> Result<DocumentState, String> {
+    word.parse().map_err(|e: seald::Error| e.to_string())
+}
+
+/// `1h30m` in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no duration: write 30s, 45m, 2h, 1h30m or 1d");
+    let mut rest = text;
+    let mut sum: u64 = 0;
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..unit].parse().map_err(|_| wrong())?;
+        let factor = match rest.as_bytes()[unit] {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3600,
+            b'd' => 86_400,
+            _ => return Err(wrong()),
+        };
+        sum = number.checked_mul(factor).and_then(|n| sum.checked_add(n)).ok_or_else(wrong)?;
+        rest = &rest[unit + 1..];
+    }
+    if sum > 0 { Ok(sum) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(
+            ["90s", "45m", "1h30m", "1d"].map(|text| seconds(text).unwrap()),
+            [90, 2700, 5400, 86_400]
+        );
+        for wrong in ["", "45", "0s", "m", "1w", "-1m", "1é", "99999999999999999999s", "999999999999999999d"]
+        {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `sealctl`: asks a running `seald` what it does and what it knows, and tells it what to do.
+
+mod act;
+mod ask;
+mod cli;
+mod doctor;
+mod manual;
+mod output;
+mod show;
+mod top;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use seald::client::{Around, Client, Failure, Place, Wanted};
+use seald::error::{Context, Kind};
+use seald::terminal::one_line;
+
+use cli::{Cli, Verb};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version go to stdout with code 0, the rest to stderr with code 2. Nobody reads a failure here.
+            let _ = e.print();
+            return ExitCode::from(e.exit_code() as u8);
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        // Whoever read stdout has had enough.
+        Err(Failure::Other(error)) if error.kind() == Kind::Cancelled => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::say(format!("error: {}", one_line(&failure.to_string())));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { socket, root, url, token_file, json, verb } = cli;
+    // These two need no daemon.
+    match &verb {
+        Verb::Completions(args) => return manual::completions(args),
+        Verb::Man(args) => return manual::man(args),
+        _ => {}
+    }
+    let place = Place::find(&Wanted { socket, root, url, token_file }, &Around::here())?;
+    let client = Client::new(place);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.doing(Kind::Io, || "cannot prepare to talk to the daemon".to_string())?;
+    runtime.block_on(carry_out(verb, client, json))
+}
+
+async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, Failure> {
+    let done = match verb {
+        Verb::Status => show::status(&client, json).await,
+        Verb::Docs(args) => show::docs(&client, args, json).await,
+        Verb::Show { doc } => show::story(&client, &doc, json).await,
+        Verb::Edits { doc } => show::edits(&client, &doc, json).await,
+        Verb::Adapters => show::adapters(&client, json).await,
+        Verb::Forgetting => show::forgetting(&client, json).await,
+        Verb::Models => show::models(&client, json).await,
+        Verb::Ask(args) => ask::run(&client, args, json).await,
+        Verb::Add(args) => act::add(&client, args, json).await,
+        Verb::Retry { doc } => act::retry(&client, &doc, json).await,
+        Verb::Rollback { generation } => act::rollback(&client, generation, json).await,
+        Verb::Replay => act::replay(&client, json).await,
+        Verb::Pause { duration } => act::pause(&client, duration, json).await,
+        Verb::Resume => act::resume(&client, json).await,
+        Verb::Watch(args) => return watch::run(&client, args, json).await,
+        Verb::Top => return top::run(client).await,
+        Verb::Doctor => return doctor::run(&client, json).await,
+        Verb::Completions(args) => return manual::completions(&args),
+        Verb::Man(args) => return manual::man(&args),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

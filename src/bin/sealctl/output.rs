@@ -1,0 +1,41 @@
+//! Stdout and stderr of `sealctl`, and how things look there.
+
+use std::io::{self, Write};
+
+use seald::clock::Clock;
+use seald::error::{Error, Kind, Result};
+use seald::terminal::{Times, Zone};
+
+/// Prints text on stdout as it is, at once.
+///
+/// # Errors
+/// [`Kind::Cancelled`] where the reader has gone; [`Kind::Io`].
+pub(crate) fn text(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| {
+        let gone = e.kind() == io::ErrorKind::BrokenPipe;
+        let kind = if gone { Kind::Cancelled } else { Kind::Io };
+        Error::new(kind, "cannot write to stdout").with_source(e)
+    })
+}
+
+/// Prints JSON that the daemon sent, word for word, with a line end; nothing for nothing.
+///
+/// # Errors
+/// As [`text`].
+pub(crate) fn json(bytes: &[u8]) -> Result<()> {
+    let json = String::from_utf8_lossy(bytes);
+    let json = json.trim();
+    if json.is_empty() { Ok(()) } else { text(&format!("{json}\n")) }
+}
+
+/// Says something to the person, on stderr.
+pub(crate) fn say(text: impl AsRef<str>) {
+    // A closed stderr is no reason to stop.
+    let _ = writeln!(io::stderr(), "{}", text.as_ref().trim_end());
+}
+
+/// Times as they look from here and now.
+pub(crate) fn times() -> Times {
+    Times { now: Clock::System.now(), zone: Zone::Local }
+}

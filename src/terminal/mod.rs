@@ -1,0 +1,22 @@
+//! What a person reads at a terminal: views of the protocol as text, and the words and looks that both programs share.
+//! Nothing here writes anything: every function returns text.
+
+pub mod adapters;
+pub mod answer;
+pub mod checks;
+pub mod documents;
+pub mod edits;
+pub mod feed;
+pub mod heatmap;
+pub mod lines;
+pub mod look;
+pub mod noted;
+pub mod page;
+pub mod status;
+pub mod story;
+pub mod times;
+pub mod top;
+pub mod words;
+
+pub use look::{Look, columns, many_lines, one_line};
+pub use times::{Times, Zone};

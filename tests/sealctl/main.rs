@@ -1,0 +1,10 @@
+//! `sealctl`: its pages, its client against a real server on a real socket, and the program as a process.
+
+mod binary;
+mod client;
+mod made_up;
+mod pages;
+mod server;
+#[path = "../support/terminal.rs"]
+mod terminal;
+mod watching;
