@@ -67,13 +67,15 @@ impl Learner {
         while !self.hold.is_stopping() {
             self.hold.beat.fetch_add(1, Ordering::Relaxed);
             self.gather();
-            let serve = self.waiting.front().is_some_and(|work| !self.must_wait(work));
+            let replay =
+                matches!(self.waiting.front(), Some(work @ Work::Replay(_)) if !self.must_wait(work));
             let learn = self.hold.held().is_none() && store.next_job()?.is_some();
-            let tried = match (serve || learn) && self.trouble.may_try(&self.clock) {
-                true => self.warm(),
-                false => self.cold(),
-            };
-            self.settle(tried);
+            if (replay || learn) && self.trouble.may_try(&self.clock) {
+                let tried = self.warm();
+                self.settle(tried);
+            } else {
+                self.cold()?;
+            }
         }
         Ok(())
     }
@@ -115,13 +117,14 @@ impl Learner {
     /// Without the model: what needs none, then sleep until there may be more.
     fn cold(&mut self) -> Result<()> {
         self.hold.clear_interrupt();
-        while let Some(place) = self.waiting.iter().position(|work| matches!(work, Work::Rollback(..))) {
-            if let Some(Work::Rollback(to, reply)) = self.waiting.remove(place) {
-                let mut store = Store::open(&self.root.database())?;
-                store.abandon_running()?;
-                let done = pipeline::roll_back(&self.root, &mut store, to, ROLLED_BACK);
-                self.tell_rollback(&mut store, to, done, reply);
-            }
+        if let Some(place) = self.waiting.iter().position(|work| matches!(work, Work::Rollback(..)))
+            && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
+        {
+            let mut store = Store::open(&self.root.database())?;
+            store.abandon_running()?;
+            let done = pipeline::roll_back(&self.root, &mut store, to, ROLLED_BACK);
+            self.tell_rollback(&mut store, to, done, reply);
+            return Ok(());
         }
         let wait = self.trouble.wait(&self.clock).unwrap_or(BEAT).min(BEAT);
         match self.work.recv_timeout(wait) {

@@ -1,12 +1,12 @@
 //! What learning tells while it is under way, for the terminal and the event stream.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::job::Stage;
 use super::self_edit::Format;
 
 /// One thing that happened to the document under way.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
     /// A document's job was taken up.

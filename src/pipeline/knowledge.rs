@@ -1,8 +1,10 @@
 //! The forgetting matrix of the live chain, read from the database.
 
+use std::collections::HashMap;
+
 use crate::domain::evaluation::{Evaluation, Subject};
-use crate::domain::ids::{DocumentId, GenerationId};
-use crate::domain::probe::{Probe, Role};
+use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
+use crate::domain::probe::Role;
 use crate::error::Result;
 use crate::learn::forgetting::{Column, Matrix, Outcome};
 use crate::store::Store;
@@ -18,32 +20,31 @@ pub fn matrix(store: &Store) -> Result<Matrix> {
         None => Vec::new(),
     };
     let (mut rows, mut columns, mut outcomes) = (vec![GenerationId::BASE], Vec::new(), Vec::new());
+    let mut retained: HashMap<ProbeId, DocumentId> = HashMap::new();
     for generation in &chain {
         rows.push(generation.id);
         for &document in &generation.documents {
             columns.push(Column { document, learned: Some(generation.id) });
             let probes = store.probes(document, Some(Role::Retain))?;
+            retained.extend(probes.iter().map(|probe| (probe.id, document)));
             for subject in [Subject::Base, Subject::Before] {
                 let asked = store.evaluations(document, subject)?;
-                outcomes.extend(asked.iter().filter_map(|e| outcome(e, document, &probes)));
+                outcomes.extend(
+                    asked.iter().filter_map(|e| outcome(e, &retained).filter(|o| o.document == document)),
+                );
             }
         }
     }
-    let retained: Vec<(DocumentId, Vec<Probe>)> = columns
-        .iter()
-        .map(|c| Ok((c.document, store.probes(c.document, Some(Role::Retain))?)))
-        .collect::<Result<_>>()?;
     for generation in &chain {
         let row = store.replay_row(generation.id)?;
-        for (document, probes) in &retained {
-            outcomes.extend(row.iter().filter_map(|e| outcome(e, *document, probes)));
-        }
+        outcomes.extend(row.iter().filter_map(|e| outcome(e, &retained)));
     }
     Ok(Matrix::new(rows, columns, &outcomes))
 }
 
-fn outcome(evaluation: &Evaluation, document: DocumentId, probes: &[Probe]) -> Option<Outcome> {
+/// An answer to a retain probe of a learned document; none for other probes.
+fn outcome(evaluation: &Evaluation, retained: &HashMap<ProbeId, DocumentId>) -> Option<Outcome> {
     let Evaluation { probe, generation, right, .. } = evaluation;
-    let ours = probes.iter().any(|p| p.id == *probe);
-    ours.then_some(Outcome { generation: *generation, document, probe: *probe, right: *right })
+    let document = *retained.get(probe)?;
+    Some(Outcome { generation: *generation, document, probe: *probe, right: *right })
 }

@@ -9,9 +9,7 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
     let host = Host::new();
     let daemon = host.start();
     host.drop_example("drelpolford");
-    daemon.wait_idle(1);
-    host.drop_example("nequobel-pudding");
-    let status = daemon.wait_idle(2);
+    let status = daemon.wait_idle(1);
     let live = status["knowledge"]["live"].as_str().unwrap().to_string();
     assert!(daemon.stop().success());
     let weights = host.root().join("adapters").join(&live).join("adapter_model.safetensors");
@@ -20,9 +18,9 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
 
     let daemon = host.start();
     host.drop("third.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
-    let status = daemon.wait_idle(3);
+    let status = daemon.wait_idle(2);
     assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
-    assert_eq!(status["documents"]["accepted"], 2, "what it dropped was learned again: {status}");
+    assert_eq!(status["documents"]["accepted"], 1, "what it dropped was learned again: {status}");
 }
 
 #[test]
