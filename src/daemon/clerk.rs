@@ -181,26 +181,25 @@ impl Clerk {
 
     /// Does scheduled work whose time has come; how long until the next.
     fn do_what_is_due(&mut self, rules: &Rules) -> Result<Option<Duration>> {
-        let (now, last_runs) = (self.clock.now(), self.store.last_runs()?);
-        let last_of = |what: &str| last_runs.iter().find(|(name, _)| name == what).map(|(_, at)| *at);
+        let (now, known) = (self.clock.now(), self.store.scheduled()?);
         let mut next = Vec::new();
         for entry in &rules.entries {
-            let last = last_of(entry.what);
-            let due = last.is_some_and(|last| entry.due(last, now, &Local));
-            if due {
+            let (mut since, mut last) = match known.iter().find(|one| one.what == entry.what) {
+                Some(one) => (one.since, one.last_run),
+                None => {
+                    self.store.schedule_from(entry.what, now)?;
+                    (now, None)
+                }
+            };
+            // A root without any backup gets its first at once.
+            let first = last.is_none() && entry.what == "backup";
+            if first || entry.due(since, now, &Local) {
                 self.start(entry.what, rules)?;
-            }
-            if due || last.is_none() {
-                // The time of work that was never done begins when it is first scheduled.
                 self.store.ran(entry.what, now)?;
+                (since, last) = (now, Some(now));
             }
-            let since = if due { now } else { last.unwrap_or(now).min(now) };
-            let at = entry.after(since, &Local);
-            next.extend(at.map(|at| NextRun {
-                what: entry.what.into(),
-                at,
-                last: if due { Some(now) } else { last },
-            }));
+            let at = entry.after(since.min(now), &Local);
+            next.extend(at.map(|at| NextRun { what: entry.what.into(), at, last }));
         }
         next.sort_by_key(|run| run.at);
         let left =

@@ -61,7 +61,7 @@ impl Intaker {
     }
 
     fn read_options(&self) -> InboxOptions {
-        self.options.read().unwrap_or_else(PoisonError::into_inner).clone()
+        *self.options.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn poll(&self) -> Duration {

@@ -32,6 +32,9 @@ use threads::Ended;
 /// Longest that the step under way may take when the daemon stops; systemd's own patience is longer.
 const PATIENCE: Duration = Duration::from_secs(50);
 
+/// Changes what is logged: a level, or a filter as `RUST_LOG` takes it.
+pub type SetLogLevel = Box<dyn Fn(&str) -> Result<()> + Send + Sync>;
+
 /// What the daemon needs of the program around it.
 pub struct Surroundings {
     /// This program's file: it reads documents in child processes.
@@ -41,7 +44,7 @@ pub struct Surroundings {
     /// Gives freed memory back to the system.
     pub release_memory: fn(),
     /// Changes what is logged.
-    pub set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
+    pub set_log_level: SetLogLevel,
 }
 
 /// Runs until `shutdown` completes, then finishes the step under way and gives the job back.

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::clerk::Rules;
 use super::learner::Settings;
-use super::service;
+use super::{SetLogLevel, service};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Context, Kind, Result};
@@ -19,7 +19,7 @@ pub(super) struct Reload {
     pub(super) settings: Arc<RwLock<Settings>>,
     pub(super) rules: Arc<RwLock<Rules>>,
     pub(super) inbox: Arc<RwLock<InboxOptions>>,
-    pub(super) set_log_level: Box<dyn Fn(&str) -> Result<()> + Send + Sync>,
+    pub(super) set_log_level: SetLogLevel,
     pub(super) clock: Clock,
     pub(super) hangups: Signal,
 }
@@ -65,7 +65,7 @@ impl Reload {
         let rules = Rules::new(&new.schedule, &new.courtesy)?;
         (self.set_log_level)(&new.log.level)?;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
-        *self.inbox.write().unwrap_or_else(PoisonError::into_inner) = new.inbox.clone();
+        *self.inbox.write().unwrap_or_else(PoisonError::into_inner) = new.inbox;
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings(&new, &self.clock);
         match (now.is_empty(), later.is_empty()) {
             (true, true) => tracing::info!("read the configuration again: nothing changed"),

@@ -13,7 +13,7 @@ use super::answers::Answers;
 use super::clerk::{Clerk, Rules};
 use super::hold::Hold;
 use super::inbox::Intaker;
-use super::learner::{Learner, Work};
+use super::learner::Learner;
 use super::others::Others;
 use super::reload::{self, Reload};
 use super::slot::ModelSlot;
@@ -21,7 +21,7 @@ use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
 use super::{housekeeping, service};
 use crate::api::{self, Reader, Service, Token};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::{self, FileLock};
@@ -86,6 +86,24 @@ impl Running {
     }
 }
 
+/// What the parts of the daemon share.
+struct Shared {
+    config: Config,
+    root: Root,
+    clock: Clock,
+    monitor: Arc<Monitor>,
+    hold: Arc<Hold>,
+    slot: Arc<ModelSlot>,
+    control: Control,
+}
+
+impl Shared {
+    /// A connection of a part's own.
+    fn store(&self) -> Result<Store> {
+        Store::open(&self.root.database())
+    }
+}
+
 /// Starts everything.
 pub(super) async fn start(config: Config, around: Surroundings) -> Result<Running> {
     let clock = Clock::System;
@@ -97,76 +115,36 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     note_start(&mut store, &clock, interrupted)?;
     courteous(config.courtesy.nice);
 
-    let monitor = Arc::new(Monitor::new(clock.clone()));
-    let (control, Desk { requests, questions }) = Control::new();
-    let hold = Arc::new(Hold::default());
     let Surroundings { program, compute, release_memory, set_log_level } = around;
+    let monitor = Arc::new(Monitor::new(clock.clone()));
+    let (control, desk) = Control::new();
     let slot = Arc::new(ModelSlot::new(&config.model, compute, release_memory, monitor.clone()));
-    let settings = Arc::new(RwLock::new(reload::settings(&config, &clock)));
-    let rules = Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?));
-
-    let unix = api::bind_unix(&config.socket_path(), config.api.socket_mode)?;
-    let tcp = match (config.api.listen, config.api.token()?) {
-        (Some(listen), Some(token)) => Some((bind_tcp(listen).await?, Token::new(&token)?)),
-        _ => None,
+    let reload = Reload {
+        settings: Arc::new(RwLock::new(reload::settings(&config, &clock))),
+        rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?)),
+        inbox: Arc::new(RwLock::new(config.inbox)),
+        set_log_level,
+        clock: clock.clone(),
+        hangups: reload::hangups()?,
     };
-    let inbox_path = config.inbox_path();
+    let shared = Shared { config, root, clock, monitor, hold: Arc::default(), slot, control };
+
+    let listeners = listen(&shared.config).await?;
+    let inbox = Inbox::open(&shared.config.inbox_path(), shared.config.inbox)?;
     let (hints, hinted) = mpsc::channel();
-    let inbox = Inbox::open(&inbox_path, config.inbox.clone())?;
-    let for_api = inbox.clone();
-    let watcher = watch(&inbox_path, hints.clone());
-
+    let watcher = watch(inbox.path(), hints.clone());
     let (mut threads, ends) = Threads::new();
-    let (to_learner, work) = mpsc::channel::<Work>();
-    let learner = Learner {
-        root: root.clone(),
-        slot: slot.clone(),
-        monitor: monitor.clone(),
-        hold: hold.clone(),
-        settings: settings.clone(),
-        work,
-        clock: clock.clone(),
-        waiting: VecDeque::new(),
-        trouble: Trouble::default(),
-    };
-    threads.start("learner", || learner.run())?;
-    let clerk = Clerk {
-        root: root.clone(),
-        store: Store::open(&root.database())?,
-        slot: slot.clone(),
-        monitor: monitor.clone(),
-        hold: hold.clone(),
-        rules: rules.clone(),
-        learner: to_learner,
-        clock: clock.clone(),
-        others: Others::default(),
-    };
-    threads.start("clerk", || {
-        clerk.run(requests);
-        Ok(())
-    })?;
-    let answers = Answers {
-        root: root.clone(),
-        store: Store::open(&root.database())?,
-        slot: slot.clone(),
-        hold: hold.clone(),
-        loaded: None,
-    };
-    threads.start("answers", || {
-        answers.run(questions);
-        Ok(())
-    })?;
-    let inbox_options = Arc::new(RwLock::new(config.inbox.clone()));
+    start_thinking(&mut threads, &shared, &reload, desk)?;
     let intaker = Intaker {
-        inbox,
-        options: inbox_options.clone(),
+        inbox: inbox.clone(),
+        options: reload.inbox.clone(),
         store,
         program,
-        limits: config.reading,
-        monitor: monitor.clone(),
-        control: control.clone(),
-        hold: hold.clone(),
-        clock: clock.clone(),
+        limits: shared.config.reading,
+        monitor: shared.monitor.clone(),
+        control: shared.control.clone(),
+        hold: shared.hold.clone(),
+        clock: shared.clock.clone(),
         immovable: None,
         looked_at_done: None,
     };
@@ -174,36 +152,11 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         intaker.run(hinted);
         Ok(())
     })?;
-
-    let hint = hints.clone();
-    let put = move |name: &str, tag: Option<&str>, bytes: &[u8]| {
-        let place = for_api.put(name, tag, bytes)?;
-        // The inbox looks at once, whether or not the watcher saw it.
-        let _ = hint.send(());
-        Ok(place)
-    };
-    let service = Arc::new(Service {
-        root: config.root.clone(),
-        inbox: inbox_path.clone(),
-        model: config.model.display().to_string(),
-        started_at,
-        clock: clock.clone(),
-        reader: Reader::new(Store::open(&root.database())?),
-        monitor: monitor.clone(),
-        control: control.clone(),
-        put: Box::new(put),
-    });
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let listeners = api::Listeners { unix, tcp };
-    let task = tokio::spawn(api::serve(listeners, service, async {
-        let _ = stopped.await;
-    }));
+    let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
+    let Shared { config, monitor, hold, slot, control, .. } = shared;
     let mut tasks = JoinSet::new();
     tasks.spawn(service::keep_telling(monitor.clone(), hold.clone(), slot));
-    let reload =
-        Reload { settings, rules, inbox: inbox_options, set_log_level, clock, hangups: reload::hangups()? };
-    let server = Server { task, stop };
-    Ok(Running {
+    let running = Running {
         config,
         hold,
         monitor,
@@ -216,7 +169,95 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         tasks,
         _watcher: watcher,
         _lock: lock,
+    };
+    Ok(running)
+}
+
+/// Starts the threads that need the model, and the clerk who sees to them.
+fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk: Desk) -> Result<()> {
+    let Desk { requests, questions } = desk;
+    let (to_learner, work) = mpsc::channel();
+    let learner = Learner {
+        root: shared.root.clone(),
+        slot: shared.slot.clone(),
+        monitor: shared.monitor.clone(),
+        hold: shared.hold.clone(),
+        settings: reload.settings.clone(),
+        work,
+        clock: shared.clock.clone(),
+        waiting: VecDeque::new(),
+        trouble: Trouble::default(),
+    };
+    threads.start("learner", || learner.run())?;
+    let clerk = Clerk {
+        root: shared.root.clone(),
+        store: shared.store()?,
+        slot: shared.slot.clone(),
+        monitor: shared.monitor.clone(),
+        hold: shared.hold.clone(),
+        rules: reload.rules.clone(),
+        learner: to_learner,
+        clock: shared.clock.clone(),
+        others: Others::default(),
+    };
+    threads.start("clerk", || {
+        clerk.run(requests);
+        Ok(())
+    })?;
+    let answers = Answers {
+        root: shared.root.clone(),
+        store: shared.store()?,
+        slot: shared.slot.clone(),
+        hold: shared.hold.clone(),
+        loaded: None,
+    };
+    threads.start("answers", || {
+        answers.run(questions);
+        Ok(())
     })
+}
+
+/// Starts the interface.
+fn serve(
+    shared: &Shared,
+    inbox: Inbox,
+    hints: Sender<()>,
+    listeners: api::Listeners,
+    started_at: Timestamp,
+) -> Result<Server> {
+    let path = inbox.path().to_path_buf();
+    let put = move |name: &str, tag: Option<&str>, bytes: &[u8]| {
+        let place = inbox.put(name, tag, bytes)?;
+        // The inbox looks at once, whether or not the watcher saw it.
+        let _ = hints.send(());
+        Ok(place)
+    };
+    let service = Arc::new(Service {
+        root: shared.config.root.clone(),
+        inbox: path,
+        model: shared.config.model.display().to_string(),
+        started_at,
+        clock: shared.clock.clone(),
+        reader: Reader::new(shared.store()?),
+        monitor: shared.monitor.clone(),
+        control: shared.control.clone(),
+        put: Box::new(put),
+    });
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(api::serve(listeners, service, async {
+        let _ = stopped.await;
+    }));
+    Ok(Server { task, stop })
+}
+
+/// The sockets, as the configuration says.
+async fn listen(config: &Config) -> Result<api::Listeners> {
+    let unix = api::bind_unix(&config.socket_path(), config.api.socket_mode)?;
+    let tcp = match (config.api.listen, config.api.token()?) {
+        (Some(listen), Some(token)) => Some((bind_tcp(listen).await?, Token::new(&token)?)),
+        _ => None,
+    };
+    Ok(api::Listeners { unix, tcp })
 }
 
 async fn bind_tcp(listen: std::net::SocketAddr) -> Result<tokio::net::TcpListener> {

@@ -28,15 +28,15 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
     remove_finished_work(root, store)?;
     remove_unpublished(root, store)?;
     let live = store.live()?;
-    if let Some(live) = &live {
-        if live.base_fingerprint != fingerprint {
-            let text = format!(
-                "{} was learned on another base model ({}, this one is {fingerprint}): give the model it belongs to, or another --root",
-                live.id.folder(),
-                live.base_fingerprint
-            );
-            return Err(Error::new(Kind::Conflict, text));
-        }
+    if let Some(live) = &live
+        && live.base_fingerprint != fingerprint
+    {
+        let text = format!(
+            "{} was learned on another base model ({}, this one is {fingerprint}): give the model it belongs to, or another --root",
+            live.id.folder(),
+            live.base_fingerprint
+        );
+        return Err(Error::new(Kind::Conflict, text));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub use migrations::VERSION;
 pub use overview::{DocumentFilter, DocumentRow, KnowledgeMark, RetainedAnswer};
 pub use probes::{NewProbe, SuppliedProbe};
 pub use rollback::RolledBack;
-pub use schedule::Pause;
+pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
 pub use trials::NewTrial;
 

@@ -168,7 +168,7 @@ mod tests {
             format: DocumentFormat::Text,
             tag: None,
         };
-        store.receive(&document, &[text.to_string()], &[], crate::clock::Timestamp(1))
+        store.receive(&document, &[], crate::clock::Timestamp(1))
     }
 
     #[test]

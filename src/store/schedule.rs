@@ -16,6 +16,17 @@ pub struct Pause {
     pub until: Option<Timestamp>,
 }
 
+/// A kind of scheduled work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// What: `replay`, `prune`, `backup`.
+    pub what: String,
+    /// Since when its next time is looked for.
+    pub since: Timestamp,
+    /// When it was last done; none if never.
+    pub last_run: Option<Timestamp>,
+}
+
 impl Store {
     /// The pause, if there is one; one that is over counts until [`Store::set_pause`] takes it away.
     ///
@@ -47,26 +58,38 @@ impl Store {
         })
     }
 
-    /// When each kind of scheduled work was last done.
+    /// Scheduled work, by its name.
     ///
     /// # Errors
     /// As [`Store::pause`].
-    pub fn last_runs(&self) -> Result<Vec<(String, Timestamp)>> {
+    pub fn scheduled(&self) -> Result<Vec<Scheduled>> {
         self.read("the schedule", |db| {
-            all(db, "SELECT what, last_run FROM schedule ORDER BY what", [], |row| {
-                Ok((row.get(0)?, Timestamp(row.get(1)?)))
+            all(db, "SELECT what, since, last_run FROM schedule ORDER BY what", [], |row| {
+                let last_run = row.get::<_, Option<i64>>(2)?.map(Timestamp);
+                Ok(Scheduled { what: row.get(0)?, since: Timestamp(row.get(1)?), last_run })
             })
         })
     }
 
-    /// Says that scheduled work is done, or that its time begins now.
+    /// Begins to look for the next time of scheduled work, that was never done so far.
+    ///
+    /// # Errors
+    /// As [`Store::pause`].
+    pub fn schedule_from(&mut self, what: &str, since: Timestamp) -> Result<()> {
+        self.write(format_args!("schedule {what}"), |db| {
+            run(db, "INSERT OR IGNORE INTO schedule (what, since) VALUES (?, ?)", params![what, since.0])
+                .map(drop)
+        })
+    }
+
+    /// Says that scheduled work was done; its next time is looked for from now on.
     ///
     /// # Errors
     /// As [`Store::pause`].
     pub fn ran(&mut self, what: &str, at: Timestamp) -> Result<()> {
         self.write(format_args!("note the run of {what}"), |db| {
-            run(db, "INSERT OR REPLACE INTO schedule (what, last_run) VALUES (?, ?)", params![what, at.0])
-                .map(drop)
+            let sql = "INSERT OR REPLACE INTO schedule (what, since, last_run) VALUES (?, ?2, ?2)";
+            run(db, sql, params![what, at.0]).map(drop)
         })
     }
 }

@@ -8,7 +8,7 @@ use seald::domain::document::DocumentState;
 use seald::domain::evaluation::Subject;
 use seald::domain::ids::{DocumentId, GenerationId};
 use seald::domain::job::{JobState, Stage};
-use seald::store::{Missing, Pause, RolledBack};
+use seald::store::{Missing, Pause, RolledBack, Scheduled};
 
 use crate::made_up::{NOW, Root, asked, claim, fresh, learn_all, receive, until};
 
@@ -113,18 +113,21 @@ fn answers_are_traced_to_what_the_live_model_learned() {
 fn pauses_and_the_schedule_outlive_the_process() {
     let root = Root::new();
     let mut store = root.open();
-    assert_eq!((store.pause().unwrap(), store.last_runs().unwrap()), (None, vec![]));
+    assert_eq!((store.pause().unwrap(), store.scheduled().unwrap()), (None, vec![]));
     let pause = Pause { since: NOW, until: Some(NOW.plus_seconds(60)) };
     store.set_pause(Some(Pause { since: NOW, until: None })).unwrap();
     store.set_pause(Some(pause)).unwrap();
-    store.ran("replay", NOW).unwrap();
-    store.ran("backup", NOW).unwrap();
-    store.ran("replay", NOW.plus_seconds(5)).unwrap();
+    store.schedule_from("replay", NOW).unwrap();
+    store.schedule_from("backup", NOW).unwrap();
+    let later = NOW.plus_seconds(5);
+    store.ran("replay", later).unwrap();
+    store.schedule_from("replay", NOW).unwrap();
     drop(store);
     let mut store = root.open();
     assert_eq!(store.pause().unwrap(), Some(pause));
-    let runs = [("backup".to_string(), NOW), ("replay".to_string(), NOW.plus_seconds(5))];
-    assert_eq!(store.last_runs().unwrap(), runs);
+    let one = |what: &str, since, last_run| Scheduled { what: what.into(), since, last_run };
+    let expected = [one("backup", NOW, None), one("replay", later, Some(later))];
+    assert_eq!(store.scheduled().unwrap(), expected);
     store.set_pause(None).unwrap();
     assert_eq!(store.pause().unwrap(), None);
 }

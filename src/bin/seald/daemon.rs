@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use seald::config::{Config, Dtype, LogFormat, LogOptions};
-use seald::daemon::{self, Surroundings};
+use seald::daemon::{self, SetLogLevel, Surroundings};
 use seald::error::{Context, Error, Kind, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
@@ -102,7 +102,7 @@ fn compute(config: &Config) -> impl Fn() -> Result<seald::engine::kernels::Compu
 }
 
 /// Starts the log; what changes its level later.
-fn log(options: &LogOptions, verbose: bool) -> Result<Box<dyn Fn(&str) -> Result<()> + Send + Sync>> {
+fn log(options: &LogOptions, verbose: bool) -> Result<SetLogLevel> {
     let read = |level: &str| {
         EnvFilter::try_new(level).doing(Kind::Invalid, || format!("log.level = {level:?} is no level"))
     };

@@ -16,10 +16,11 @@ CREATE TABLE inbox_files (
 ) STRICT;
 CREATE INDEX inbox_files_by_document ON inbox_files (document);
 
--- When scheduled work was last done.
+-- Scheduled work: since when its next time is looked for, and when it was last done.
 CREATE TABLE schedule (
     what TEXT PRIMARY KEY,
-    last_run INTEGER NOT NULL
+    since INTEGER NOT NULL,
+    last_run INTEGER
 ) STRICT;
 
 -- Since when and until when somebody wants nothing to be learned; no row: learn.
