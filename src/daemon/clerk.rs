@@ -15,8 +15,8 @@ use super::slot::ModelSlot;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
 use crate::domain::ids::DocumentId;
-use crate::domain::job::Event;
-use crate::error::Result;
+use crate::domain::job::{Event, JobState};
+use crate::error::{Error, Kind, Result};
 use crate::pipeline::Root;
 use crate::pipeline::control::Request;
 use crate::pipeline::monitor::Monitor;
@@ -122,6 +122,10 @@ impl Clerk {
 
     fn retry(&mut self, document: DocumentId) -> Result<()> {
         let job = self.store.job_of(document)?;
+        if matches!(job.state, JobState::Queued | JobState::Running) {
+            let text = format!("document {document} waits to be learned already");
+            return Err(Error::new(Kind::Conflict, text));
+        }
         self.store.apply(job.id, Event::Retried)?;
         self.note("retried", Some(document), serde_json::Value::Null)?;
         self.pass_on(Work::Look);

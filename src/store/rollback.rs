@@ -33,7 +33,7 @@ impl Store {
     /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
     /// job is running, or a document that it contains waits to be learned again.
     pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
-        self.write(format_args!("roll back to generation {to}"), |db| {
+        self.write(format_args!("roll back to {}", name(to)), |db| {
             let from = generations::live_id(db)?;
             if from == to {
                 return Err(conflict(format!("{} is live already", name(to))));

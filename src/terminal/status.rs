@@ -49,8 +49,10 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
 }
 
 /// What is being done, in one sentence.
-pub fn activity_words(activity: &Activity, times: Times) -> String {
-    match activity {
+pub fn doing_words(status: &StatusView, times: Times) -> String {
+    match &status.activity {
+        Activity::Idle if status.held.is_some() => "nothing now".to_string(),
+        Activity::Idle if status.documents.waiting > 0 => "about to begin".to_string(),
         Activity::Idle => "nothing: all documents are done".to_string(),
         Activity::Opening => "opening the base model".to_string(),
         Activity::Learning(Learning { title, stage, since, .. }) => {
@@ -100,19 +102,12 @@ pub fn share_words(share: &Share) -> String {
 }
 
 fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
-    let held = status.held.as_ref();
-    let idle = matches!(status.activity, Activity::Idle);
-    let words = match held {
-        Some(_) if idle => "nothing now".to_string(),
-        _ if idle && status.documents.waiting > 0 => "about to begin".to_string(),
-        _ => activity_words(&status.activity, times),
-    };
-    page.cut_field("Does", &words, &Style::new());
+    page.cut_field("Does", &doing_words(status, times), &Style::new());
     if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
     }
-    if let Some(held) = held {
+    if let Some(held) = &status.held {
         let style = match held {
             Held::Trouble { .. } => Style::new().red(),
             _ => Style::new().yellow(),

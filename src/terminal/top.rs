@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
 
 use super::look::{Look, one_line};
-use super::status::{activity_words, held_words, share_words, steps};
+use super::status::{doing_words, held_words, share_words, steps};
 use super::times::Times;
 use super::words::{count, percent};
 use super::{documents, heatmap};
@@ -132,7 +132,7 @@ impl Painter<'_> {
         frame.render_widget(block, area);
         let [words, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(inner);
         let Some(status) = &self.top.status else { return };
-        frame.render_widget(Line::raw(activity_words(&status.activity, self.times)), words);
+        frame.render_widget(Line::raw(doing_words(status, self.times)), words);
         if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);

@@ -100,7 +100,12 @@ impl Host {
 
     /// Starts the daemon and does not wait.
     pub(crate) fn spawn(&self) -> Daemon<'_> {
-        Daemon { host: self, child: self.command().stderr(Stdio::inherit()).spawn().unwrap() }
+        self.adopt(self.command().stderr(Stdio::inherit()).spawn().unwrap())
+    }
+
+    /// A daemon that somebody else started.
+    pub(crate) fn adopt(&self, child: Child) -> Daemon<'_> {
+        Daemon { root: self.root(), child, _host: self }
     }
 
     /// Waits for a message to systemd.
@@ -117,7 +122,9 @@ impl Host {
 
 /// A daemon at work; dropping it kills it.
 pub(crate) struct Daemon<'h> {
-    host: &'h Host,
+    /// Its root, as the test sees it.
+    pub(crate) root: PathBuf,
+    _host: &'h Host,
     pub(crate) child: Child,
 }
 
@@ -142,7 +149,7 @@ impl Daemon<'_> {
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.host.root().join("state/seald.sock")).unwrap();
+        let mut stream = UnixStream::connect(self.root.join("state/seald.sock")).unwrap();
         stream.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         write!(

@@ -99,7 +99,7 @@ async fn held(client: &Client) -> Result<(), Failure> {
     let view: StatusView = client.read(routes::STATUS).await?;
     let words = match &view.held {
         Some(held) => status::held_words(held, times()),
-        None => status::activity_words(&view.activity, times()),
+        None => status::doing_words(&view, times()),
     };
     Ok(output::text(&format!("{words}\n"))?)
 }
