@@ -25,6 +25,7 @@ use seald::error::{Error, Kind, Result};
 use serde_json::{Value, json};
 
 #[path = "../src/bin/seald/allocator.rs"]
+#[expect(dead_code, reason = "the daemon alone gives memory back")]
 mod allocator;
 
 #[derive(Clone, Copy, ValueEnum)]

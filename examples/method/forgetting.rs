@@ -100,7 +100,7 @@ pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], options: &LearnOptions
             tag: None,
         };
         let now = seald::clock::Clock::System.now();
-        worker.store_mut().receive(&new, &document.passages, &[], now)?;
+        worker.store_mut().receive(&new, &[], now)?;
         let done = worker.run_next(&mut |_| {})?;
         sequence.seconds += started.elapsed().as_secs_f64();
         let state = done.as_ref().map(|d| d.state);

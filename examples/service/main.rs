@@ -2,6 +2,8 @@
 //!
 //!     cargo build --release --bins && cargo run --release --example service [-- --documents 10000 --idle-seconds 30 --program target/release/seald]
 
+#![expect(clippy::print_stdout, reason = "a measuring program prints its figures")]
+
 use std::error::Error;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -115,7 +117,12 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()?;
         let mut bytes = [0; 1024];
-        while !bytes[..self.notify.recv(&mut bytes)?].starts_with(b"READY=1") {}
+        loop {
+            let length = self.notify.recv(&mut bytes)?;
+            if bytes[..length].starts_with(b"READY=1") {
+                break;
+            }
+        }
         Ok(Daemon { child, socket: self.root.join("state/seald.sock") })
     }
 }

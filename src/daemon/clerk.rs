@@ -17,9 +17,9 @@ use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
 use crate::domain::ids::DocumentId;
 use crate::domain::job::{Event, JobState};
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::Root;
 use crate::pipeline::control::Request;
 use crate::pipeline::monitor::Monitor;
+use crate::pipeline::{self, Root};
 use crate::protocol::{Held, NextRun};
 use crate::store::{NewEvent, Pause, Store};
 
@@ -224,8 +224,7 @@ impl Clerk {
                 }
             }
             _ => {
-                let made =
-                    housekeeping::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
+                let made = pipeline::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
                 self.note("backed_up", None, serde_json::json!({ "path": made }))?;
             }
         }

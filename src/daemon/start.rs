@@ -16,19 +16,19 @@ use super::inbox::Intaker;
 use super::learner::Learner;
 use super::others::Others;
 use super::reload::{self, Reload};
+use super::service;
 use super::slot::ModelSlot;
 use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
-use super::{housekeeping, service};
 use crate::api::{self, Reader, Service, Token};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Kind, Result};
 use crate::files::{self, FileLock};
 use crate::ingest::inbox::{self, Inbox};
-use crate::pipeline::Root;
 use crate::pipeline::control::{Control, Desk};
 use crate::pipeline::monitor::Monitor;
+use crate::pipeline::{self, Root};
 use crate::store::{NewEvent, Store};
 
 /// A daemon that serves.
@@ -110,7 +110,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let started_at = clock.now();
     let root = Root::open(&config.root)?;
     let lock = files::lock(&root.lock_file())?;
-    let mut store = open_store(&root)?;
+    let mut store = pipeline::open_database(&root)?;
     let interrupted = store.abandon_running()?.len();
     note_start(&mut store, &clock, interrupted)?;
     courteous(config.courtesy.nice);
@@ -263,23 +263,6 @@ async fn listen(config: &Config) -> Result<api::Listeners> {
 async fn bind_tcp(listen: std::net::SocketAddr) -> Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::bind(listen).await.doing(Kind::Io, || {
         format!("cannot listen on {listen} (api.listen): choose another port, or stop what uses it")
-    })
-}
-
-/// The database; a damaged one is an error that names the newest backup and how to put it back.
-fn open_store(root: &Root) -> Result<Store> {
-    let database = root.database();
-    Store::open(&database).map_err(|error| match (error.kind(), housekeeping::newest_backup(root)) {
-        (Kind::Corrupt, Some(backup)) => Error::new(
-            Kind::Corrupt,
-            format!(
-                "{error}. The newest backup is {}: move {} and the files beside it whose names begin with it away, copy the backup \
-                 to that name, and start again",
-                backup.display(),
-                database.display()
-            ),
-        ),
-        _ => error,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Jobs in motion: a worker takes them one after the other through their stages. Every stage computes, writes its files, and stores its
 //! rows in one transaction; whatever kills the process, the stage is done again and ends the same.
 
+mod backups;
 pub mod control;
 pub mod crash;
 mod intake;
@@ -13,6 +14,7 @@ mod stages;
 mod worker;
 
 pub use crate::learn::forgetting::Share as Counted;
+pub use backups::{back_up, newest_backup, open_database};
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
 pub use knowledge::matrix;
 pub use publish::roll_back;

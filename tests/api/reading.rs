@@ -14,7 +14,7 @@ use seald::protocol::{
 use seald::store::{NewDocument, Received, Store};
 
 use crate::daemon::{Daemon, NOW};
-use crate::made_up::{document, learn_all, passages, receive, supplied};
+use crate::made_up::{document, learn_all, receive, supplied};
 
 /// Documents 1 and 3 are learned, 2 and 4 rejected, and 5 waits.
 pub(crate) fn five(store: &mut Store) {
@@ -103,7 +103,7 @@ async fn documents_come_in_pages_and_by_filter() {
     let daemon = Daemon::start(|store| {
         five(store);
         let tagged = NewDocument { tag: Some("harbour & pier".into()), ..document(6) };
-        assert!(matches!(store.receive(&tagged, &passages(6), &supplied(6), NOW), Ok(Received::New(..))));
+        assert!(matches!(store.receive(&tagged, &supplied(6), NOW), Ok(Received::New(..))));
     })
     .await;
     let page = async |query: &str| daemon.get(&format!("/v1/documents{query}")).await.json::<DocumentsPage>();
@@ -155,7 +155,7 @@ async fn documents_have_numbers_and_names_and_the_newest_of_a_name_is_meant() {
         five(store);
         let renamed = |n, name: &str| NewDocument { name: name.into(), ..document(n) };
         for new in [renamed(6, "1.txt"), renamed(7, "R\u{e9}sum\u{e9} 50%/x#1.md")] {
-            store.receive(&new, &[], &[], NOW).unwrap();
+            store.receive(&new, &[], NOW).unwrap();
         }
     })
     .await;
@@ -279,7 +279,7 @@ async fn the_page_shows_text_as_text_and_loads_nothing() {
             name: "\"><img src=//evil.example>.txt".into(),
             ..document(1)
         };
-        store.receive(&nasty, &[], &[], NOW).unwrap();
+        store.receive(&nasty, &[], NOW).unwrap();
     })
     .await;
     daemon.monitor.problem("disk", Some("<b>full</b>".into()));

@@ -177,7 +177,7 @@ impl Watch<'_> {
     fn greet(&mut self, view: &StatusView, how: &str) {
         self.feed.join(view);
         let waits = count(view.documents.waiting, "document");
-        let doing = status::doing_words(&view, times());
+        let doing = status::doing_words(view, times());
         let root = one_line(&view.root);
         self.say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
     }

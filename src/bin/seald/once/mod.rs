@@ -22,7 +22,6 @@ use seald::ingest::{self, Limits};
 use seald::learn::options::LearnOptions;
 use seald::pipeline::{self, Finished, Intake, Root, Taken, TakenDocument, Worker, WorkerOptions};
 use seald::protocol::{DocumentReport, OnceReport};
-use seald::store::Store;
 use seald::terminal::{Look, heatmap};
 
 use crate::open::ModelArgs;
@@ -82,7 +81,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     let _lock = files::lock(&root.lock_file())?;
     let model = args.model.open()?;
     say(format!("Learning in {}", root.path().display()));
-    let store = Store::open(&root.database())?;
+    let store = pipeline::open_database(&root)?;
     let waiting = crate::progress::waiting("Preparing what keeps old knowledge ...".to_string());
     let worker =
         Worker::open(root, store, &model, WorkerOptions { learn, ..WorkerOptions::default() }, cancel);

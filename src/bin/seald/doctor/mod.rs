@@ -1,16 +1,20 @@
 //! `seald doctor`: what this machine offers, whether a model works on it, and what to do where not.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod machine;
+mod root;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use candle_core::Device;
 use seald::engine::embedded::{self, NANO};
-use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa, measure_peak};
+use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa};
 use seald::engine::model::Model;
-use seald::engine::{memory, selftest};
+use seald::engine::selftest;
 use seald::error::{Error, Result};
 use serde::Serialize;
+
+use machine::{Machine, machine};
+use root::RootReport;
 
 use crate::open::{ComputeArgs, open_model};
 use crate::output::{bytes, count, json_line, line, rough};
@@ -26,6 +30,9 @@ pub(crate) struct Args {
     model: PathBuf,
     #[command(flatten)]
     compute: ComputeArgs,
+    /// Look at the database and the backups in this folder too
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Print one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -39,6 +46,7 @@ struct Report {
     self_test: bool,
     embedded: Option<EmbeddedReport>,
     model: Option<ModelReport>,
+    root: Option<RootReport>,
     /// What does not work.
     problems: Vec<Problem>,
     /// What works, but could be better.
@@ -50,24 +58,6 @@ struct Report {
 struct Problem {
     what: String,
     remedy: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Machine {
-    processor: Option<String>,
-    /// What the kernels use.
-    instruction_set: &'static str,
-    meaning: &'static str,
-    threads: usize,
-    /// Of one thread.
-    peak_gflops: f64,
-    memory_total_bytes: Option<u64>,
-    /// Control groups counted.
-    memory_available_bytes: Option<u64>,
-    control_group_limit_bytes: Option<u64>,
-    cuda_build: bool,
-    cuda_device: bool,
-    allocator: &'static str,
 }
 
 /// The model inside the program.
@@ -112,6 +102,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         self_test: false,
         embedded: None,
         model: None,
+        root: None,
         problems: Vec::new(),
         notes: Vec::new(),
         ok: true,
@@ -122,6 +113,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     match args.compute.compute().and_then(|compute| open_model(&args.model, &compute)) {
         Ok(model) => test_model(&model, &mut report),
         Err(e) => report.failed("the model cannot be opened", &e),
+    }
+    match args.root.as_deref().map(root::look) {
+        Some(Ok(root)) => report.root = Some(root),
+        Some(Err(e)) => report.failed("the root cannot be used", &e),
+        None => {}
     }
     report.ok = report.problems.is_empty();
     if args.json {
@@ -177,6 +173,9 @@ impl Report {
                 "Embedded",
                 format!("{name}, {}, learned from {} tokens, sha256 {sha256}", bytes(*size), rough(*tokens)),
             )?;
+        }
+        if let Some(root) = &self.root {
+            row("Root", root.words())?;
         }
         if let Some(model) = &self.model {
             line("")?;
@@ -235,42 +234,6 @@ impl ModelReport {
 
 fn verdict(passed: bool) -> &'static str {
     if passed { "passed" } else { "FAILED" }
-}
-
-fn machine(compute: &ComputeArgs) -> Machine {
-    let isa = Isa::detect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Machine {
-        processor: field("/proc/cpuinfo", "model name")
-            .map(|name| name.trim_start_matches(':').trim().to_string()),
-        instruction_set: isa.name(),
-        meaning: isa.description(),
-        threads: if compute.threads == 0 { cores } else { compute.threads },
-        peak_gflops: measure_peak(isa),
-        memory_total_bytes: field("/proc/meminfo", "MemTotal:").and_then(|text| kilobytes(&text)),
-        memory_available_bytes: memory::available_bytes(),
-        control_group_limit_bytes: control_group_limit(),
-        cuda_build: cfg!(feature = "cuda"),
-        cuda_device: cfg!(feature = "cuda") && Device::new_cuda(0).is_ok(),
-        allocator: "mimalloc",
-    }
-}
-
-/// The rest of the first line of `file` that begins with `name`.
-fn field(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    text.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_string())
-}
-
-fn kilobytes(text: &str) -> Option<u64> {
-    Some(text.strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
-}
-
-/// `memory.max` of this process's control group (version 2), if it sets one.
-fn control_group_limit() -> Option<u64> {
-    let group = field("/proc/self/cgroup", "0::")?;
-    let path = Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/')).join("memory.max");
-    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn judge_machine(report: &mut Report) {
