@@ -10,8 +10,7 @@ fn it_says_when_it_serves_and_ends_cleanly() {
     let status = daemon.get("/v1/status");
     assert_eq!(status["pid"], daemon.child.id());
     assert_eq!((&status["activity"]["state"], &status["model"]["loaded"]), (&"idle".into(), &false.into()));
-    let whats: Vec<_> = status["next"].as_array().unwrap().iter().map(|n| n["what"].clone()).collect();
-    assert_eq!(whats.len(), 3, "{whats:?}");
+    daemon.wait("scheduled", |status| status["next"].as_array().unwrap().len() == 3);
     assert!(status["problems"].as_array().unwrap().is_empty(), "{status}");
     assert!(daemon.stop().success());
     host.wait_notified("STOPPING=1");

@@ -50,11 +50,16 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> seald::Result<Worker<
     Worker::open(Root::open(root).unwrap(), store(root), model, options(), &NEVER)
 }
 
-/// Takes the documents in.
+/// Takes the first of the documents in.
 pub(crate) fn take_in(root: &Path, count: usize) {
+    take_in_named(root, &DOCUMENTS[..count]);
+}
+
+/// Takes shipped examples in.
+pub(crate) fn take_in_named(root: &Path, names: &[&str]) {
     let mut store = store(root);
     let limits = Limits::default();
-    for name in &DOCUMENTS[..count] {
+    for name in names {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox").join(name);
         let read = ingest::extract(&path, &limits).unwrap().remove(0);
         let probes = ingest::sidecar_of(&path).map(|sidecar| ingest::read_probes(&sidecar, &limits).unwrap());
