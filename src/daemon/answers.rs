@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::hold::Hold;
 use super::slot::ModelSlot;
+use super::threads::apart;
 use crate::domain::ids::GenerationId;
 use crate::error::{Error, Kind, Result};
 use crate::learn::options::LearnOptions;
@@ -35,31 +36,38 @@ pub(super) struct Answers {
 impl Answers {
     /// Answers until nobody can ask any more.
     pub(super) fn run(mut self, mut questions: Receiver<Asking>) {
-        while let Some(Asking { question, events }) = questions.blocking_recv() {
+        while let Some(first) = questions.blocking_recv() {
             if self.hold.is_stopping() {
                 break;
             }
-            let last = match self.answer(&question, &|text| {
-                let text = AskEvent::Text { text: text.to_string() };
-                // A reader that has gone wants no more.
-                if events.blocking_send(text).is_ok() {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
+            apart(|| {
+                self.serve(first);
+                while let Ok(next) = questions.try_recv() {
+                    self.serve(next);
                 }
-            }) {
-                Ok(view) => AskEvent::Done(view),
-                Err(error) => {
-                    tracing::warn!(%error, "a question could not be answered");
-                    AskEvent::Failed { error: error.to_string() }
-                }
-            };
-            let _ = events.blocking_send(last);
-            if questions.is_empty() {
                 // The model may go once nobody needs it.
                 self.loaded = None;
-            }
+            });
         }
+    }
+
+    fn serve(&mut self, Asking { question, events }: Asking) {
+        let last = match self.answer(&question, &|text| {
+            let text = AskEvent::Text { text: text.to_string() };
+            // A reader that has gone wants no more.
+            if events.blocking_send(text).is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        }) {
+            Ok(view) => AskEvent::Done(view),
+            Err(error) => {
+                tracing::warn!(%error, "a question could not be answered");
+                AskEvent::Failed { error: error.to_string() }
+            }
+        };
+        let _ = events.blocking_send(last);
     }
 
     fn answer(&mut self, question: &Question, on_text: &dyn Fn(&str) -> ControlFlow<()>) -> Result<AskView> {

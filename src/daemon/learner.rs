@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::hold::Hold;
 use super::slot::ModelSlot;
+use super::threads::apart;
 use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::domain::ids::GenerationId;
@@ -71,7 +72,7 @@ impl Learner {
                 matches!(self.waiting.front(), Some(work @ Work::Replay(_)) if !self.must_wait(work));
             let learn = self.hold.held().is_none() && store.next_job()?.is_some();
             if (replay || learn) && self.trouble.may_try(&self.clock) {
-                let tried = self.warm();
+                let tried = apart(|| self.warm());
                 self.settle(tried);
             } else {
                 self.cold()?;

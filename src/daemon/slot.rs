@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::engine::kernels::Compute;
 use crate::error::Result;
 use crate::learn::Model;
@@ -16,9 +18,10 @@ pub(super) type MakeCompute = Box<dyn Fn() -> Result<Compute> + Send + Sync>;
 pub(super) struct ModelSlot {
     name: PathBuf,
     compute: MakeCompute,
-    release: fn(),
     monitor: Arc<Monitor>,
     held: Mutex<Held>,
+    /// Told each time that the model was let go.
+    pub(super) emptied: Notify,
 }
 
 struct Held {
@@ -27,10 +30,10 @@ struct Held {
 }
 
 impl ModelSlot {
-    /// An empty slot. `release` gives freed memory back to the system.
-    pub(super) fn new(name: &Path, compute: MakeCompute, release: fn(), monitor: Arc<Monitor>) -> Self {
+    /// An empty slot.
+    pub(super) fn new(name: &Path, compute: MakeCompute, monitor: Arc<Monitor>) -> Self {
         let held = Mutex::new(Held { model: None, used: Instant::now() });
-        Self { name: name.to_path_buf(), compute, release, monitor, held }
+        Self { name: name.to_path_buf(), compute, monitor, held, emptied: Notify::new() }
     }
 
     /// The model, opened if it is not in memory.
@@ -68,7 +71,7 @@ impl ModelSlot {
         held.model = None;
         self.monitor.update(|now| now.loaded = false);
         drop(held);
-        (self.release)();
+        self.emptied.notify_one();
         tracing::info!(model = %self.name.display(), "let the base model go: nothing to do");
         None
     }

@@ -43,6 +43,8 @@ pub(super) struct Running {
     ends: UnboundedReceiver<Ended>,
     reload: Reload,
     tasks: JoinSet<()>,
+    slot: Arc<ModelSlot>,
+    release_memory: fn(),
     _watcher: Option<inbox::Watcher>,
     _lock: FileLock,
 }
@@ -80,6 +82,8 @@ impl Running {
                 _ = self.tasks.join_next() => {
                     return Some(Ended { name: "the watch over the service", error: "it ended".into() });
                 }
+                // Here, as the allocator takes up what ended threads left only from the thread that the program began with.
+                () = self.slot.emptied.notified() => (self.release_memory)(),
                 () = self.reload.asked() => self.reload.now(&mut self.config),
             }
         }
@@ -118,7 +122,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let Surroundings { program, compute, release_memory, set_log_level } = around;
     let monitor = Arc::new(Monitor::new(clock.clone()));
     let (control, desk) = Control::new();
-    let slot = Arc::new(ModelSlot::new(&config.model, compute, release_memory, monitor.clone()));
+    let slot = Arc::new(ModelSlot::new(&config.model, compute, monitor.clone()));
     let reload = Reload {
         settings: Arc::new(RwLock::new(reload::settings(&config, &clock))),
         rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?)),
@@ -155,7 +159,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, monitor, hold, slot, control, .. } = shared;
     let mut tasks = JoinSet::new();
-    tasks.spawn(service::keep_telling(monitor.clone(), hold.clone(), slot));
+    tasks.spawn(service::keep_telling(monitor.clone(), hold.clone(), slot.clone()));
     let running = Running {
         config,
         hold,
@@ -167,6 +171,8 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         ends,
         reload,
         tasks,
+        slot,
+        release_memory,
         _watcher: watcher,
         _lock: lock,
     };

@@ -69,6 +69,15 @@ impl Threads {
     }
 }
 
+/// Does work on a thread of its own and waits for it, so that the memory it worked with can go when it is done: what a
+/// thread frees stays with that thread.
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
 /// What a panic said.
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

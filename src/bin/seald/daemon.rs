@@ -34,6 +34,7 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
+    allocator::lend_pages();
     let config = Config::load(args.config.as_deref(), args.root.as_deref())?;
     let set_log_level = log(&config.log, verbose)?;
     // The first signal is taken below; this one sees to a second.
