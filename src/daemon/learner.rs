@@ -268,7 +268,7 @@ impl Learner {
 fn refuse_full_disk(root: &Root, model: &Model) -> Result<()> {
     let Ok(disk) = rustix::fs::statvfs(root.path()) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let need = (64 << 20).max(model.decoder.config().parameter_count() / 4);
+    let need = (64 << 20).max(model.decoder.config().parameter_count() / 16);
     if free >= need {
         return Ok(());
     }

@@ -58,6 +58,10 @@ pub(super) struct Server {
 impl Server {
     /// Lets what is being answered end, and waits for it.
     pub(super) async fn stop(self) {
+        if self.task.is_finished() {
+            // Its end was told already.
+            return;
+        }
         let _ = self.stop.send(());
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the interface broke");
