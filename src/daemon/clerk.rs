@@ -112,12 +112,19 @@ impl Clerk {
 
     fn pause(&mut self, until: Option<Timestamp>) -> Result<()> {
         self.store.set_pause(Some(Pause { since: self.clock.now(), until }))?;
-        self.note("paused", None, serde_json::json!({ "until": until }))
+        self.note("paused", None, serde_json::json!({ "until": until }))?;
+        // Whoever asked finds it held as soon as the answer is there.
+        self.see_to_hold(&self.read_rules())
     }
 
     fn resume(&mut self) -> Result<()> {
         self.store.set_pause(None)?;
-        self.note("resumed", None, serde_json::Value::Null)
+        self.note("resumed", None, serde_json::Value::Null)?;
+        self.see_to_hold(&self.read_rules())
+    }
+
+    fn read_rules(&self) -> Rules {
+        self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     fn retry(&mut self, document: DocumentId) -> Result<()> {
@@ -134,8 +141,19 @@ impl Clerk {
 
     /// Looks at the clock; how long until the next look.
     fn tick(&mut self) -> Result<Duration> {
-        let rules = self.rules.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let held = self.held(&rules)?;
+        let rules = self.read_rules();
+        self.see_to_hold(&rules)?;
+        let next = self.do_what_is_due(&rules)?;
+        self.monitor.problem("schedule", None);
+        let stays = self.slot.let_go_after(rules.unload_after);
+        let watching = rules.above_others.map(|_| WATCHING);
+        let soonest = [next, stays, watching, self.pause_left()?].into_iter().flatten().min();
+        Ok(soonest.unwrap_or(TICK).clamp(Duration::from_millis(50), TICK))
+    }
+
+    /// Says whether learning is held now.
+    fn see_to_hold(&mut self, rules: &Rules) -> Result<()> {
+        let held = self.held(rules)?;
         if self.hold.held() != held {
             let goes_on = held.is_none();
             self.hold.set(held.clone());
@@ -148,12 +166,7 @@ impl Clerk {
                 self.pass_on(Work::Look);
             }
         }
-        let next = self.do_what_is_due(&rules)?;
-        self.monitor.problem("schedule", None);
-        let stays = self.slot.let_go_after(rules.unload_after);
-        let watching = rules.above_others.map(|_| WATCHING);
-        let soonest = [next, stays, watching, self.pause_left()?].into_iter().flatten().min();
-        Ok(soonest.unwrap_or(TICK).clamp(Duration::from_millis(50), TICK))
+        Ok(())
     }
 
     /// Why learning is held now, if it is: by a person first, then by the clock, then by others.
@@ -163,7 +176,8 @@ impl Clerk {
             if until.is_none_or(|until| now < until) {
                 return Ok(Some(Held::Paused { since, until }));
             }
-            self.resume()?;
+            self.store.set_pause(None)?;
+            self.note("resumed", None, serde_json::Value::Null)?;
         }
         let local = Local.timestamp_millis_opt(now.0).single();
         if let Some(until) = local.and_then(|local| rules.quiet.quiet_until(local.naive_local())) {

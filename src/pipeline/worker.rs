@@ -218,10 +218,12 @@ impl<'m> Worker<'m> {
         }
         let Document { state, reasons, .. } = self.store.document(job.document)?;
         let seconds = started.elapsed().as_secs_f64();
-        self.note(&job, "finished", serde_json::json!({"state": state, "seconds": seconds}))?;
         let right = |subject| self.gate_share(document.id, subject);
         let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
-        tell(Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds });
+        let finished = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
+        // As it was told, so that who was away reads the same, and who was not reads it once.
+        self.note(&job, "finished", serde_json::to_value(&finished).unwrap_or_default())?;
+        tell(finished);
         let cost = self.session.tally().since(&spent);
         Ok(Some(Finished { document: job.document, state, seconds, cost }))
     }

@@ -8,7 +8,8 @@ use crate::host::Host;
 fn a_pause_holds_over_a_restart_and_resume_goes_on() {
     let host = Host::new();
     let daemon = host.start();
-    assert_eq!(daemon.post("/v1/pause", json!({})).0 / 100, 2);
+    let (code, paused) = daemon.post("/v1/pause", json!({}));
+    assert_eq!((code / 100, &paused["held"]["why"]), (2, &json!("paused")), "at once: {paused}");
     host.drop_example("drelpolford");
     let status = daemon.wait("held", |status| status["documents"]["waiting"] == 1);
     assert_eq!(status["held"]["why"], "paused");
