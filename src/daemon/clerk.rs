@@ -72,6 +72,11 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
+    /// Says whether learning is held now.
+    pub(super) fn look(&mut self) -> Result<()> {
+        self.see_to_hold(&self.read_rules())
+    }
+
     /// Works until the daemon stops.
     pub(super) fn run(mut self, requests: Receiver<Request>) {
         let mut wait = Duration::ZERO;
@@ -114,13 +119,13 @@ impl Clerk {
         self.store.set_pause(Some(Pause { since: self.clock.now(), until }))?;
         self.note("paused", None, serde_json::json!({ "until": until }))?;
         // Whoever asked finds it held as soon as the answer is there.
-        self.see_to_hold(&self.read_rules())
+        self.look()
     }
 
     fn resume(&mut self) -> Result<()> {
         self.store.set_pause(None)?;
         self.note("resumed", None, serde_json::Value::Null)?;
-        self.see_to_hold(&self.read_rules())
+        self.look()
     }
 
     fn read_rules(&self) -> Rules {
@@ -151,7 +156,7 @@ impl Clerk {
         Ok(soonest.unwrap_or(TICK).clamp(Duration::from_millis(50), TICK))
     }
 
-    /// Says whether learning is held now.
+    /// The same by these rules.
     fn see_to_hold(&mut self, rules: &Rules) -> Result<()> {
         let held = self.held(rules)?;
         if self.hold.held() != held {

@@ -198,8 +198,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         waiting: VecDeque::new(),
         trouble: Trouble::default(),
     };
-    threads.start("learner", || learner.run())?;
-    let clerk = Clerk {
+    let mut clerk = Clerk {
         root: shared.root.clone(),
         store: shared.store()?,
         slot: shared.slot.clone(),
@@ -210,6 +209,9 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         clock: shared.clock.clone(),
         others: Others::default(),
     };
+    // Before anything is learned: a pause outlives a restart.
+    clerk.look()?;
+    threads.start("learner", || learner.run())?;
     threads.start("clerk", || {
         clerk.run(requests);
         Ok(())
