@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,7 +34,7 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(540);
 /// A root with its configuration, and no daemon yet.
 pub(crate) struct Host {
     dir: tempfile::TempDir,
-    notify: UnixDatagram,
+    notified: Mutex<Receiver<String>>,
 }
 
 impl Host {
@@ -44,9 +46,18 @@ impl Host {
     pub(crate) fn with(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-        notify.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
+        let (tell, notified) = channel();
+        // Read at once, as systemd does: a daemon whose messages nobody takes waits for that.
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length) = notify.recv(&mut bytes) {
+                if tell.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
         std::fs::create_dir(dir.path().join("root")).unwrap();
-        let host = Self { dir, notify };
+        let host = Self { dir, notified: Mutex::new(notified) };
         host.configure(config);
         host
     }
@@ -110,10 +121,10 @@ impl Host {
 
     /// Waits for a message to systemd.
     pub(crate) fn wait_notified(&self, wanted: &str) {
-        let mut bytes = [0; 4096];
+        let notified = self.notified.lock().unwrap();
         loop {
-            let length = self.notify.recv(&mut bytes).unwrap_or_else(|e| panic!("no {wanted}: {e}"));
-            if String::from_utf8_lossy(&bytes[..length]).lines().any(|line| line == wanted) {
+            let message = notified.recv_timeout(FAR_TOO_LONG).unwrap_or_else(|e| panic!("no {wanted}: {e}"));
+            if message.lines().any(|line| line == wanted) {
                 return;
             }
         }
@@ -152,12 +163,12 @@ impl Daemon<'_> {
         let mut stream = UnixStream::connect(self.root.join("state/seald.sock")).unwrap();
         stream.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
         let body = body.map(|b| b.to_string()).unwrap_or_default();
-        write!(
-            stream,
+        // In one piece: what comes later than the answer would end the connection with an error.
+        let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: seald\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
-        )
-        .unwrap();
+        );
+        stream.write_all(request.as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let status = text.split(' ').nth(1).unwrap().parse().unwrap();
