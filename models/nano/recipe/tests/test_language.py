@@ -144,7 +144,7 @@ def test_truth_refuses_a_wrong_value_and_a_wrong_name():
         truth = Truth(first)
         assert not any(truth.supports(line) for line in statements(second.direct[0]))
         claim, other = first.direct[0], rng.choice(second.direct)
-        wrong = [text.replace(claim.fact.value, "Quux Nobody") for text in statements(claim)]
+        wrong = [re.sub(re.escape(claim.fact.value), "Quux Nobody", text, flags=re.IGNORECASE) for text in statements(claim)]
         assert not any(truth.supports(line) for line in wrong)
         assert truth.answer(questions(Claim(first.entity.name, claim.fact))[0]) == claim.fact.value
         assert truth.answer(questions(other)[0]) is None
