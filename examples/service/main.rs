@@ -100,7 +100,7 @@ impl Host {
     fn new(dir: &Path, program: &Path) -> Result<Self> {
         let (root, notify_path) = (dir.join("root"), dir.join("notify"));
         std::fs::create_dir(&root)?;
-        // Paused, so that documents wait; short of memory, so that the model goes soon.
+        // Paused, so that documents wait and the model goes soon.
         std::fs::write(
             root.join("seald.toml"),
             "[courtesy]\nunload_after_seconds = 1\n[schedule]\nquiet_hours = [\"00:00-23:59\"]\n",

@@ -137,8 +137,7 @@ impl Intaker {
         self.control.look();
         match self.inbox.done(found) {
             Ok(place) => {
-                let beneath =
-                    place.strip_prefix(self.inbox.path().join("done")).unwrap_or(&place).to_path_buf();
+                let beneath = place.strip_prefix(self.inbox.done_folder()).unwrap_or(&place).to_path_buf();
                 self.store.file_taken(&beneath, &ids, self.clock.now())?;
                 tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
             }

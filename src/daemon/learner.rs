@@ -50,6 +50,7 @@ pub(super) struct Settings {
 /// The thread that learns.
 pub(super) struct Learner {
     pub(super) root: Root,
+    pub(super) store: Store,
     pub(super) slot: Arc<ModelSlot>,
     pub(super) monitor: Arc<Monitor>,
     pub(super) hold: Arc<Hold>,
@@ -64,13 +65,11 @@ pub(super) struct Learner {
 impl Learner {
     /// Learns until the daemon stops.
     pub(super) fn run(mut self) -> Result<()> {
-        let store = Store::open(&self.root.database())?;
         while !self.hold.is_stopping() {
             self.hold.beat.fetch_add(1, Ordering::Relaxed);
             self.gather();
-            let replay =
-                matches!(self.waiting.front(), Some(work @ Work::Replay(_)) if !self.must_wait(work));
-            let learn = self.hold.held().is_none() && store.next_job()?.is_some();
+            let replay = self.first(|work| matches!(work, Work::Replay(_))).is_some();
+            let learn = self.hold.held().is_none() && self.store.next_job()?.is_some();
             if (replay || learn) && self.trouble.may_try(&self.clock) {
                 let tried = apart(|| self.warm());
                 self.settle(tried);
@@ -101,6 +100,11 @@ impl Learner {
         matches!(work, Work::Replay(None)) && self.hold.held().is_some()
     }
 
+    /// The place of the first work of a kind that need not wait.
+    fn first(&self, kind: impl Fn(&Work) -> bool) -> Option<usize> {
+        self.waiting.iter().position(|work| kind(work) && !self.must_wait(work))
+    }
+
     /// Takes up what came, without waiting.
     fn gather(&mut self) {
         while let Ok(work) = self.work.try_recv() {
@@ -118,13 +122,12 @@ impl Learner {
     /// Without the model: what needs none, then sleep until there may be more.
     fn cold(&mut self) -> Result<()> {
         self.hold.clear_interrupt();
-        if let Some(place) = self.waiting.iter().position(|work| matches!(work, Work::Rollback(..)))
+        if let Some(place) = self.first(|work| matches!(work, Work::Rollback(..)))
             && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
         {
-            let mut store = Store::open(&self.root.database())?;
-            store.abandon_running()?;
-            let done = pipeline::roll_back(&self.root, &mut store, to, ROLLED_BACK);
-            self.tell_rollback(&mut store, to, done, reply);
+            self.store.abandon_running()?;
+            let done = pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK);
+            self.tell_rollback(to, done, reply);
             return Ok(());
         }
         let wait = self.trouble.wait(&self.clock).unwrap_or(BEAT).min(BEAT);
@@ -143,18 +146,14 @@ impl Learner {
         let model = self.slot.get()?;
         let hold = self.hold.clone();
         let options = self.read_settings().worker;
-        let store = Store::open(&self.root.database())?;
+        let store = self.store.another()?;
         let mut worker = Worker::open(self.root.clone(), store, &model, options, &hold.interrupt)?;
         self.monitor.logged();
         while !hold.is_stopping() {
             hold.beat.fetch_add(1, Ordering::Relaxed);
             hold.clear_interrupt();
             self.gather();
-            match self.waiting.pop_front() {
-                Some(work) if self.must_wait(&work) => {
-                    self.waiting.push_front(work);
-                    break;
-                }
+            match self.first(|_| true).and_then(|place| self.waiting.remove(place)) {
                 Some(work) => self.serve(&mut worker, work)?,
                 None if hold.held().is_some() => break,
                 None => match self.learn_next(&mut worker, &model) {
@@ -173,7 +172,7 @@ impl Learner {
             Work::Look => {}
             Work::Rollback(to, reply) => {
                 let done = worker.roll_back(to, ROLLED_BACK);
-                self.tell_rollback(worker.store_mut(), to, done, reply);
+                self.tell_rollback(to, done, reply);
             }
             Work::Replay(reply) => {
                 let since = self.clock.now();
@@ -192,7 +191,7 @@ impl Learner {
                         found.unwrap_or(Replayed { asked: 0, right: 0, lost: 0 });
                     ReplayView { generation: live, asked, right, lost }
                 });
-                self.tell_replay(worker.store_mut(), view, reply);
+                self.tell_replay(view, reply);
             }
         }
         Ok(())
@@ -225,29 +224,23 @@ impl Learner {
         self.settings.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    fn tell_rollback(
-        &self,
-        store: &mut Store,
-        to: GenerationId,
-        done: Result<RolledBack>,
-        reply: Reply<RollbackView>,
-    ) {
+    fn tell_rollback(&mut self, to: GenerationId, done: Result<RolledBack>, reply: Reply<RollbackView>) {
         let view = done.and_then(|done| {
             let dropped: Vec<String> =
-                done.dropped.iter().map(|id| Ok(store.document(*id)?.title)).collect::<Result<_>>()?;
+                done.dropped.iter().map(|id| Ok(self.store.document(*id)?.title)).collect::<Result<_>>()?;
             let folder = |id: GenerationId| (id != GenerationId::BASE).then(|| id.folder());
             Ok(RollbackView { from: folder(done.from), to: folder(to), dropped })
         });
         if let Ok(view) = &view {
-            self.note(store, "rolled_back", serde_json::json!(view));
+            self.note("rolled_back", serde_json::json!(view));
         }
         // Whoever asked may have gone.
         let _ = reply.send(view);
     }
 
-    fn tell_replay(&self, store: &mut Store, view: Result<ReplayView>, reply: Option<Reply<ReplayView>>) {
+    fn tell_replay(&mut self, view: Result<ReplayView>, reply: Option<Reply<ReplayView>>) {
         match &view {
-            Ok(view) => self.note(store, "replayed", serde_json::json!(view)),
+            Ok(view) => self.note("replayed", serde_json::json!(view)),
             Err(error) => tracing::error!(%error, "the replay failed"),
         }
         if let Some(reply) = reply {
@@ -255,9 +248,9 @@ impl Learner {
         }
     }
 
-    fn note(&self, store: &mut Store, kind: &str, body: serde_json::Value) {
+    fn note(&mut self, kind: &str, body: serde_json::Value) {
         let event = NewEvent { at: self.clock.now(), job: None, document: None, kind: kind.into(), body };
-        if let Err(error) = store.log(&[event]) {
+        if let Err(error) = self.store.log(&[event]) {
             tracing::warn!(%error, "cannot log an event");
         }
         self.monitor.logged();

@@ -54,9 +54,9 @@ pub struct Surroundings {
 /// (with the newest backup); [`Kind::Io`] where folders, sockets or threads cannot be made; [`Kind::Internal`] where a thread broke.
 pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Output = ()>) -> Result<()> {
     let mut running = start::start(config, around).await?;
-    service::ready(&running.config);
+    running.teller.ready(&running.config);
     let broken = running.until(shutdown).await;
-    service::stopping();
+    running.teller.stopping();
     let Running { hold, monitor, threads, server, control, hints, .. } = running;
     tracing::info!("stopping after the step under way");
     monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);

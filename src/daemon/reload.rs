@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::SetLogLevel;
 use super::clerk::Rules;
 use super::learner::Settings;
-use super::{SetLogLevel, service};
+use super::service::Teller;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Context, Kind, Result};
@@ -22,6 +23,7 @@ pub(super) struct Reload {
     pub(super) set_log_level: SetLogLevel,
     pub(super) clock: Clock,
     pub(super) hangups: Signal,
+    pub(super) teller: Teller,
 }
 
 /// Listens for SIGHUP from now on.
@@ -49,7 +51,7 @@ impl Reload {
 
     /// Reads the configuration again. One that cannot be read changes nothing.
     pub(super) fn now(&self, config: &mut Config) {
-        service::reloading();
+        self.teller.reloading();
         match Config::load(config.source.as_deref(), Some(&config.root)) {
             Ok(new) => match self.take(config, new) {
                 Ok(()) => {}
@@ -57,7 +59,7 @@ impl Reload {
             },
             Err(error) => tracing::error!(%error, "the new configuration cannot be read; the old one stays"),
         }
-        service::reloaded();
+        self.teller.reloaded();
     }
 
     fn take(&self, config: &mut Config, new: Config) -> Result<()> {

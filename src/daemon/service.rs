@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,56 +16,109 @@ use crate::protocol::{Activity, Held};
 /// Between two looks at what to tell.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The daemon serves.
-pub(super) fn ready(config: &Config) {
-    tracing::info!(
-        root = %config.root.display(),
-        inbox = %config.inbox_path().display(),
-        socket = %config.socket_path().display(),
-        "ready"
-    );
-    tell(&[NotifyState::Ready]);
-}
+/// Messages that may wait for systemd to read them; more are dropped.
+const MOST_WAITING: usize = 16;
+/// How long the daemon's end waits for its last message to be read.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// A new configuration is being read; [`reloaded`] follows.
-pub(super) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
-    }
-}
+/// A message, and whom to tell that it was sent.
+type Message = (String, Option<SyncSender<()>>);
 
-/// The new configuration is in force.
-pub(super) fn reloaded() {
-    tell(&[NotifyState::Ready]);
-}
+/// Tells systemd from a thread of its own: to send blocks while nobody reads at the other end.
+#[derive(Clone)]
+pub(super) struct Teller(Option<SyncSender<Message>>);
 
-/// The daemon is on its way down.
-pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
-}
-
-/// Keeps systemd's status line true and its watchdog fed while the learner shows signs of life: passes of the model, or
-/// beats of a thread that waits.
-pub(super) async fn keep_telling(monitor: Arc<Monitor>, hold: Arc<Hold>, slot: Arc<ModelSlot>) {
-    let every = sd_notify::watchdog_enabled().map(|limit| limit / 4);
-    let mut ticks = tokio::time::interval(every.unwrap_or(LOOK).min(LOOK));
-    let (mut told, mut alive) = (String::new(), None);
-    loop {
-        ticks.tick().await;
-        let now = monitor.now();
-        let words = words(&now.activity, now.held.as_ref());
-        if words != told {
-            tell(&[NotifyState::Status(&words)]);
-            told = words;
+impl Teller {
+    /// One that tells whoever listens.
+    pub(super) fn new() -> Self {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Self(None);
         }
-        if every.is_some() {
-            let sign = (hold.beat.load(Ordering::Relaxed), slot.passes());
-            let idle = !matches!(now.activity, Activity::Learning(_) | Activity::Replaying { .. });
-            if idle || alive != Some(sign) {
-                tell(&[NotifyState::Watchdog]);
+        let (tell, told) = mpsc::sync_channel::<Message>(MOST_WAITING);
+        let send = move || {
+            for (message, sent) in told {
+                if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
+                    tracing::debug!(%error, "systemd cannot be told");
+                }
+                drop(sent);
             }
-            alive = Some(sign);
+        };
+        match std::thread::Builder::new().name("seald-notify".into()).spawn(send) {
+            Ok(_) => Self(Some(tell)),
+            Err(error) => {
+                tracing::warn!(%error, "systemd cannot be told");
+                Self(None)
+            }
+        }
+    }
+
+    /// The daemon serves.
+    pub(super) fn ready(&self, config: &Config) {
+        tracing::info!(
+            root = %config.root.display(),
+            inbox = %config.inbox_path().display(),
+            socket = %config.socket_path().display(),
+            "ready"
+        );
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    /// A new configuration is being read; [`Self::reloaded`] follows.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Err(_) => self.tell(&[NotifyState::Reloading]),
+        }
+    }
+
+    /// The new configuration is in force.
+    pub(super) fn reloaded(&self) {
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    /// The daemon is on its way down; returns once that is sent, or cannot be.
+    pub(super) fn stopping(&self) {
+        let (sent, wait) = mpsc::sync_channel(0);
+        self.put(NotifyState::Stopping.to_string(), Some(sent));
+        // Nothing is sent through it: it ends when the message is away, or was dropped.
+        let _ = wait.recv_timeout(LAST_WORD);
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+        self.put(lines.join("\n"), None);
+    }
+
+    fn put(&self, message: String, sent: Option<SyncSender<()>>) {
+        if let Some(queue) = &self.0
+            && queue.try_send((message, sent)).is_err()
+        {
+            tracing::debug!("systemd does not read what it is told");
+        }
+    }
+
+    /// Keeps systemd's status line true and its watchdog fed while the learner shows signs of life: passes of the model, or
+    /// beats of a thread that waits.
+    pub(super) async fn keep_telling(self, monitor: Arc<Monitor>, hold: Arc<Hold>, slot: Arc<ModelSlot>) {
+        let every = sd_notify::watchdog_enabled().map(|limit| limit / 4);
+        let mut ticks = tokio::time::interval(every.unwrap_or(LOOK).min(LOOK));
+        let (mut told, mut alive) = (String::new(), None);
+        loop {
+            ticks.tick().await;
+            let now = monitor.now();
+            let words = words(&now.activity, now.held.as_ref());
+            if words != told {
+                self.tell(&[NotifyState::Status(&words)]);
+                told = words;
+            }
+            if every.is_some() {
+                let sign = (hold.beat.load(Ordering::Relaxed), slot.passes());
+                let idle = !matches!(now.activity, Activity::Learning(_) | Activity::Replaying { .. });
+                if idle || alive != Some(sign) {
+                    self.tell(&[NotifyState::Watchdog]);
+                }
+                alive = Some(sign);
+            }
         }
     }
 }
@@ -89,11 +143,5 @@ fn words(activity: &Activity, held: Option<&Held>) -> String {
         (Activity::Replaying { .. }, None) => "asking about what was learned".into(),
         (Activity::Stopping, None) => "stopping".into(),
         (Activity::Idle, None) => "idle".into(),
-    }
-}
-
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd cannot be told");
     }
 }

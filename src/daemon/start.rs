@@ -16,7 +16,7 @@ use super::inbox::Intaker;
 use super::learner::Learner;
 use super::others::Others;
 use super::reload::{self, Reload};
-use super::service;
+use super::service::Teller;
 use super::slot::ModelSlot;
 use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
@@ -40,6 +40,7 @@ pub(super) struct Running {
     pub(super) threads: Threads,
     pub(super) server: Server,
     pub(super) hints: Sender<()>,
+    pub(super) teller: Teller,
     ends: UnboundedReceiver<Ended>,
     reload: Reload,
     tasks: JoinSet<()>,
@@ -80,7 +81,7 @@ impl Running {
                     tracing::error!(thread = ended.name, error = ended.error, "a part of the daemon ended");
                     return Some(ended);
                 }
-                _ = &mut self.server.task, if !self.server.task.is_finished() => {
+                _ = &mut self.server.task => {
                     return Some(Ended { name: "the interface", error: "it stopped serving".into() });
                 }
                 _ = self.tasks.join_next() => {
@@ -97,6 +98,7 @@ impl Running {
 /// What the parts of the daemon share.
 struct Shared {
     config: Config,
+    store: Store,
     root: Root,
     clock: Clock,
     monitor: Arc<Monitor>,
@@ -108,7 +110,7 @@ struct Shared {
 impl Shared {
     /// A connection of a part's own.
     fn store(&self) -> Result<Store> {
-        Store::open(&self.root.database())
+        self.store.another()
     }
 }
 
@@ -126,6 +128,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let Surroundings { program, compute, release_memory, set_log_level } = around;
     let monitor = Arc::new(Monitor::new(clock.clone()));
     let (control, desk) = Control::new();
+    let teller = Teller::new();
     let slot = Arc::new(ModelSlot::new(&config.model, compute, monitor.clone()));
     let reload = Reload {
         settings: Arc::new(RwLock::new(reload::settings(&config, &clock))),
@@ -134,8 +137,9 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         set_log_level,
         clock: clock.clone(),
         hangups: reload::hangups()?,
+        teller: teller.clone(),
     };
-    let shared = Shared { config, root, clock, monitor, hold: Arc::default(), slot, control };
+    let shared = Shared { config, store, root, clock, monitor, hold: Arc::default(), slot, control };
 
     let listeners = listen(&shared.config).await?;
     let inbox = Inbox::open(&shared.config.inbox_path(), shared.config.inbox)?;
@@ -146,7 +150,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let intaker = Intaker {
         inbox: inbox.clone(),
         options: reload.inbox.clone(),
-        store,
+        store: shared.store()?,
         program,
         limits: shared.config.reading,
         monitor: shared.monitor.clone(),
@@ -163,7 +167,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, monitor, hold, slot, control, .. } = shared;
     let mut tasks = JoinSet::new();
-    tasks.spawn(service::keep_telling(monitor.clone(), hold.clone(), slot.clone()));
+    tasks.spawn(teller.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
     let running = Running {
         config,
         hold,
@@ -172,6 +176,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         threads,
         server,
         hints,
+        teller,
         ends,
         reload,
         tasks,
@@ -189,6 +194,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
     let (to_learner, work) = mpsc::channel();
     let learner = Learner {
         root: shared.root.clone(),
+        store: shared.store()?,
         slot: shared.slot.clone(),
         monitor: shared.monitor.clone(),
         hold: shared.hold.clone(),

@@ -12,7 +12,7 @@ use crate::domain::job::{Job, Stage};
 use crate::domain::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, StagedDir};
-use crate::store::{NewGeneration, RolledBack, Store};
+use crate::store::{Dropped, NewGeneration, RolledBack, Store};
 
 impl Worker<'_> {
     pub(super) fn publish(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
@@ -78,7 +78,7 @@ impl Worker<'_> {
 /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
 pub fn roll_back(root: &Root, store: &mut Store, to: GenerationId, why: &str) -> Result<RolledBack> {
     refuse_without_files(root, store, to)?;
-    let done = store.roll_back(to, why)?;
+    let done = store.roll_back(to, Dropped::TurnedAway, why)?;
     point_live(root, to)?;
     Ok(done)
 }

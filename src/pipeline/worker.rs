@@ -23,7 +23,7 @@ use crate::learn::options::LearnOptions;
 use crate::learn::rehearsal::{self, Rehearsal};
 use crate::learn::session::{Session, Tally};
 use crate::learn::{Adapter, Model};
-use crate::store::{NewEvent, RolledBack, Store};
+use crate::store::{Dropped, NewEvent, RolledBack, Store};
 
 /// Seconds that a claimed job is the worker's without a sign of life.
 const LEASE_SECONDS: i64 = 900;
@@ -155,12 +155,7 @@ impl<'m> Worker<'m> {
 
     fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
         let why = format!("{} cannot be used ({error})", broken.id.folder());
-        let done = self.store.roll_back(broken.parent, &why)?;
-        for id in &done.dropped {
-            let job = self.store.job_of(*id)?;
-            self.store.apply(job.id, Event::Retried)?;
-        }
-        let dropped = done.dropped.len();
+        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why)?.dropped.len();
         tracing::error!(
             generation = broken.id.0,
             parent = broken.parent.0,
@@ -183,7 +178,7 @@ impl<'m> Worker<'m> {
     /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
     pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
         refuse_without_files(&self.root, &self.store, to)?;
-        let done = self.store.roll_back(to, why)?;
+        let done = self.store.roll_back(to, Dropped::TurnedAway, why)?;
         self.load_live()?;
         Ok(done)
     }

@@ -39,17 +39,6 @@ pub enum Received {
     Known(DocumentId),
 }
 
-/// Which documents to list, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DocumentPage {
-    /// Only those in this state.
-    pub state: Option<DocumentState>,
-    /// Only those older than this one: the last of the page before.
-    pub before: Option<DocumentId>,
-    /// At most so many.
-    pub limit: usize,
-}
-
 const COLUMNS: &str = "id, hash, name, title, text, format, state, reasons, received_at";
 
 impl Store {
@@ -98,40 +87,6 @@ impl Store {
         self.read(format_args!("document {id}"), |db| find(db, id))
     }
 
-    /// The document with this hash, if it was ever handed in.
-    ///
-    /// # Errors
-    /// Those of the database alone, here and wherever no others are named.
-    pub fn document_by_hash(&self, hash: &str) -> Result<Option<Document>> {
-        let sql = format!("SELECT {COLUMNS} FROM documents WHERE hash = ?");
-        self.read(format_args!("document {hash}"), |db| first(db, &sql, [hash], row))
-    }
-
-    /// A page of documents, newest first.
-    ///
-    /// # Errors
-    /// Those of the database alone.
-    pub fn documents(&self, page: DocumentPage) -> Result<Vec<Document>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM documents WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2)
-             ORDER BY id DESC LIMIT ?3"
-        );
-        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let params = params![page.state.map(DocumentState::as_str), page.before, limit];
-        self.read("the documents", |db| all(db, &sql, params, row))
-    }
-
-    /// The subfolder of the inbox that a document came in.
-    ///
-    /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
-    pub fn document_tag(&self, id: DocumentId) -> Result<Option<String>> {
-        self.read(format_args!("document {id}"), |db| {
-            let found = first(db, "SELECT tag FROM documents WHERE id = ?", [id], |row| row.get(0))?;
-            found.ok_or_else(|| not_found(format!("there is no document {id}")))
-        })
-    }
-
     /// Puts passages in place of a document's, with all that was made from the earlier ones, if they differ from them;
     /// the passages as they are then.
     ///
@@ -172,18 +127,6 @@ impl Store {
         })
     }
 
-    /// The newer version that takes a document's place, if there is one.
-    ///
-    /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
-    pub fn replaced_by(&self, id: DocumentId) -> Result<Option<DocumentId>> {
-        let sql = "SELECT replaced_by FROM documents WHERE id = ?";
-        self.read(format_args!("document {id}"), |db| {
-            let found = first(db, sql, [id], |row| row.get(0))?;
-            found.ok_or_else(|| not_found(format!("there is no document {id}")))
-        })
-    }
-
     /// A document's passages, in the order of its text; none before it is learned.
     ///
     /// # Errors
@@ -203,19 +146,6 @@ impl Store {
                 Ok(SuppliedProbe { question: row.get(0)?, answers: row.get::<_, Json<_>>(1)?.0 })
             })
         })
-    }
-
-    /// Says what became of a document, apart from its job.
-    ///
-    /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
-    pub fn set_document_state(
-        &mut self,
-        id: DocumentId,
-        state: DocumentState,
-        reasons: &[String],
-    ) -> Result<()> {
-        self.write(format_args!("mark document {id} {state}"), |db| set_state(db, id, state, reasons))
     }
 }
 

@@ -64,19 +64,6 @@ impl Store {
         })
     }
 
-    /// Makes a generation live, or the base ([`GenerationId::BASE`]).
-    ///
-    /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such generation.
-    pub fn set_live(&mut self, id: GenerationId) -> Result<()> {
-        self.write(format_args!("make generation {id} live"), |db| {
-            if id != GenerationId::BASE {
-                find(db, id)?;
-            }
-            run(db, "UPDATE live SET generation = ?", [id]).map(drop)
-        })
-    }
-
     /// A generation.
     ///
     /// # Errors

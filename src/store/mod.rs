@@ -34,7 +34,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Error, Result};
 
 pub use curriculum::Lesson;
-pub use documents::{DocumentPage, NewDocument, Received};
+pub use documents::{NewDocument, Received};
 pub use evaluations::NewEvaluation;
 pub use events::{EVENTS_KEPT, EventRow, NewEvent};
 pub use generations::NewGeneration;
@@ -42,7 +42,7 @@ pub use inbox_files::Missing;
 pub use migrations::VERSION;
 pub use overview::{DocumentFilter, DocumentRow, KnowledgeMark, RetainedAnswer};
 pub use probes::{NewProbe, SuppliedProbe};
-pub use rollback::RolledBack;
+pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
 pub use trials::NewTrial;

@@ -40,6 +40,15 @@ impl Store {
         Ok(Self { connection, path: path.to_path_buf() })
     }
 
+    /// One more connection to the same database, which this one has checked already.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where the system has no more files.
+    pub fn another(&self) -> Result<Self> {
+        let connection = open_file(&self.path).map_err(|e| naming(&self.path, e))?;
+        Ok(Self { connection, path: self.path.clone() })
+    }
+
     /// Copies the database as it stands to a new file at `path` (mode 0600), whole or not at all; others may go on
     /// writing meanwhile.
     ///
@@ -90,12 +99,20 @@ fn create(path: &Path) -> Result<()> {
     }
 }
 
-/// An open connection to a file that is ours, whole, and not newer than we are.
-fn connect(path: &Path) -> Result<Connection> {
+/// A connection to a file that is there, unchecked. Its commits wait for the disk.
+fn open_file(path: &Path) -> Result<Connection> {
     // SQLite would take a path that begins with `file:` for a URI unless its flag is left out.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// An open connection to a file that is ours, whole, and not newer than we are.
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = open_file(path)?;
     refuse_foreign(&connection)?;
     refuse_newer(&connection)?;
     refuse_damaged(&connection)?;
@@ -106,7 +123,6 @@ fn connect(path: &Path) -> Result<Connection> {
         );
         return Err(Error::new(Kind::Unsupported, text));
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
     if version(&connection)? == 0 {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
@@ -202,12 +218,14 @@ mod tests {
     #[test]
     fn every_commit_waits_for_the_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("seald.db")).unwrap();
-        let pragma = |name: &str| -> String {
-            let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
-            store.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
-        };
-        let values = ["journal_mode", "synchronous", "foreign_keys"].map(pragma);
-        assert_eq!(values, ["wal", "2", "1"]);
+        let first = Store::open(&dir.path().join("seald.db")).unwrap();
+        for store in [first.another().unwrap(), first] {
+            let pragma = |name: &str| -> String {
+                let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+                store.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+            };
+            let values = ["journal_mode", "synchronous", "foreign_keys"].map(pragma);
+            assert_eq!(values, ["wal", "2", "1"]);
+        }
     }
 }

@@ -13,6 +13,15 @@ use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::job::{Event, JobState, Stage};
 use crate::error::Result;
 
+/// What becomes of documents that the live model does not contain any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// They are turned away, until somebody asks for them again.
+    TurnedAway,
+    /// They wait to be learned again.
+    LearnedAgain,
+}
+
 /// What a rollback did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolledBack {
@@ -26,13 +35,13 @@ pub struct RolledBack {
 
 impl Store {
     /// Makes a generation live, or the base ([`GenerationId::BASE`]). Documents that the live model then does not
-    /// contain any more are turned away, with `why`; those that it contains again are accepted. A document that is half
+    /// contain any more are turned away, with `why`, or wait again, as `then` says; those that it contains again are accepted. A document that is half
     /// learned begins again, as its trials continued another adapter.
     ///
     /// # Errors
     /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
     /// job is running, or a document that it contains waits to be learned again.
-    pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
+    pub fn roll_back(&mut self, to: GenerationId, then: Dropped, why: &str) -> Result<RolledBack> {
         self.write(format_args!("roll back to {}", name(to)), |db| {
             let from = generations::live_id(db)?;
             if from == to {
@@ -61,6 +70,9 @@ impl Store {
             }
             for id in &dropped {
                 documents::set_state(db, *id, DocumentState::Rejected, &[why.to_string()])?;
+                if then == Dropped::LearnedAgain {
+                    jobs::retry(db, *id)?;
+                }
             }
             Ok(RolledBack { from, dropped, regained })
         })

@@ -47,7 +47,7 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         let notify = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         let (tell, notified) = channel();
-        // Read at once, as systemd does: a daemon whose messages nobody takes waits for that.
+        // Read at once, as systemd does.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(length) = notify.recv(&mut bytes) {
@@ -102,6 +102,16 @@ impl Host {
         command
     }
 
+    /// A notify socket that is full, and that nobody reads.
+    pub(crate) fn deaf_manager(&self) -> UnixDatagram {
+        let path = self.dir.path().join("deaf");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        while sender.send_to(b"STATUS=", &path).is_ok() {}
+        socket
+    }
+
     /// Starts the daemon and waits until it says that it serves.
     pub(crate) fn start(&self) -> Daemon<'_> {
         let daemon = self.spawn();
@@ -149,6 +159,15 @@ impl Daemon<'_> {
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(libc::SIGTERM);
         self.child.wait().unwrap()
+    }
+
+    /// Waits until its socket is there.
+    pub(crate) fn wait_listening(&self) {
+        let started = Instant::now();
+        while UnixStream::connect(self.root.join("state/seald.sock")).is_err() {
+            assert!(started.elapsed() < FAR_TOO_LONG, "it does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
@@ -199,7 +218,7 @@ impl Daemon<'_> {
         })
     }
 
-    /// The kinds of the events that are kept, oldest first.
+    /// The documents as the API lists them, newest first.
     pub(crate) fn documents(&self) -> Vec<Value> {
         self.get("/v1/documents?limit=500")["documents"].as_array().unwrap().clone()
     }

@@ -1,5 +1,7 @@
 //! Starting, stopping, reloading, and being the only one.
 
+use std::process::Stdio;
+
 use crate::host::Host;
 
 #[test]
@@ -15,6 +17,18 @@ fn it_says_when_it_serves_and_ends_cleanly() {
     assert!(daemon.stop().success());
     host.wait_notified("STOPPING=1");
     assert!(host.start().stop().success(), "and again, over what the first left");
+}
+
+#[test]
+fn a_service_manager_that_does_not_read_stops_nothing() {
+    let host = Host::new();
+    let deaf = host.deaf_manager();
+    let mut command = host.command();
+    command.env("NOTIFY_SOCKET", deaf.local_addr().unwrap().as_pathname().unwrap());
+    let daemon = host.adopt(command.stderr(Stdio::inherit()).spawn().unwrap());
+    daemon.wait_listening();
+    daemon.wait("serving", |status| status["next"].as_array().unwrap().len() == 3);
+    assert!(daemon.stop().success());
 }
 
 #[test]

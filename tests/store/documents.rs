@@ -3,8 +3,8 @@
 use seald::Kind;
 use seald::domain::document::{Document, DocumentFormat, DocumentState};
 use seald::domain::ids::DocumentId;
-use seald::domain::job::{Job, JobState, Stage};
-use seald::store::{DocumentPage, NewDocument, Received, Store, SuppliedProbe};
+use seald::domain::job::{Event, Job, JobState, Stage};
+use seald::store::{DocumentFilter, NewDocument, Received, Store, SuppliedProbe};
 
 use crate::made_up::{NOW, Root, claim, document, fresh, learn_all, passages, receive, supplied};
 
@@ -29,8 +29,7 @@ fn a_document_comes_with_all_that_belongs_to_it() {
         received_at: NOW,
     };
     assert_eq!(store.document(id).unwrap(), expected);
-    assert_eq!(store.document_by_hash(&new.hash).unwrap(), Some(expected));
-    assert_eq!(store.document_tag(id).unwrap().as_deref(), Some("ports"));
+    assert_eq!(store.document_row(id).unwrap().tag.as_deref(), Some("ports"));
     assert_eq!(store.passages(id).unwrap(), [], "it is cut when it is learned");
     assert_eq!(store.supplied_probes(id).unwrap(), supplied(1));
     let job = store.job(job).unwrap();
@@ -72,12 +71,13 @@ fn a_newer_version_takes_the_place_of_its_name() {
     assert_eq!(store.replace_versions(elsewhere).unwrap(), [], "another folder's file is another document");
     assert_eq!((store.curriculum().unwrap().len(), store.bank(99, 0).unwrap().len()), (1, 2));
     let new = take(&mut store, named("1.txt", None, 8));
+    let replaced_by = |store: &Store, id| store.document_row(id).unwrap().replaced_by;
     assert_eq!(store.replace_versions(new).unwrap(), [old]);
-    assert_eq!((store.replaced_by(old).unwrap(), store.replaced_by(new).unwrap()), (Some(new), None));
+    assert_eq!((replaced_by(&store, old), replaced_by(&store, new)), (Some(new), None));
     assert_eq!(store.curriculum().unwrap(), [], "what is out of date is not rehearsed");
     assert_eq!(store.bank(99, 0).unwrap(), [], "nor asked about");
     assert_eq!(store.replace_versions(old).unwrap(), [new], "the first content came back");
-    assert_eq!((store.replaced_by(old).unwrap(), store.replaced_by(new).unwrap()), (None, Some(old)));
+    assert_eq!((replaced_by(&store, old), replaced_by(&store, new)), (None, Some(old)));
 }
 
 #[test]
@@ -88,7 +88,6 @@ fn the_same_content_is_known() {
     let again = NewDocument { name: "copy.txt".into(), ..document(1) };
     assert_eq!(store.receive(&again, &[], NOW).unwrap(), Received::Known(id));
     assert_eq!(store.dump().unwrap(), before);
-    assert_eq!(store.document_by_hash("hash 2").unwrap(), None);
 }
 
 #[test]
@@ -126,12 +125,20 @@ fn pages_are_newest_first_and_may_be_of_one_state() {
         receive(&mut store, n);
     }
     let reasons = ["no gain".to_string()];
-    for n in [2, 4] {
-        store.set_document_state(DocumentId(n), DocumentState::Rejected, &reasons).unwrap();
+    for n in 1..=4 {
+        let job = claim(&mut store);
+        let end = if n % 2 == 0 { Some(&reasons) } else { None };
+        match end {
+            Some(reasons) => store.reject(&job, reasons).unwrap(),
+            None => {
+                store.apply(job.id, Event::Failed { error: "unreadable".into(), passing: false }).unwrap()
+            }
+        };
     }
     let page = |state, before: Option<i64>, limit| -> Vec<i64> {
-        let page = DocumentPage { state, before: before.map(DocumentId), limit };
-        store.documents(page).unwrap().iter().map(|d| d.id.0).collect()
+        let filter = DocumentFilter { state, tag: None };
+        let (rows, _) = store.document_rows(&filter, before.map(DocumentId), limit).unwrap();
+        rows.iter().map(|d| d.id.0).collect()
     };
     assert_eq!(page(None, None, 2), [5, 4]);
     assert_eq!(page(None, Some(4), 2), [3, 2]);
@@ -148,11 +155,11 @@ fn what_is_not_there_is_named() {
     let id = DocumentId(9);
     let errors = [
         store.document(id).unwrap_err(),
-        store.document_tag(id).unwrap_err(),
+        store.document_row(id).unwrap_err(),
         store.job_of(id).unwrap_err(),
         store.probe_stats(id).unwrap_err(),
         store.retry_with(id, &[]).unwrap_err(),
-        store.set_document_state(id, DocumentState::Failed, &[]).unwrap_err(),
+        store.replace_versions(id).unwrap_err(),
     ];
     for e in errors {
         assert_eq!(e.kind(), Kind::NotFound);

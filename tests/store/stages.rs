@@ -196,10 +196,10 @@ fn only_what_the_gate_accepted_and_continues_the_live_model_is_published() {
     let other_base = seald::store::NewGeneration { base_fingerprint: "other".into(), ..new.clone() };
     let e = store.finish_publish(&job, &other_base).unwrap_err();
     assert!(e.kind() == Kind::Conflict && e.to_string().contains("base other"), "{e}");
-    store.set_live(GenerationId(1)).unwrap();
+    set_live(&store, GenerationId(1));
     let e = store.finish_publish(&job, &new).unwrap_err();
     assert!(e.kind() == Kind::Conflict && e.to_string().contains("continues 2, but 1 is live"), "{e}");
-    store.set_live(GenerationId(2)).unwrap();
+    set_live(&store, GenerationId(2));
     store.finish_publish(&job, &new).unwrap();
     assert_eq!(store.live().unwrap().unwrap().documents, [DocumentId(5)]);
 }

@@ -76,6 +76,11 @@ impl Inbox {
         &self.path
     }
 
+    /// The folder of files that were read.
+    pub fn done_folder(&self) -> PathBuf {
+        self.path.join(DONE)
+    }
+
     /// Takes other options from now on.
     ///
     /// # Errors
@@ -186,7 +191,7 @@ impl Inbox {
     /// # Errors
     /// [`Kind::NotFound`] or [`Kind::Io`] where `done/` itself cannot be read.
     pub fn done_listing(&self) -> Result<DoneListing> {
-        DoneListing::of(&self.path.join(DONE))
+        DoneListing::of(&self.done_folder())
     }
 
     /// The folder in `done/` or `failed/` for a file at `relative`, made if need be.
