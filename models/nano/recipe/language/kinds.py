@@ -61,10 +61,11 @@ class Kind:
     attributes: tuple[Attribute, ...]
 
 
-# Wordings every attribute has, made from its labels: `{l}` is the label, `{w}` is Who or What, `{k}` is the kind of the value where that
-# is known. Many ways to ask, so that a new one is understood: with five, questions in held-out wordings were answered .2 less often.
+# Wordings every attribute has, made from its labels: `{l}` is the label, `{b}` is or are, `{w}` is Who or What, `{k}` is the kind of the
+# value where that is known. Many ways to ask, so that a new one is understood: with five, questions in held-out wordings were answered .2
+# less often.
 LABEL_WORDINGS = (
-    Wording("The {l} of {n} is {v}", "{w} is the {l} of {n}?"),
+    Wording("The {l} of {n} {b} {v}", "{w} {b} the {l} of {n}?"),
     Wording("{n} has {v} as {l}", "{w2} does {n} have as {l}?"),
     Wording("{L} of {n}: {v}", "{L} of {n}?"),
     Wording("", "Name the {l} of {n}."),
@@ -72,22 +73,27 @@ LABEL_WORDINGS = (
     Wording("", "{w2} can we call the {l} of {n}?"),
     Wording("", "Do you know the {l} of {n}?"),
     Wording("", "Could you tell me the {l} of {n}?"),
-    Wording("", "Can you say {w3} is the {l} of {n}?"),
+    Wording("", "Can you say {w3} {b} the {l} of {n}?"),
     Wording("", "Please give the {l} of {n}."),
     Wording("", "I would like to know the {l} of {n}."),
-    Wording("", "Say, {w3} is the {l} of {n}?"),
-    Wording("", "About {n}: {w3} is the {l}?"),
-    Wording("", "Do you remember {w3} is the {l} of {n}?"),
+    Wording("", "Say, {w3} {b} the {l} of {n}?"),
+    Wording("", "About {n}: {w3} {b} the {l}?"),
+    Wording("", "Do you remember {w3} {b} the {l} of {n}?"),
     Wording("", "As for {n}, name the {l}."),
 )
 VALUE_WORDINGS = (
-    Wording("{v} is the {k} that is the {l} of {n}", "Which {k} is the {l} of {n}?"),
-    Wording("", "Name the {k} that is the {l} of {n}."),
+    Wording("{v} {b} the {k} that {b} the {l} of {n}", "Which {k} {b} the {l} of {n}?"),
+    Wording("", "Name the {k} that {b} the {l} of {n}."),
 )
 LABEL_HELD_OUT = (
-    Wording("{v} is the {l} of {n}", "Can you name the {l} of {n}?"),
-    Wording("As {l}, {n} has {v}", "Tell me, {w3} is the {l} of {n}?"),
+    Wording("{v} {b} the {l} of {n}", "Can you name the {l} of {n}?"),
+    Wording("As {l}, {n} has {v}", "Tell me, {w3} {b} the {l} of {n}?"),
 )
+
+
+def plural(label: str) -> bool:
+    """Whether a label names several: ingredients, not number of pages."""
+    return label.split(" of ")[0].endswith("s") or " or " in label
 
 
 def labelled(attribute: Attribute, held_out: bool = False) -> list[Wording]:
@@ -96,7 +102,8 @@ def labelled(attribute: Attribute, held_out: bool = False) -> list[Wording]:
     wordings = []
     for label in attribute.labels:
         marks = {"{l}": label, "{L}": label[0].upper() + label[1:], "{w}": "Who" if who else "What",
-                 "{w2}": "Whom" if who else "What", "{w3}": "who" if who else "what", "{k}": attribute.value_kind or ""}
+                 "{w2}": "Whom" if who else "What", "{w3}": "who" if who else "what", "{k}": attribute.value_kind or "",
+                 "{b}": "are" if plural(label) else "is"}
         shown = LABEL_WORDINGS + VALUE_WORDINGS if attribute.value_kind else LABEL_WORDINGS
         for wording in LABEL_HELD_OUT if held_out else shown:
             statement, question = wording.statement, wording.question
