@@ -11,6 +11,7 @@ use seald::engine::lora::Adapter;
 use seald::engine::model::Model;
 use seald::error::{Context, Kind, Result};
 use seald::ingest;
+use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
 use seald::learn::session::{Question, Session, Tally};
 use seald::pipeline::{Root, Worker, WorkerOptions};
@@ -74,11 +75,12 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The product, through its own database and jobs.
-pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], options: &LearnOptions) -> Result<Sequence> {
+pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], gate: &GateOptions) -> Result<Sequence> {
     let dir = tempfile::tempdir().doing(Kind::Io, || "cannot make a folder".into())?;
     let root = Root::open(dir.path())?;
     let store = Store::open(&root.database())?;
-    let options = WorkerOptions { learn: options.clone(), ..WorkerOptions::default() };
+    let (learn, gate) = (lab.session.options.clone(), gate.clone());
+    let options = WorkerOptions { learn, gate, ..WorkerOptions::default() };
     let mut worker = Worker::open(root, store, lab.session.model, options, &NEVER)?;
     let mut sequence = Sequence {
         matrix: vec![row(&lab.session, documents, None)?],

@@ -20,6 +20,8 @@ use crate::seal::{self, Recipe};
 /// Optimiser steps of every row of the table but ours and SEAL's.
 const STEPS: usize = 80;
 const RATE: f64 = 3e-3;
+/// The ways that train on all formats at once.
+const UNIONS: [&str; 2] = ["union of the six", "union of the six, KL to the base"];
 
 /// The ways to train that a measurement compares.
 pub(crate) struct Ways {
@@ -66,13 +68,13 @@ pub(crate) fn measure(lab: &Lab<'_>, model: &Model, documents: &[Document], ways
 /// Passage only, each format, and their union, for the same number of steps.
 fn fixed(lab: &Lab<'_>, document: &Document, seed: u64, ways: &Ways, table: &mut Table) -> Result<()> {
     let mut union: Vec<(usize, RowText)> = Vec::new();
-    let plain = LearnOptions { most_steps: STEPS, base_rows: 0, ..lab.session.options.clone() };
+    let plain = LearnOptions { final_steps: STEPS, base_rows: 0, ..lab.session.options.clone() };
     if ways.wants("passage only") {
         train(lab, document, edit(Vec::new(), RATE, STEPS), plain.clone(), "passage only", table)?;
     }
     for &format in Format::ALL {
         let name = format!("{format}, one sample");
-        if !ways.wants(&name) && !ways.wants("union") {
+        if !ways.wants(&name) && !UNIONS.iter().any(|union| ways.wants(union)) {
             continue;
         }
         let rows = lab.edit(document, format, seed)?;
@@ -81,8 +83,8 @@ fn fixed(lab: &Lab<'_>, document: &Document, seed: u64, ways: &Ways, table: &mut
             train(lab, document, edit(rows, RATE, STEPS), plain.clone(), &name, table)?;
         }
     }
-    let held = LearnOptions { most_steps: STEPS, ..lab.session.options.clone() };
-    for (name, options) in [("union of the six", plain), ("union of the six, KL to the base", held)] {
+    let held = LearnOptions { final_steps: STEPS, ..lab.session.options.clone() };
+    for (name, options) in UNIONS.into_iter().zip([plain, held]) {
         if ways.wants(name) {
             train(lab, document, edit(union.clone(), RATE, STEPS), options, name, table)?;
         }

@@ -42,9 +42,12 @@ struct Options {
     /// Seed of everything random
     #[arg(long, global = true, default_value_t = 0)]
     seed: u64,
-    /// Options of the method that differ from the defaults, as JSON: {"union_steps": 200}
+    /// Options of the method that differ from the defaults, as JSON: {"final_steps": 200}
     #[arg(long, global = true, default_value = "{}")]
     learn: String,
+    /// Options of the gate that differ from the defaults, as JSON: {"loss_budget": 0.01}
+    #[arg(long, global = true, default_value = "{}")]
+    gate: String,
     /// Also write the rows here, as JSON
     #[arg(long, global = true)]
     json: Option<PathBuf>,
@@ -124,6 +127,8 @@ fn main() -> Result<()> {
     let model = Model::open(&options.model, &Compute::best_cpu(options.threads)?)?;
     let learn: LearnOptions =
         serde_json::from_str(&options.learn).doing(Kind::Invalid, || format!("--learn {}", options.learn))?;
+    let gate: GateOptions =
+        serde_json::from_str(&options.gate).doing(Kind::Invalid, || format!("--gate {}", options.gate))?;
     let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
     let some = |from: usize, count: usize| {
         let last = (from + count).min(lab.documents.len());
@@ -146,7 +151,7 @@ fn main() -> Result<()> {
                 let documents = some(from + number * documents, documents);
                 for (name, found) in &mut ways {
                     let one = match *name {
-                        "ours" => forgetting::ours(&lab, documents, &lab.session.options)?,
+                        "ours" => forgetting::ours(&lab, documents, &gate)?,
                         "SEAL tuned" => {
                             let recipe = tuned(seal_rate, seal_epochs);
                             forgetting::seal(&lab, &options.model, documents, recipe, number as u64)?
@@ -165,7 +170,7 @@ fn main() -> Result<()> {
             tables::reward(&reward::measure(&lab, some(from, documents), steps)?)
         }
         What::Null { documents, from, steps } => {
-            tables::null(&null::measure(&lab, some(from, documents), steps, &GateOptions::default())?)
+            tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)
         }
     };
     if let Some(path) = options.json {

@@ -26,7 +26,7 @@ pub(crate) fn measure(
         let other = &documents[(number + 1) % documents.len()];
         let (kept, _) = probes::make(&lab.session, reading(document), &[], None)?;
         let gate: Vec<_> = kept.iter().filter(|k| k.role == Role::Gate).collect();
-        let learn = LearnOptions { most_steps: steps, ..lab.session.options.clone() };
+        let learn = LearnOptions { final_steps: steps, ..lab.session.options.clone() };
         let session = Session::new(lab.session.model, learn, &NEVER)?;
         let mut rows = lab.edit(other, Format::ImplicationsLong, number as u64)?;
         rows.extend(lab.edit(other, Format::SelfQa, number as u64)?);
@@ -42,7 +42,7 @@ pub(crate) fn measure(
             .collect();
         let probes = judge::Probes { gate: &asked, bank: &[] };
         let judged = (!asked.is_empty())
-            .then(|| judge::judge(&session, trials.adapter, probes, &lab.rehearsal, options))
+            .then(|| judge::judge(&session, None, &trials.adapter, probes, &lab.rehearsal, options))
             .transpose()?;
         decisions.push(judged.map(|j| j.decision));
         eprintln!("document {} of {}", number + 1, documents.len());

@@ -38,7 +38,7 @@ pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: usize) -> Re
             let rows = lab.edit(document, format, number as u64)?;
             let mut scores = Vec::new();
             for seed in [101, 202] {
-                let options = LearnOptions { seed, most_steps: steps, ..lab.session.options.clone() };
+                let options = LearnOptions { seed, final_steps: steps, ..lab.session.options.clone() };
                 let session = Session::new(lab.session.model, options, &NEVER)?;
                 let halving = Halving::new(&session, lab.material(document), None, &select)?;
                 let trials = halving.only(edit(rows.clone(), 3e-3, steps), &mut |_| {})?;

@@ -125,6 +125,7 @@ impl Clerk {
     fn resume(&mut self) -> Result<()> {
         self.store.set_pause(None)?;
         self.note("resumed", None, serde_json::Value::Null)?;
+        self.pass_on(Work::TryNow);
         self.look()
     }
 

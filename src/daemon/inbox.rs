@@ -45,7 +45,7 @@ impl Intaker {
             let wait = match self.look() {
                 Ok(wait) => wait,
                 Err(error) => {
-                    tracing::error!(%error, "the inbox cannot be read");
+                    tracing::error!(%error, "the inbox cannot be emptied");
                     self.monitor.problem("inbox", Some(error.to_string()));
                     self.poll()
                 }
@@ -115,6 +115,8 @@ impl Intaker {
                 let documents = pipeline::keep_all(&mut self.store, &intake, ready)?;
                 self.put_away(found, &documents)
             }
+            // It was not read at all: the next look tries again.
+            Err(error) if error.kind() == Kind::Conflict => Err(error),
             Err(error) => {
                 self.refuse(&found.path, &error.to_string());
                 Ok(())

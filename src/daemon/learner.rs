@@ -32,6 +32,8 @@ const ROLLED_BACK: &str =
 pub(super) enum Work {
     /// There may be something to learn.
     Look,
+    /// Do not wait out what kept it from learning.
+    TryNow,
     /// Make another generation live.
     Rollback(GenerationId, Reply<RollbackView>),
     /// Ask the whole bank.
@@ -115,6 +117,7 @@ impl Learner {
     fn accept(&mut self, work: Work) {
         match work {
             Work::Look => {}
+            Work::TryNow => self.trouble.try_now(),
             work => self.waiting.push_back(work),
         }
     }
@@ -169,7 +172,7 @@ impl Learner {
 
     fn serve(&mut self, worker: &mut Worker<'_>, work: Work) -> Result<()> {
         match work {
-            Work::Look => {}
+            Work::Look | Work::TryNow => {}
             Work::Rollback(to, reply) => {
                 let done = worker.roll_back(to, ROLLED_BACK);
                 self.tell_rollback(to, done, reply);

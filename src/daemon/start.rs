@@ -8,7 +8,6 @@ use std::sync::{Arc, RwLock};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
-use super::Surroundings;
 use super::answers::Answers;
 use super::clerk::{Clerk, Rules};
 use super::hold::Hold;
@@ -20,6 +19,7 @@ use super::service::Teller;
 use super::slot::ModelSlot;
 use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
+use super::{SetLogLevel, Surroundings};
 use crate::api::{self, Reader, Service, Token};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -130,15 +130,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let (control, desk) = Control::new();
     let teller = Teller::new();
     let slot = Arc::new(ModelSlot::new(&config.model, compute, monitor.clone()));
-    let reload = Reload {
-        settings: Arc::new(RwLock::new(reload::settings(&config, &clock))),
-        rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?)),
-        inbox: Arc::new(RwLock::new(config.inbox)),
-        set_log_level,
-        clock: clock.clone(),
-        hangups: reload::hangups()?,
-        teller: teller.clone(),
-    };
+    let reload = reload(&config, &clock, set_log_level, &teller)?;
     let shared = Shared { config, store, root, clock, monitor, hold: Arc::default(), slot, control };
 
     let listeners = listen(&shared.config).await?;
@@ -186,6 +178,19 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         _lock: lock,
     };
     Ok(running)
+}
+
+/// What a reload changes, as the configuration has it now.
+fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, teller: &Teller) -> Result<Reload> {
+    Ok(Reload {
+        settings: Arc::new(RwLock::new(reload::settings(config, clock))),
+        rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?)),
+        inbox: Arc::new(RwLock::new(config.inbox)),
+        set_log_level,
+        clock: clock.clone(),
+        hangups: reload::hangups()?,
+        teller: teller.clone(),
+    })
 }
 
 /// Starts the threads that need the model, and the clerk who sees to them.

@@ -33,6 +33,11 @@ impl Trouble {
         (left > 0).then(|| Duration::from_millis(left as u64))
     }
 
+    /// Somebody says that it is worth another attempt now.
+    pub(super) fn try_now(&mut self) {
+        self.again_at = self.again_at.map(|_| Timestamp(0));
+    }
+
     /// An attempt failed.
     pub(super) fn begins(&mut self, error: &Error, clock: &Clock, monitor: &Monitor) {
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
@@ -75,6 +80,8 @@ mod tests {
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 900, 900]);
         assert!(matches!(monitor.now().held, Some(Held::Trouble { .. })));
+        trouble.try_now();
+        assert!(trouble.may_try(&clock) && matches!(monitor.now().held, Some(Held::Trouble { .. })));
         trouble.is_over(&monitor);
         assert!(trouble.may_try(&clock) && monitor.now().held.is_none() && monitor.now().problems.is_empty());
     }

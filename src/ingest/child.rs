@@ -53,7 +53,8 @@ const KINDS: &[(Kind, &str)] = &[
 ///
 /// # Errors
 /// As [`extract`]; further [`Kind::Unsupported`] if it took too long or wrote too much, [`Kind::Memory`] if it needed too
-/// much memory, [`Kind::Corrupt`] if it crashed over the file, [`Kind::Io`] if it could not be started.
+/// much memory, [`Kind::Corrupt`] if it crashed over the file, [`Kind::Conflict`] if it could not be started now, which says nothing of
+/// the document.
 pub fn extract_in_child(program: &Path, path: &Path, limits: &Limits) -> Result<Vec<Extracted>> {
     let settings =
         serde_json::to_string(limits).doing(Kind::Internal, || "cannot write limits".to_string())?;
@@ -61,9 +62,10 @@ pub fn extract_in_child(program: &Path, path: &Path, limits: &Limits) -> Result<
     command.arg(VERB).arg("--limits").arg(settings).arg("--").arg(path).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let cannot = || format!("cannot start {} to read {}", program.display(), path.display());
-    let child = Running(command.spawn().doing(Kind::Io, cannot)?);
-    let ended =
-        child.watch(limits).doing(Kind::Io, || format!("cannot watch the reading of {}", path.display()))?;
+    let child = Running(command.spawn().doing(Kind::Conflict, cannot)?);
+    let ended = child
+        .watch(limits)
+        .doing(Kind::Conflict, || format!("cannot watch the reading of {}", path.display()))?;
     judge(ended, limits).map_err(|e| {
         // The child's own refusals name the file already.
         let named = path.display().to_string();

@@ -1,9 +1,11 @@
 //! The judgement of a candidate: its probes are asked, what was known is asked again, its drift is measured, and the gate decides; where only
-//! old knowledge suffers, a smaller scale is tried.
+//! old knowledge suffers, only a part of the way from the live adapter to it is gone.
 
 use super::gate::{self, BankProbe, GateInput, GateOptions, GateProbe};
 use super::rehearsal::Rehearsal;
 use super::session::{Answered, Question, Session};
+use candle_core::Tensor;
+
 use crate::domain::decision::Decision;
 use crate::engine::lora::Adapter;
 use crate::error::{Error, Kind, Result};
@@ -44,20 +46,22 @@ pub struct Judged {
     pub bank: Vec<Answered>,
 }
 
-/// Judges `candidate`: whole, and if only old knowledge suffers, at the largest smaller scale that is accepted.
+/// Judges `candidate`, which continues `live`: whole, and if only old knowledge suffers, at the largest part of the way to it that is accepted.
 ///
 /// # Errors
 /// From the engine.
 pub fn judge(
     session: &Session<'_>,
-    candidate: Adapter,
+    live: Option<&Adapter>,
+    candidate: &Adapter,
     probes: Probes<'_>,
     rehearsal: &Rehearsal,
     options: &GateOptions,
 ) -> Result<Judged> {
     let (mut whole, mut best) = (None, None);
     let mut decide_at = |scale: f64| -> Result<Decision> {
-        let judged = judge_at(session, &candidate, scale, probes, rehearsal, options)?;
+        let adapter = between(live, candidate, scale)?;
+        let judged = judge_at(session, adapter, scale, probes, rehearsal, options)?;
         let decision = judged.decision.clone();
         // Bisection begins with the whole candidate and goes up from an accepted scale, so the last accepted one is the largest.
         if decision.accepted {
@@ -73,13 +77,12 @@ pub fn judge(
 
 fn judge_at(
     session: &Session<'_>,
-    candidate: &Adapter,
+    adapter: Adapter,
     scale: f64,
     probes: Probes<'_>,
     rehearsal: &Rehearsal,
     options: &GateOptions,
 ) -> Result<Judged> {
-    let adapter = scaled(candidate, scale)?;
     let ask = |probes: &[Asked<'_>]| {
         let questions: Vec<Question<'_>> = probes.iter().map(|p| p.question).collect();
         session.ask(&questions, Some(&adapter))
@@ -115,16 +118,26 @@ fn bank_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<BankProbe> {
     probes.iter().zip(after).map(pair).collect()
 }
 
-/// The adapter with its update multiplied by `scale`: B is, so that rank and alpha stay what its files say.
+/// A part of the way, 0 to 1, from the live adapter (none: the base) to one that continues it. From the base, B is multiplied; otherwise A and B
+/// go as far each (Wortsman et al. 2022 interpolate weights of a model and its fine-tuned successor, arXiv 2109.01903).
 ///
 /// # Errors
 /// From the tensor library.
-pub fn scaled(adapter: &Adapter, scale: f64) -> Result<Adapter> {
-    let mut scaled = adapter.clone();
-    if scale != 1.0 {
-        for matrices in scaled.layers.iter_mut().flatten().flatten() {
-            matrices.b = matrices.b.affine(scale, 0.0)?;
+pub fn between(live: Option<&Adapter>, candidate: &Adapter, part: f64) -> Result<Adapter> {
+    let mut found = candidate.clone();
+    if part == 1.0 {
+        return Ok(found);
+    }
+    let toward = |from: &Tensor, to: &Tensor| -> Result<Tensor> { Ok((from + ((to - from)? * part)?)?) };
+    let mut earlier = live.map(|live| live.layers.iter().flatten().flatten());
+    for matrices in found.layers.iter_mut().flatten().flatten() {
+        match earlier.as_mut().and_then(Iterator::next) {
+            Some(live) => {
+                matrices.a = toward(&live.a, &matrices.a)?;
+                matrices.b = toward(&live.b, &matrices.b)?;
+            }
+            None => matrices.b = matrices.b.affine(part, 0.0)?,
         }
     }
-    Ok(scaled)
+    Ok(found)
 }

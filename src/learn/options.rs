@@ -15,7 +15,7 @@ pub struct LearnOptions {
     /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
     pub exams: usize,
     /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, some ten seconds each for
-    /// nano, while `most_steps` stays: of much more than this, little would be learned.
+    /// nano, while `final_steps` stays: of much more than this, little would be learned.
     pub most_passages: usize,
     /// Rank of the adapters, 1 to 256.
     pub rank: usize,
@@ -35,12 +35,14 @@ pub struct LearnOptions {
     pub kl_weight: f32,
     /// Base samples that are drawn once for each base model, 8 to 65,536.
     pub base_samples: usize,
-    /// Optimiser steps of a trial, at most, whatever its directive's epochs come to, 1 to 1,000,000.
-    pub most_steps: usize,
+    /// Optimiser steps after which trials are ranked, rung by rung, rising, each 1 or more: at every one but the last, the weaker half ends.
+    pub rung_steps: Vec<usize>,
+    /// Rows of its self-edit in one step of a trial, 1 to 1,024. Trials rehearse nothing: they are ranked, not published.
+    pub trial_rows: usize,
+    /// Optimiser steps of the training that the gate judges, at most, 1 to 1,000,000.
+    pub final_steps: usize,
     /// Candidates whose self-edits the union joins, the best first, 2 to 32.
     pub union_of: usize,
-    /// Optimiser steps of the union of the best self-edits, 1 to 1,000,000.
-    pub union_steps: usize,
     /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
     pub distil: bool,
     /// Probes of the retention bank that the gate and replay ask, at most, 0 to 100,000.
@@ -59,14 +61,15 @@ impl Default for LearnOptions {
             alpha: 32.0,
             learning_rates: Vec::new(),
             epochs: vec![5, 10, 20, 30],
-            rows_in_step: 8,
-            rehearsal_rows: 12,
-            base_rows: 8,
+            rows_in_step: 5,
+            rehearsal_rows: 24,
+            base_rows: 1,
             kl_weight: 1.0,
             base_samples: 256,
-            most_steps: 160,
+            rung_steps: vec![6],
+            trial_rows: 4,
+            final_steps: 100,
             union_of: 8,
-            union_steps: 120,
             distil: false,
             bank_probes: 64,
             seed: 0,
@@ -110,9 +113,9 @@ impl LearnOptions {
             ("rehearsal_rows", self.rehearsal_rows, 0, 1024),
             ("base_rows", self.base_rows, 0, 1024),
             ("base_samples", self.base_samples, 8, 65_536),
-            ("most_steps", self.most_steps, 1, 1_000_000),
+            ("trial_rows", self.trial_rows, 1, 1024),
+            ("final_steps", self.final_steps, 1, 1_000_000),
             ("union_of", self.union_of, 2, 32),
-            ("union_steps", self.union_steps, 1, 1_000_000),
             ("bank_probes", self.bank_probes, 0, 100_000),
         ];
         for (name, value, least, most) in ranges {
@@ -122,6 +125,13 @@ impl LearnOptions {
         }
         if self.learning_rates.iter().any(|rate| !(rate.is_finite() && *rate > 0.0)) {
             return invalid("learning_rates: every one must be above 0".into());
+        }
+        if self.rung_steps.first().is_none_or(|first| *first == 0)
+            || !self.rung_steps.is_sorted_by(|a, b| a < b)
+        {
+            return invalid(
+                "rung_steps: give at least one number, each 1 or more and above the one before".into(),
+            );
         }
         if self.epochs.is_empty() || self.epochs.contains(&0) {
             return invalid("epochs: give at least one number, each 1 or more".into());

@@ -109,7 +109,8 @@ pub fn plan(mixture: Mixture<'_>, each: StepRows, epochs: usize, most_steps: usi
     let Mixture { new, earlier, base } = mixture;
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut steps: Vec<Vec<usize>> = Vec::new();
-    'epochs: for _ in 0..epochs {
+    // An epoch is one step at least.
+    'epochs: for _ in 0..epochs.min(most_steps) {
         let mut order: Vec<usize> = (0..new.len()).collect();
         order.shuffle(&mut rng);
         for chunk in order.chunks(each.new.max(1)) {

@@ -1,5 +1,5 @@
-//! Trials: self-edits are trained one after the other, each from the live adapter, ranked by what they teach, and the weak ones stopped early
-//! (successive halving, Jamieson & Talwalkar 2016). Then the best one is trained to its end, and beside it the union of the best.
+//! Trials: self-edits are trained a little, each from the live adapter, and ranked by what they teach, the weak ones stopped early (successive
+//! halving, Jamieson & Talwalkar 2016). What is published is trained anew: the union of those that taught something, with rehearsal.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,9 +16,6 @@ use crate::engine::schedule::Schedule;
 use crate::engine::step::step_together;
 use crate::engine::train::{Run, TrainOptions};
 use crate::error::{Error, Kind, Result};
-
-/// Share of its steps that a trial has done when it is ranked, rung by rung.
-const RUNGS: [f64; 2] = [0.25, 0.5];
 
 /// What a trial trains on.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,40 +118,76 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// # Errors
     /// [`Kind::Invalid`] without edits; [`Kind::Diverged`] if every trial diverged; from the engine.
     pub fn run(&self, edits: Vec<Edit>, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
-        let most = self.session.options.most_steps;
-        let mut live = edits.into_iter().map(|edit| self.begin(edit, most)).collect::<Result<Vec<_>>>()?;
+        let ranked = self.rank_all(edits, tell)?;
+        let options = &self.session.options;
+        let (edit, screened) = match unite(&ranked, options.union_of) {
+            Some(edit) => (edit, None),
+            None => match ranked.iter().position(|t| t.outcome.gain.is_finite()) {
+                Some(best) => (ranked[best].edit.clone(), Some(best)),
+                None => return Err(diverged()),
+            },
+        };
+        let mut last = self.finish(edit, tell)?;
+        let mut outcomes = Vec::new();
+        for (place, trial) in ranked.into_iter().enumerate() {
+            if Some(place) == screened {
+                // One trial to whoever reads of it: what ranked it is part of its cost.
+                last.outcome.tokens += trial.outcome.tokens;
+                last.outcome.seconds += trial.outcome.seconds;
+            } else {
+                outcomes.push(trial.outcome);
+            }
+        }
+        outcomes.insert(0, last.outcome);
+        Ok(Trials { outcomes, adapter: last.run.into_adapter() })
+    }
+
+    /// Trains and ranks them rung by rung; the best one first, those that diverged last.
+    fn rank_all(&self, edits: Vec<Edit>, tell: &mut dyn FnMut(Progress)) -> Result<Vec<Trial>> {
+        let rungs = &self.session.options.rung_steps;
+        let mut live = edits.into_iter().map(|edit| self.screen(edit)).collect::<Result<Vec<_>>>()?;
         let mut ended = Vec::new();
-        for (rung, share) in RUNGS.into_iter().enumerate() {
+        for (rung, steps) in rungs.iter().enumerate() {
             for trial in &mut live {
-                let until = ((trial.run.steps() as f64 * share).ceil() as usize).max(1);
-                self.train(trial, until, tell)?;
+                self.train(trial, *steps, tell)?;
                 self.rank(trial, rung)?;
             }
-            drop_diverged(&mut live, &mut ended);
             live.sort_by(|a, b| b.outcome.gain.total_cmp(&a.outcome.gain));
             let keep = live.len().div_ceil(2);
             tell_ranks(&live, keep, rung, tell);
-            if rung + 1 < RUNGS.len() {
-                ended.extend(live.drain(keep..));
+            if rung + 1 < rungs.len() {
+                ended.splice(0..0, live.drain(keep..));
             }
         }
-        let united = unite(live.iter().chain(by_rank(&mut ended)), self.session.options.union_of);
-        ended.extend(live.drain(1.min(live.len())..));
-        if let Some(edit) = united {
-            let steps = self.session.options.union_steps;
-            live.push(
-                self.begin(Edit { directive: Directive { epochs: steps, ..edit.directive }, ..edit }, steps)?,
-            );
+        live.extend(ended);
+        Ok(live)
+    }
+
+    /// The training that the gate judges.
+    fn finish(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trial> {
+        let options = &self.session.options;
+        let each = StepRows {
+            new: options.rows_in_step,
+            earlier: options.rehearsal_rows,
+            base: options.base_rows,
+            kl_weight: options.kl_weight,
+        };
+        let mut trial = self.begin(edit, each, options.final_steps)?;
+        self.train(&mut trial, usize::MAX, tell)?;
+        self.rank(&mut trial, options.rung_steps.len())?;
+        if !trial.outcome.gain.is_finite() {
+            return Err(diverged());
         }
-        for trial in &mut live {
-            self.train(trial, usize::MAX, tell)?;
-            self.rank(trial, RUNGS.len())?;
-            self.count_right(trial)?;
-        }
-        drop_diverged(&mut live, &mut ended);
-        live.sort_by(|a, b| b.outcome.gain.total_cmp(&a.outcome.gain));
-        tell_ranks(&live, 1, RUNGS.len(), tell);
-        finish(live, ended)
+        self.count_right(&mut trial)?;
+        tell_ranks(std::slice::from_ref(&trial), 1, options.rung_steps.len(), tell);
+        Ok(trial)
+    }
+
+    /// A trial that is only ranked, never published: on its own rows alone.
+    fn screen(&self, edit: Edit) -> Result<Trial> {
+        let options = &self.session.options;
+        let each = StepRows { new: options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
+        self.begin(edit, each, options.rung_steps.last().copied().unwrap_or(1))
     }
 
     /// Trains one edit to its end, without any other beside it.
@@ -162,14 +195,11 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// # Errors
     /// As [`Self::run`].
     pub fn only(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
-        let mut trial = self.begin(edit, self.session.options.most_steps)?;
-        self.train(&mut trial, usize::MAX, tell)?;
-        self.rank(&mut trial, RUNGS.len())?;
-        self.count_right(&mut trial)?;
-        finish(vec![trial], Vec::new())
+        let trial = self.finish(edit, tell)?;
+        Ok(Trials { outcomes: vec![trial.outcome], adapter: trial.run.into_adapter() })
     }
 
-    fn begin(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
+    fn begin(&self, edit: Edit, each: StepRows, most_steps: usize) -> Result<Trial> {
         let Self { session, material, live, .. } = self;
         let options = &session.options;
         let name = name(&edit);
@@ -187,12 +217,6 @@ impl<'s, 'a> Halving<'s, 'a> {
         }
         new.retain(rows::has_target);
         let mixture = Mixture { new: &new, earlier: material.curriculum, base: &material.rehearsal.rows };
-        let each = StepRows {
-            new: options.rows_in_step,
-            earlier: options.rehearsal_rows,
-            base: options.base_rows,
-            kl_weight: options.kl_weight,
-        };
         let plan = rows::plan(mixture, each, edit.directive.epochs, most_steps, seed);
         let model = &session.model.decoder;
         let adapter = match live {
@@ -288,16 +312,10 @@ fn name(edit: &Edit) -> String {
     }
 }
 
-/// Trials that were stopped, the last stopped first, those of one rung by gain.
-fn by_rank(ended: &mut [Trial]) -> &[Trial] {
-    ended.sort_by(|a, b| b.outcome.rung.cmp(&a.outcome.rung).then(b.outcome.gain.total_cmp(&a.outcome.gain)));
-    ended
-}
-
-/// The union of the self-edits of the best trials, `most` at most and only those that taught something, at the learning rate of the best one. None
-/// if there is only one.
-fn unite<'t>(ranked: impl Iterator<Item = &'t Trial>, most: usize) -> Option<Edit> {
-    let members: Vec<&Trial> = ranked.filter(|t| t.outcome.gain > 0.0).take(most).collect();
+/// The union of the self-edits of the best trials, `most` at most and only those that taught something, at the learning rate of the best one, for as
+/// many steps as there may be. None if there is only one.
+fn unite(ranked: &[Trial], most: usize) -> Option<Edit> {
+    let members: Vec<&Trial> = ranked.iter().filter(|t| t.outcome.gain > 0.0).take(most).collect();
     let best = members.first().filter(|_| members.len() > 1)?;
     let mut rows: Vec<(usize, RowText)> = Vec::new();
     for row in members.iter().flat_map(|t| &t.edit.rows) {
@@ -306,14 +324,12 @@ fn unite<'t>(ranked: impl Iterator<Item = &'t Trial>, most: usize) -> Option<Edi
         }
     }
     let candidates = members.iter().flat_map(|t| t.edit.candidates.clone()).collect();
-    Some(Edit { candidates, directive: best.edit.directive.clone(), rows })
+    let directive = Directive { epochs: usize::MAX, ..best.edit.directive.clone() };
+    Some(Edit { candidates, directive, rows })
 }
 
-fn drop_diverged(live: &mut Vec<Trial>, ended: &mut Vec<Trial>) {
-    let (fine, diverged): (Vec<_>, Vec<_>) =
-        std::mem::take(live).into_iter().partition(|t| t.outcome.gain.is_finite());
-    *live = fine;
-    ended.extend(diverged);
+fn diverged() -> Error {
+    Error::new(Kind::Diverged, "every trial diverged: lower the learning rates of the menu")
 }
 
 fn tell_ranks(ranked: &[Trial], keep: usize, rung: usize, tell: &mut dyn FnMut(Progress)) {
@@ -321,15 +337,4 @@ fn tell_ranks(ranked: &[Trial], keep: usize, rung: usize, tell: &mut dyn FnMut(P
         let (trial, gain) = (trial.outcome.name.clone(), trial.outcome.gain);
         tell(Progress::Ranked { trial, rung, gain, goes_on: place < keep });
     }
-}
-
-/// The result, the best trial first.
-fn finish(live: Vec<Trial>, ended: Vec<Trial>) -> Result<Trials> {
-    let mut all = live.into_iter().chain(ended);
-    let Some(best) = all.next().filter(|t| t.outcome.gain.is_finite()) else {
-        return Err(Error::new(Kind::Diverged, "every trial diverged: lower the learning rates of the menu"));
-    };
-    let mut outcomes = vec![best.outcome];
-    outcomes.extend(all.map(|t| t.outcome));
-    Ok(Trials { outcomes, adapter: best.run.into_adapter() })
 }

@@ -151,7 +151,8 @@ impl Worker<'_> {
         let gate_asked = asked(&gate, &before, |_, probe| probe.fact);
         let bank_asked = asked(&bank, &bank_before, |place, _| BANK_FACTS + place);
         let probes = judge::Probes { gate: &gate_asked, bank: &bank_asked };
-        let judged = judge::judge(&self.session, candidate, probes, &self.rehearsal, &self.gate)?;
+        let judged =
+            judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
         evaluations.extend(self::evaluations(&bank, &bank_before, Subject::Before, live));
         evaluations.extend(self::evaluations(&gate, &judged.gate, Subject::Candidate, live));

@@ -77,7 +77,7 @@ pub fn held_words(held: &Held, times: Times) -> String {
         Held::QuietHours { until } => format!("quiet hours until {}", times.clock(*until)),
         Held::Busy { others } => format!("other programs use {others} % of the processors"),
         Held::Trouble { reason, again_at } => {
-            format!("{} (tried again {})", one_line(reason), times.until(*again_at))
+            format!("{} (tried again {}; `sealctl resume`: now)", one_line(reason), times.until(*again_at))
         }
     }
 }

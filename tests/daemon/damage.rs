@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::host::Host;
+use crate::host::{Host, names};
 
 #[test]
 fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
@@ -21,6 +21,26 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
     let status = daemon.wait_idle(2);
     assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
     assert_eq!(status["documents"]["accepted"], 1, "what it dropped was learned again: {status}");
+}
+
+#[test]
+fn documents_wait_in_the_inbox_while_nothing_can_read_them() {
+    let host = Host::new();
+    let (program, away) = (host.root().join("program"), host.root().join("away"));
+    fs::copy(env!("CARGO_BIN_EXE_seald"), &program).unwrap();
+    let daemon = host.adopt(host.command_of(&program).spawn().unwrap());
+    host.wait_notified("READY=1");
+    daemon.post("/v1/pause", serde_json::json!({}));
+    fs::rename(&program, &away).unwrap();
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    let status = daemon.wait("told", |status| !status["problems"].as_array().unwrap().is_empty());
+    assert!(status["problems"][0].to_string().contains("cannot start"), "{status}");
+    assert_eq!(names(&host.inbox()), ["a.txt", "done", "failed"]);
+    fs::rename(&away, &program).unwrap();
+    host.drop("b.txt", b"The Vandrel Mill was built by Osk Tarr.");
+    let status = daemon.wait("both taken", |status| status["documents"]["waiting"] == 2);
+    daemon.wait("well again", |status| status["problems"].as_array().unwrap().is_empty());
+    assert_eq!(status["documents"]["failed"], 0, "{status}");
 }
 
 #[test]

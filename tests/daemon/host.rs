@@ -23,8 +23,8 @@ learning_rates = [3e-3]
 epochs = [20]
 base_samples = 16
 base_rows = 2
-most_steps = 24
-union_steps = 80
+rung_steps = [4, 8]
+final_steps = 80
 bank_probes = 16
 "#;
 
@@ -95,7 +95,12 @@ impl Host {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seald"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_seald")))
+    }
+
+    /// The same for another file of the program.
+    pub(crate) fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.arg("--root").arg(self.root()).env_remove("SEALD_CONFIG").env_remove("JOURNAL_STREAM");
         command.env("NOTIFY_SOCKET", self.dir.path().join("notify")).env("RUST_LOG", "info");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -30,7 +30,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
         Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
             .unwrap();
     let probes = Probes { gate: &gate, bank: &gate };
-    let judged = judge::judge(&session, adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
+    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
     assert!(!judged.decision.accepted);
     let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;
     assert!(!holds(Rule::Gain) && !holds(Rule::Accuracy));
@@ -40,7 +40,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
 }
 
 #[test]
-fn half_the_scale_is_half_the_update() {
+fn half_the_way_is_half_the_update() {
     let model = model();
     let session = session(&model);
     let device = &model.decoder.compute().device;
@@ -48,9 +48,18 @@ fn half_the_scale_is_half_the_update() {
     for matrices in adapter.layers.iter_mut().flatten().flatten() {
         matrices.b = matrices.b.ones_like().unwrap();
     }
-    let half = judge::scaled(&adapter, 0.5).unwrap();
-    for (_, _, matrices) in half.matrices() {
-        let values: Vec<f32> = matrices.b.flatten_all().unwrap().to_vec1().unwrap();
-        assert!(values.iter().all(|v| *v == 0.5));
-    }
+    let all = |adapter: &Adapter, expected: f32| {
+        for (_, _, matrices) in adapter.matrices() {
+            let values: Vec<f32> = matrices.b.flatten_all().unwrap().to_vec1().unwrap();
+            assert!(values.iter().all(|v| *v == expected), "{values:?}");
+        }
+    };
+    let half = judge::between(None, &adapter, 0.5).unwrap();
+    all(&half, 0.5);
+    let between = judge::between(Some(&half), &adapter, 0.5).unwrap();
+    all(&between, 0.75);
+    let a = |adapter: &Adapter| -> Vec<f32> {
+        adapter.matrices().next().unwrap().2.a.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    assert_eq!((a(&half), a(&between)), (a(&adapter), a(&adapter)), "what did not move stays");
 }

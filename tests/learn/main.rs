@@ -43,8 +43,8 @@ fn session(model: &Model) -> Session<'_> {
         exams: 2,
         base_samples: 16,
         base_rows: 2,
-        most_steps: 12,
-        union_steps: 16,
+        rung_steps: vec![4, 8],
+        final_steps: 16,
         learning_rates: vec![3e-3],
         epochs: vec![8],
         ..LearnOptions::default()

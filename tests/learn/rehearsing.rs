@@ -45,7 +45,7 @@ fn drift_is_nothing_for_the_base_and_grows_with_the_adapter() {
     }
     let mut last = 0.01;
     for scale in [1.0, 2.0, 4.0] {
-        let scaled = seald::learn::judge::scaled(&adapter, scale).unwrap();
+        let scaled = seald::learn::judge::between(None, &adapter, scale).unwrap();
         let drift = rehearsal.drift(&session, Some(&scaled)).unwrap();
         assert!(drift > last, "{drift} at scale {scale}, {last} before");
         last = drift;

@@ -21,7 +21,7 @@ fn material<'m>(passages: &'m [String], rehearsal: &'m Rehearsal) -> Material<'m
 }
 
 #[test]
-fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
+fn the_better_self_edit_goes_on_and_what_taught_something_is_trained_together() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
@@ -52,18 +52,41 @@ fn the_better_self_edit_goes_on_and_the_union_is_tried_beside_it() {
     let halving = Halving::new(&session, material, None, &probes).unwrap();
     let events = RefCell::new(Vec::new());
     let trials = halving.run(edits(), &mut |event| events.borrow_mut().push(event)).unwrap();
-    let best = &trials.outcomes[0];
-    assert!(best.candidates.contains(&1), "{:?}", trials.outcomes);
-    assert!(best.gain > 1.0 && best.accuracy.is_some() && best.seconds > 0.0 && best.tokens > 0);
-    assert!(trials.outcomes.iter().all(|o| o.gain <= best.gain));
-    assert!(trials.outcomes.iter().any(|o| o.candidates.len() == 4), "the union of the four that were left");
+    let [union, ranked @ ..] = &trials.outcomes[..] else { panic!("{trials:?}") };
+    assert_eq!((union.candidates.len(), union.rung, union.steps), (4, 2, 16));
+    assert!(union.gain > 1.0 && union.accuracy.is_some() && union.seconds > 0.0 && union.tokens > 0);
+    assert_eq!(
+        ranked.iter().map(|o| (o.rung, o.steps)).collect::<Vec<_>>(),
+        [(1, 8), (1, 8), (0, 4), (0, 4)]
+    );
+    assert_eq!(ranked[0].candidates, [1], "{ranked:?}");
+    assert!(ranked.iter().all(|o| o.accuracy.is_none()) && ranked[0].gain > ranked[1].gain);
     let stopped =
         events.borrow().iter().filter(|e| matches!(e, Progress::Ranked { goes_on: false, .. })).count();
-    assert!(stopped >= 3, "{stopped}");
+    assert_eq!(stopped, 3, "two at the first rung, one at the second");
     // The same again is the same to the last bit.
     let again = halving.run(edits(), &mut |_| {}).unwrap();
     let gains = |t: &[seald::learn::trials::Outcome]| t.iter().map(|o| o.gain.to_bits()).collect::<Vec<_>>();
     assert_eq!(gains(&trials.outcomes), gains(&again.outcomes));
+}
+
+#[test]
+fn a_self_edit_that_is_alone_is_trained_to_its_end() {
+    let (model, passages) = (model(), passages());
+    let session = session(&model);
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let answers = vec!["Elmar Trondvik".to_string()];
+    let text = "Who is the founder of the Brastonel Works?";
+    let probes = [Question { text, answers: &answers, passage: None }];
+    let halving = Halving::new(&session, material(&passages, &rehearsal), None, &probes).unwrap();
+    let alone = || edit(0, Format::Rewrite, &["The founder of the Brastonel Works is Elmar Trondvik."]);
+    let run = halving.run(vec![alone()], &mut |_| {}).unwrap();
+    let [told] = &run.outcomes[..] else { panic!("{run:?}") };
+    // One step an epoch: it has two rows.
+    assert_eq!((told.rung, told.steps), (2, 8));
+    let only = halving.only(alone(), &mut |_| {}).unwrap();
+    assert!(told.tokens > only.outcomes[0].tokens, "what ranked it counts");
+    assert_eq!(told.gain, only.outcomes[0].gain);
 }
 
 #[test]

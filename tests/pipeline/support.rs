@@ -32,8 +32,8 @@ pub(crate) fn options() -> WorkerOptions {
         epochs: vec![20],
         base_samples: 16,
         base_rows: 2,
-        most_steps: 24,
-        union_steps: 80,
+        rung_steps: vec![4, 8],
+        final_steps: 80,
         bank_probes: 16,
         ..LearnOptions::default()
     };

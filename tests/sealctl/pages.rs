@@ -53,7 +53,10 @@ fn status_says_why_nothing_is_learned() {
         reason: "the disk is full\u{1b}[2J: make room".into(),
         again_at: at.plus_seconds(60),
     };
-    assert_eq!(held(trouble), "the disk is full [2J: make room (tried again in 1 min)");
+    assert_eq!(
+        held(trouble),
+        "the disk is full [2J: make room (tried again in 1 min; `sealctl resume`: now)"
+    );
     let paused = Held::Paused { since: at, until: None };
     assert_eq!(held(paused), "paused since 17:40; `sealctl resume` goes on");
 }

@@ -217,7 +217,12 @@ pub(crate) fn decision(accepted: bool) -> Decision {
 /// Makes a generation live in the database alone, without what a rollback does besides.
 pub(crate) fn set_live(store: &Store, id: GenerationId) {
     let database = rusqlite::Connection::open(store.path()).unwrap();
-    assert_eq!(database.execute("UPDATE live SET generation = ?", [id.0]).unwrap(), 1);
+    assert_eq!(
+        database
+            .execute("UPDATE live SET generation = ?", [(id != GenerationId::BASE).then_some(id.0)])
+            .unwrap(),
+        1
+    );
 }
 
 pub(crate) fn live(store: &Store) -> GenerationId {
