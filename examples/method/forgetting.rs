@@ -107,6 +107,10 @@ pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], gate: &GateOptions) ->
         sequence.seconds += started.elapsed().as_secs_f64();
         let state = done.as_ref().map(|d| d.state);
         sequence.accepted.push(state == Some(DocumentState::Accepted));
+        if let Some(done) = done.as_ref().filter(|d| d.state != DocumentState::Accepted) {
+            let reasons = worker.store().document(done.document)?.reasons.join("; ");
+            eprintln!("{}: {}: {reasons}", document.title, done.state);
+        }
         sequence.tokens += done.map_or(0, |d| d.cost.trained_tokens);
         sequence.matrix.push(row(&lab.session, documents, worker.live())?);
     }

@@ -41,6 +41,9 @@ pub struct LearnOptions {
     pub trial_rows: usize,
     /// Optimiser steps of the training that the gate judges, at most, 1 to 1,000,000.
     pub final_steps: usize,
+    /// Learning rate of that training as a share of the best trial's, above 0, up to 1: so few steps flatter high rates, and what was learned
+    /// earlier suffers from them.
+    pub final_rate: f64,
     /// Candidates whose self-edits the union joins, the best first, 2 to 32.
     pub union_of: usize,
     /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
@@ -68,7 +71,8 @@ impl Default for LearnOptions {
             base_samples: 256,
             rung_steps: vec![6],
             trial_rows: 4,
-            final_steps: 100,
+            final_steps: 105,
+            final_rate: 0.7,
             union_of: 8,
             distil: false,
             bank_probes: 64,
@@ -138,6 +142,9 @@ impl LearnOptions {
         }
         if !(self.alpha.is_finite() && self.alpha > 0.0) {
             return invalid(format!("alpha is {}: give a number above 0", self.alpha));
+        }
+        if !(self.final_rate > 0.0 && self.final_rate <= 1.0) {
+            return invalid(format!("final_rate is {}: give a number above 0, up to 1", self.final_rate));
         }
         if !(self.kl_weight.is_finite() && self.kl_weight >= 0.0) {
             return invalid(format!("kl_weight is {}: give a number of 0 or more", self.kl_weight));

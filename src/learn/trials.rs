@@ -127,7 +127,10 @@ impl<'s, 'a> Halving<'s, 'a> {
                 None => return Err(diverged()),
             },
         };
-        let mut last = self.finish(edit, tell)?;
+        // To whole billionths, as people read it.
+        let learning_rate = (edit.directive.learning_rate * options.final_rate * 1e9).round() / 1e9;
+        let directive = Directive { learning_rate, ..edit.directive };
+        let mut last = self.finish(Edit { directive, ..edit }, tell)?;
         let mut outcomes = Vec::new();
         for (place, trial) in ranked.into_iter().enumerate() {
             if Some(place) == screened {

@@ -45,6 +45,7 @@ fn session(model: &Model) -> Session<'_> {
         base_rows: 2,
         rung_steps: vec![4, 8],
         final_steps: 16,
+        final_rate: 1.0,
         learning_rates: vec![3e-3],
         epochs: vec![8],
         ..LearnOptions::default()
