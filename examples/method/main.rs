@@ -104,9 +104,9 @@ enum What {
         /// The first of them
         #[arg(long, default_value_t = 110)]
         from: usize,
-        /// Optimiser steps of each training
-        #[arg(long, default_value_t = 60)]
-        steps: usize,
+        /// Optimiser steps of each training; none: those of a trial
+        #[arg(long)]
+        steps: Option<usize>,
     },
     /// Another document's self-edits before the gate
     Null {

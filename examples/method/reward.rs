@@ -20,8 +20,12 @@ pub(crate) struct Twice {
     pub(crate) accuracy: (f64, f64),
 }
 
-/// Trains one self-edit of each format of every document twice, as a trial of its own.
-pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: usize) -> Result<Vec<Twice>> {
+/// Trains one self-edit of each format of every document twice, as trials do before they are ranked.
+pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: Option<usize>) -> Result<Vec<Twice>> {
+    let own = &lab.session.options;
+    let steps = steps.or(own.rung_steps.last().copied()).unwrap_or(1);
+    let (rows_in_step, rehearsal_rows, base_rows) = (own.trial_rows, 0, 0);
+    let trial = LearnOptions { final_steps: steps, rows_in_step, rehearsal_rows, base_rows, ..own.clone() };
     let mut found = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         let (kept, _) = probes::make(&lab.session, reading(document), &[], None)?;
@@ -38,7 +42,7 @@ pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: usize) -> Re
             let rows = lab.edit(document, format, number as u64)?;
             let mut scores = Vec::new();
             for seed in [101, 202] {
-                let options = LearnOptions { seed, final_steps: steps, ..lab.session.options.clone() };
+                let options = LearnOptions { seed, ..trial.clone() };
                 let session = Session::new(lab.session.model, options, &NEVER)?;
                 let halving = Halving::new(&session, lab.material(document), None, &select)?;
                 let trials = halving.only(edit(rows.clone(), 3e-3, steps), &mut |_| {})?;
