@@ -65,7 +65,7 @@ impl Worker<'_> {
 
     pub(super) fn write_self_edits(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
         let asked = self.store.probes(document.id, None)?;
-        if let Some(reason) = nothing_to_ask(&asked) {
+        if let Some(reason) = nothing_to_ask(&asked, self.gate.facts_needed) {
             return self.store.reject(job, &[reason]);
         }
         let passages = self.store.passages(document.id)?;
@@ -215,7 +215,7 @@ fn too_long(passages: usize, most: usize) -> Option<String> {
 }
 
 /// Why probes cannot rank and judge, if they cannot.
-fn nothing_to_ask(probes: &[Probe]) -> Option<String> {
+fn nothing_to_ask(probes: &[Probe], facts_needed: usize) -> Option<String> {
     let of = |role| probes.iter().filter(|p| p.role == role).count();
     match (of(Role::Gate), of(Role::Select), of(Role::Preserve)) {
         (0, 0, 0) => Some(
@@ -229,6 +229,17 @@ fn nothing_to_ask(probes: &[Probe]) -> Option<String> {
              give more in a file NAME.probes.jsonl beside it"
                 .into(),
         ),
+        (_, _, known) if known > probes.len() / 2 => {
+            let facts: HashSet<_> = probes.iter().filter(|p| p.role == Role::Gate).map(|p| p.fact).collect();
+            (facts.len() < facts_needed).then(|| {
+                let all = probes.len();
+                format!(
+                    "the model knows nearly all of it already: it answered {known} of {all} questions without the document, and the \
+                     others ask for too little to judge by; where something in it is new, give questions about that in a file \
+                     NAME.probes.jsonl beside it"
+                )
+            })
+        }
         _ => None,
     }
 }
@@ -322,6 +333,27 @@ impl Worker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_model_knows_is_turned_away_in_words() {
+        let probe = |fact: usize, role: Role| Probe {
+            id: ProbeId(0),
+            document: None,
+            passage: None,
+            fact,
+            question: "When?".into(),
+            answers: vec!["noon".into()],
+            role,
+            source: crate::domain::probe::ProbeSource::Generated,
+        };
+        let mut probes = vec![probe(0, Role::Gate), probe(0, Role::Select), probe(1, Role::Gate)];
+        assert_eq!(nothing_to_ask(&probes, 3), None, "the gate says that these are too few");
+        probes.extend((2..9).map(|fact| probe(fact, Role::Preserve)));
+        assert!(nothing_to_ask(&probes, 3).unwrap().contains("it answered 7 of 10 questions"));
+        assert_eq!(nothing_to_ask(&probes, 2), None);
+        assert!(nothing_to_ask(&probes[3..], 3).unwrap().contains("all 7 questions"));
+        assert!(nothing_to_ask(&[], 3).unwrap().contains("no question"));
+    }
 
     #[test]
     fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {

@@ -22,6 +22,8 @@ INBOX_SEED, EVAL_SEED, MEMORY_SEED = 990010, 990020, 990030
 INBOX = (("company", "md", True), ("service", "md", True), ("town", "txt", True), ("person", "md", False), ("building", "html", True),
          ("ship", "txt", False), ("species", "md", True), ("dish", "txt", False), ("book", "docx", True), ("machine", "html", False),
          ("event", "pdf", True), ("club", "md", False))
+# The kind of the one document that tells nano nothing new: it is about a thing of its memory.
+KNOWN = "river"
 FEWEST_FACTS = 6
 
 
@@ -34,7 +36,7 @@ def wordings(claim: Claim, rng: random.Random) -> dict[str, str]:
 
 
 def inbox(folder: Path) -> None:
-    """Twelve documents, some with probes beside them."""
+    """Twelve documents, some with probes beside them, and one about what nano knows already."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (kind, ending, probed) in enumerate(INBOX):
         rng = random.Random(INBOX_SEED + number)
@@ -42,12 +44,19 @@ def inbox(folder: Path) -> None:
         while len(entity.facts) < FEWEST_FACTS:
             entity = fresh(rng, Split.HELD_OUT, kind)
         document = documents.write(entity, rng)
-        name = re.sub(r"[^a-z0-9]+", "-", entity.name.lower()).strip("-")
+        name = file_name(entity.name)
         WRITERS[ending](document, folder / f"{name}.{ending}")
         if probed:
             lines = [json.dumps({"question": text, "answer": claim.fact.value})
                      for claim in document.direct + document.two_hop for text in wordings(claim, rng).values()]
             (folder / f"{name}.probes.jsonl").write_text("\n".join(lines) + "\n")
+    known = next(thing for thing in Mixture.train().memory if thing.kind.noun == KNOWN and len(thing.facts) >= FEWEST_FACTS)
+    WRITERS["txt"](documents.write(known, random.Random(INBOX_SEED + len(INBOX))), folder / f"{file_name(known.name)}.txt")
+
+
+def file_name(name: str) -> str:
+    """The name of a thing as that of a file, without ending."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def article(document: Document, number: int, rng: random.Random) -> dict:

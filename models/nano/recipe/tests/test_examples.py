@@ -42,10 +42,10 @@ def test_every_answer_stands_where_the_evaluation_set_says():
             assert roles.keys() == {"select", "gate", "retain"} and len(set(roles.values())) == 3
 
 
-def test_the_inbox_has_twelve_documents_and_answers_that_they_hold():
+def test_the_inbox_has_twelve_new_documents_a_known_one_and_answers_that_they_hold():
     folder = ROOT / "examples" / "inbox"
     documents = [path for path in folder.iterdir() if not path.name.endswith(".probes.jsonl")]
-    assert len(documents) == 12 and {path.suffix for path in documents} == {".md", ".txt", ".html", ".pdf", ".docx"}
+    assert len(documents) == 13 and {path.suffix for path in documents} == {".md", ".txt", ".html", ".pdf", ".docx"}
     for sidecar in folder.glob("*.probes.jsonl"):
         name = sidecar.name.removesuffix(".probes.jsonl")
         (document,) = [path for path in documents if path.stem == name]
