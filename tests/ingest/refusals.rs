@@ -217,7 +217,7 @@ fn a_child_in_trouble_is_a_reason_and_nothing_more() {
     let talkative = Limits { text_chars: 0, ..limits };
     of_child("exec cat /dev/zero", &talkative);
     let error = extract_in_child(Path::new("/no/such/program"), Path::new("a.txt"), &limits).unwrap_err();
-    assert_eq!(error.kind(), Kind::Io);
+    assert_eq!(error.kind(), Kind::Conflict);
 }
 
 #[test]
