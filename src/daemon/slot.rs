@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::engine::embedded;
 use crate::engine::kernels::Compute;
 use crate::error::Result;
 use crate::learn::Model;
@@ -69,6 +70,9 @@ impl ModelSlot {
             return Some(left);
         }
         held.model = None;
+        if let Some(embedded) = embedded::find(&self.name) {
+            embedded.page_out();
+        }
         self.monitor.update(|now| now.loaded = false);
         drop(held);
         self.emptied.notify_one();

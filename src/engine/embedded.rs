@@ -79,6 +79,28 @@ impl EmbeddedModel {
         .filter_map(|(name, bytes)| Some((name, bytes?)))
     }
 
+    /// Gives the memory of the weights back to the system, which reads them from the program's file again when they are needed.
+    pub fn page_out(&self) {
+        let (page, first) = (rustix::param::page_size(), self.weights.as_ptr() as usize);
+        let begin = first.next_multiple_of(page);
+        let end = (first + self.weights.len()) / page * page;
+        if end <= begin {
+            return;
+        }
+        // SAFETY: these whole pages lie within a constant of the program, which nothing ever writes to: what is read there next comes from the
+        // program's file, and is the same.
+        let done = unsafe {
+            rustix::mm::madvise(
+                begin as *mut std::ffi::c_void,
+                end - begin,
+                rustix::mm::Advice::LinuxDontNeed,
+            )
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "the embedded weights stay in memory");
+        }
+    }
+
     /// What the model was made of.
     ///
     /// # Errors
@@ -131,6 +153,13 @@ mod tests {
         for directory in ["./nano", "nano/", "/nano", "models/nano", "Nano", ""] {
             assert!(find(Path::new(directory)).is_none(), "{directory}");
         }
+    }
+
+    #[test]
+    fn weights_that_were_given_back_are_read_again() {
+        let before = NANO.verify().unwrap();
+        NANO.page_out();
+        assert_eq!(NANO.verify().unwrap(), before);
     }
 
     #[test]
