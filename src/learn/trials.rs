@@ -179,7 +179,11 @@ impl<'s, 'a> Halving<'s, 'a> {
         self.train(&mut trial, usize::MAX, tell)?;
         self.rank(&mut trial, options.rung_steps.len())?;
         if !trial.outcome.gain.is_finite() {
-            return Err(diverged());
+            let text = format!(
+                "{} diverged: lower final_rate, or the learning rates of the menu",
+                trial.outcome.name
+            );
+            return Err(Error::new(Kind::Diverged, text));
         }
         self.count_right(&mut trial)?;
         tell_ranks(std::slice::from_ref(&trial), 1, options.rung_steps.len(), tell);
