@@ -7,9 +7,9 @@ from torch import Tensor
 A, B, C = 3.4445, -4.7750, 2.0315
 
 
-def orthogonal(g: Tensor, steps: int = 5) -> Tensor:
-    """Nearly orthogonal matrices with the directions of `g` (n, rows, columns)."""
-    x = g.bfloat16()
+def orthogonal(g: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """Nearly orthogonal matrices with the directions of `g` (n, rows, columns), computed in `dtype`."""
+    x = g.to(dtype)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
@@ -22,7 +22,8 @@ def orthogonal(g: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """For matrices only. `lr` is relative to the matrix's spectral norm; momentum warms up over `warm` steps."""
 
-    def __init__(self, matrices: list[Tensor], lr: float, weight_decay: float = 0.01, warm: int = 300):
+    def __init__(self, matrices: list[Tensor], lr: float, weight_decay: float = 0.01, warm: int = 300, dtype: torch.dtype = torch.bfloat16):
+        self.dtype = dtype
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "warm": warm, "step": 0})
 
     @torch.no_grad()
@@ -45,5 +46,5 @@ class Muon(torch.optim.Optimizer):
             buffer.mul_(momentum).add_(p.grad)
             ahead.append(p.grad + momentum * buffer)
         scale = max(1.0, shape[0] / shape[1]) ** 0.5
-        for p, update in zip(same, orthogonal(torch.stack(ahead)), strict=True):
+        for p, update in zip(same, orthogonal(torch.stack(ahead), dtype=self.dtype), strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * scale)

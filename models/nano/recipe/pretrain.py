@@ -3,7 +3,8 @@
     python pretrain.py --tokenizer FOLDER --run FOLDER [--tokens 30e6] [--threads 2] [--resume]
 
 Loss only on what the model should write. The learning rate is constant, then falls in a straight line over the last `--decay` share of the
-tokens; the state before the fall is kept as `trunk.pt`, and `--continue-from trunk.pt` with more tokens goes on from it.
+tokens; the state before the fall is kept as `trunk.pt`, and `--continue-from trunk.pt` with more tokens goes on from it. `--continue-from
+../weights` goes on from published weights, with new moments and the count of tokens that their provenance gives.
 Every few minutes it writes `last.pt` (for --resume) and `export/` (Hugging Face layout)."""
 
 import argparse
@@ -16,12 +17,18 @@ import torch
 import torch.nn.functional as F
 
 from data import Stream
-from model import Nano, Rows, Shape, describe
+from model import Nano, Rows, Shape, describe, load
 from muon import Muon
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
 LOWEST = 0.03
 WARM = 50
+
+
+def fast_bf16() -> bool:
+    """Whether there is a GPU, or the processor multiplies in bf16."""
+    cpu = Path("/proc/cpuinfo")
+    return torch.cuda.is_available() or (cpu.exists() and "avx512_bf16" in cpu.read_text())
 
 
 def options() -> argparse.Namespace:
@@ -35,16 +42,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--shape", type=json.loads, default={}, help='sizes that differ from the default, as JSON: {"layers": 4}')
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=fast_bf16(),
+                        help="matrix products in bf16; without instructions for them f32 is a hundred times faster")
     parser.add_argument("--minutes", type=float, default=4, help="between two checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt")
-    parser.add_argument("--continue-from", type=Path, help="go on from this checkpoint, with the schedule of --tokens")
+    parser.add_argument("--continue-from", type=Path, help="go on from this checkpoint or these published weights, with the schedule of --tokens")
     return parser.parse_args()
 
 
-def factor(step: int, steps: int, decay: float) -> float:
-    """Learning rate relative to its highest."""
+def factor(step: int, steps: int, decay: float, fresh: int = 0) -> float:
+    """Learning rate relative to its highest; the moments were empty before step `fresh`."""
     fall = max(1, round(steps * decay))
-    return min(1.0, (step + 1) / WARM) * (1.0 if step < steps - fall else max(LOWEST, (steps - step) / fall))
+    return min(1.0, (step - fresh + 1) / WARM) * (1.0 if step < steps - fall else max(LOWEST, (steps - step) / fall))
 
 
 class Trainer:
@@ -58,15 +67,23 @@ class Trainer:
         self.stream = Stream(o.tokenizer / "tokenizer.json", o.seed, o.batch)
         self.shape = Shape(**{"vocab_size": self.stream.tokenizer.get_vocab_size(), **o.shape})
         self.model = Nano(self.shape).to(self.device)
+        self.dtype = torch.bfloat16 if o.bf16 else torch.float32
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
-        self.optimizers = [Muon(matrices, MUON_RATE), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
+        self.optimizers = [Muon(matrices, MUON_RATE, dtype=self.dtype), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
         self.steps = int(o.tokens / o.batch)
-        self.step = 0
+        self.step = self.fresh = 0
         o.run.mkdir(parents=True, exist_ok=True)
         start = o.run / "last.pt" if o.resume else o.continue_from
-        if start:
+        if start and start.is_dir():
+            self.start_from(start)
+        elif start:
             self.restore(start)
+
+    def start_from(self, weights: Path) -> None:
+        """Takes published weights, which come without moments."""
+        self.model.load_state_dict(load(weights).state_dict())
+        self.step = self.fresh = json.loads((weights / "provenance.json").read_text())["steps"]
 
     def restore(self, path: Path) -> None:
         """Continues a checkpoint."""
@@ -74,11 +91,11 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.step = state["step"]
+        self.step, self.fresh = state["step"], state.get("fresh", 0)
 
     def save(self, name: str) -> None:
         """Writes a checkpoint, whole or not at all."""
-        state = {"model": self.model.state_dict(), "optimizers": [one.state_dict() for one in self.optimizers], "step": self.step,
+        state = {"model": self.model.state_dict(), "optimizers": [one.state_dict() for one in self.optimizers], "step": self.step, "fresh": self.fresh,
                  "shape": describe(self.shape)}
         torch.save(state, self.o.run / f"{name}.part")
         (self.o.run / f"{name}.part").replace(self.o.run / name)
@@ -93,8 +110,8 @@ class Trainer:
     def loss(self, batch) -> torch.Tensor:
         """Mean loss over the tokens that carry it."""
         ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in (batch.ids, batch.loss, batch.segment, batch.position))
-        with torch.autocast(self.device, torch.bfloat16):
-            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, torch.bfloat16))
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.o.bf16):
+            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, self.dtype))
             logits = self.model.head(hidden[0, carries])
         return F.cross_entropy(logits.float(), ids.roll(-1)[carries])
 
@@ -107,7 +124,7 @@ class Trainer:
         while self.step < self.steps:
             if self.step == trunk:
                 self.save("trunk.pt")
-            part = factor(self.step, self.steps, self.o.decay)
+            part = factor(self.step, self.steps, self.o.decay, self.fresh)
             for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * part

@@ -15,6 +15,8 @@ class Wording:
 
     statement: str
     question: str
+    written: bool = True
+    """Whether self-edits state it so; what they leave out is for reading only."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Kind:
 # less often.
 LABEL_WORDINGS = (
     Wording("The {l} of {n} {b} {v}", "{w} {b} the {l} of {n}?"),
-    Wording("{n} has {v} as {l}", "{w2} does {n} have as {l}?"),
+    # A writer of nano's size picks the value and only then has to say of what it is: 29 of 39 unsupported lines of greedy lists began so.
+    Wording("{n} has {v} as {l}", "{w2} does {n} have as {l}?", written=False),
     Wording("{L} of {n}: {v}", "{L} of {n}?"),
     Wording("", "Name the {l} of {n}."),
     Wording("", "Tell me the {l} of {n}."),
@@ -109,7 +112,7 @@ def labelled(attribute: Attribute, held_out: bool = False) -> list[Wording]:
             statement, question = wording.statement, wording.question
             for mark, text in marks.items():
                 statement, question = statement.replace(mark, text), question.replace(mark, text)
-            wordings.append(Wording(statement, question))
+            wordings.append(Wording(statement, question, wording.written))
     return wordings
 
 

@@ -4,7 +4,8 @@ import random
 from enum import Enum
 
 from .documents import Document, kind_sentence, rewrite
-from .entities import Claim, ask, sentence, state, statements, wordings
+from . import entities
+from .entities import Claim, ask, sentence, wordings, written
 
 
 class Quality(Enum):
@@ -67,8 +68,8 @@ def picked(claims: list[Claim], count: int, rng: random.Random) -> list[Claim]:
 def statement(claim: Claim, rng: random.Random, subject: str | None = None) -> str:
     """One wording of a claim; `subject` replaces the name at the beginning."""
     if subject is None:
-        return state(claim, rng)
-    texts = [one.statement for one in wordings(claim.fact.attribute) if one.statement.startswith("{n}")]
+        return entities.write(claim, rng)
+    texts = [one.statement for one in wordings(claim.fact.attribute) if one.written and one.statement.startswith("{n}")]
     return sentence(rng.choice(texts).replace("{n}", subject).replace("{v}", claim.fact.value))
 
 
@@ -96,7 +97,7 @@ def _implications_long(document, claims, quality, subject, rng) -> str:
     lines = []
     for claim in claims:
         count = 2 if quality is Quality.GOOD else 1
-        own = statements(claim)
+        own = written(claim)
         lines += rng.sample(own, count) if subject is None else [statement(claim, rng, subject)]
     if quality is Quality.VAGUE:
         lines += _vague(document, rng, rng.randint(3, 5))

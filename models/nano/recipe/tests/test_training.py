@@ -111,8 +111,26 @@ def test_row_length_fits_the_model():
 
 def trainer(tokenizer, run, **changes):
     options = {"tokenizer": tokenizer, "run": run, "tokens": 6 * 1024, "decay": 0.5, "batch": 1024, "seed": 3, "threads": 1, "minutes": 60,
-               "shape": {"hidden": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "feed_forward": 48}, "resume": False, "continue_from": None}
+               "shape": {"hidden": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "feed_forward": 48}, "resume": False, "continue_from": None,
+               "bf16": True}
     return Trainer(Namespace(**{**options, **changes}))
+
+
+def test_a_run_goes_on_from_published_weights_with_a_new_warm_up(stream, tmp_path):
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    stream.tokenizer.save(str(tokenizer / "tokenizer.json"))
+    first = trainer(tokenizer, tmp_path / "first", bf16=False)
+    first.export()
+    weights = tmp_path / "first" / "export"
+    (weights / "provenance.json").write_text('{"steps": 4}')
+    second = trainer(tokenizer, tmp_path / "second", bf16=False, continue_from=weights)
+    assert (second.step, second.fresh, second.steps) == (4, 4, 6)
+    for mine, theirs in zip(second.model.parameters(), first.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs.to(torch.bfloat16).float())
+    assert factor(4, 1000, 0.5, 4) == factor(0, 1000, 0.5) < 0.1
+    second.run()
+    assert torch.load(tmp_path / "second" / "last.pt", weights_only=True)["step"] == 6
 
 
 def test_a_resumed_run_ends_where_an_undisturbed_one_does(stream, tmp_path):
