@@ -33,6 +33,8 @@ fn sections(old: &Config, new: &Config) -> Vec<Difference> {
         inbox,
         learn,
         gate,
+        consolidate,
+        writer_rounds,
         reading,
         schedule,
         courtesy: _,
@@ -48,6 +50,8 @@ fn sections(old: &Config, new: &Config) -> Vec<Difference> {
         ("inbox", *inbox != new.inbox, true),
         ("learn", *learn != new.learn, true),
         ("gate", *gate != new.gate, true),
+        ("consolidate", *consolidate != new.consolidate, true),
+        ("writer_rounds", *writer_rounds != new.writer_rounds, true),
         ("reading", *reading != new.reading, false),
         ("schedule", *schedule != new.schedule, true),
     ]

@@ -5,8 +5,10 @@ use utoipa::PartialSchema;
 
 use super::{ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
 use crate::ingest::Limits;
+use crate::learn::consolidate::ConsolidateOptions;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
+use crate::learn::writer::WriterOptions;
 
 /// One `[section]` of the file, or what stands above all sections.
 pub(super) struct Section {
@@ -33,6 +35,8 @@ pub(super) fn sections() -> Vec<Section> {
         section::<InboxOptions>("inbox"),
         section::<LearnOptions>("learn"),
         section::<GateOptions>("gate"),
+        section::<ConsolidateOptions>("consolidate"),
+        section::<WriterOptions>("writer_rounds"),
         section::<Limits>("reading"),
         section::<ScheduleOptions>("schedule"),
         section::<CourtesyOptions>("courtesy"),

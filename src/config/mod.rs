@@ -25,8 +25,10 @@ use crate::engine::embedded::NANO;
 use crate::error::{Error, Kind, Result};
 use crate::ingest::Limits;
 use crate::ingest::inbox::InboxOptions;
+use crate::learn::consolidate::ConsolidateOptions;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
+use crate::learn::writer::WriterOptions;
 
 pub use api::ApiOptions;
 pub use courtesy::CourtesyOptions;
@@ -78,6 +80,12 @@ pub struct Config {
     /// What a candidate must prove before it goes live.
     #[schema(value_type = Object)]
     pub gate: GateOptions,
+    /// When everything that was learned is trained anew in one adapter, and how.
+    #[schema(value_type = Object)]
+    pub consolidate: ConsolidateOptions,
+    /// How the writer of self-edits learns from its winners.
+    #[schema(value_type = Object)]
+    pub writer_rounds: WriterOptions,
     /// How much of the machine the reading of one file may take. What passes a bound is refused, never cut short.
     #[schema(value_type = Object)]
     pub reading: Limits,
@@ -105,6 +113,8 @@ impl Default for Config {
             inbox: InboxOptions::default(),
             learn: LearnOptions::default(),
             gate: GateOptions::default(),
+            consolidate: ConsolidateOptions::default(),
+            writer_rounds: WriterOptions::default(),
             reading: Limits::default(),
             schedule: ScheduleOptions::default(),
             courtesy: CourtesyOptions::default(),
@@ -153,6 +163,8 @@ impl Config {
         self.inbox.validate().map_err(|e| ("inbox", e))?;
         self.learn.validate().map_err(|e| ("learn", e))?;
         self.gate.validate().map_err(|e| ("gate", e))?;
+        self.consolidate.validate().map_err(|e| ("consolidate", e))?;
+        self.writer_rounds.validate().map_err(|e| ("writer_rounds", e))?;
         self.reading.validate().map_err(|e| ("reading", e))?;
         self.schedule.validate().map_err(|e| ("schedule", e))?;
         self.courtesy.validate().map_err(|e| ("courtesy", e))?;

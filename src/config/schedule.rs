@@ -9,7 +9,7 @@ use super::quiet::QuietHours;
 use super::{in_range, invalid};
 use crate::error::Result;
 
-/// Options of the schedule. Times are local. The three expressions are for the `cron` crate: second, minute, hour, day of the
+/// Options of the schedule. Times are local. The five expressions are for the `cron` crate: second, minute, hour, day of the
 /// month, month, day of the week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +17,11 @@ pub struct ScheduleOptions {
     /// When everything that was learned is asked again: second, minute, hour, day of the month, month, day of the week.
     /// "0 30 4 * * Mon-Fri" is half past four on working days. Empty: never.
     pub replay: String,
+    /// When everything that was learned since the last time is trained anew in one adapter ("sleep"); written as `replay`. See
+    /// `consolidate`. Empty: never by the clock.
+    pub consolidate: String,
+    /// When the writer of self-edits is trained on its winners; written as `replay`. See `writer_rounds`. Empty: never by the clock.
+    pub writer_round: String,
     /// When old generations and old backups are removed; written as `replay`. Empty: never.
     pub prune: String,
     /// When the database is copied to `state/backups`; written as `replay`. Empty: never.
@@ -34,6 +39,8 @@ impl Default for ScheduleOptions {
     fn default() -> Self {
         Self {
             replay: "0 0 4 * * *".into(),
+            consolidate: "0 0 2 * * Sun".into(),
+            writer_round: "0 0 1 * * Sun".into(),
             prune: "0 30 4 * * Sun".into(),
             backup: "0 0 3 * * *".into(),
             quiet_hours: Vec::new(),
@@ -49,8 +56,15 @@ impl ScheduleOptions {
     /// # Errors
     /// [`crate::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        let Self { replay, prune, backup, quiet_hours: _, keep_backups, keep_generations } = self;
-        for (name, text) in [("replay", replay), ("prune", prune), ("backup", backup)] {
+        let Self { replay, consolidate, writer_round, prune, backup, quiet_hours: _, keep_backups, keep_generations } = self;
+        let times = [
+            ("replay", replay),
+            ("consolidate", consolidate),
+            ("writer_round", writer_round),
+            ("prune", prune),
+            ("backup", backup),
+        ];
+        for (name, text) in times {
             if !text.is_empty() {
                 check_expression(name, text)?;
             }

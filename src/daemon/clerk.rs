@@ -14,8 +14,8 @@ use super::schedule::Entry;
 use super::slot::ModelSlot;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
-use crate::domain::ids::DocumentId;
-use crate::domain::job::{Event, JobState};
+use crate::domain::ids::{DocumentId, JobId};
+use crate::domain::job::{Event, JobKind, JobState};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::control::Request;
 use crate::pipeline::monitor::Monitor;
@@ -42,7 +42,14 @@ pub(super) struct Rules {
 impl Rules {
     /// From the configuration.
     pub(super) fn new(schedule: &ScheduleOptions, courtesy: &CourtesyOptions) -> Result<Self> {
-        let times = [("replay", &schedule.replay), ("prune", &schedule.prune), ("backup", &schedule.backup)];
+        let ScheduleOptions { replay, consolidate, writer_round, prune, backup, .. } = schedule;
+        let times = [
+            ("replay", replay),
+            (JobKind::Consolidate.as_str(), consolidate),
+            (JobKind::WriterRound.as_str(), writer_round),
+            ("prune", prune),
+            ("backup", backup),
+        ];
         let mut entries = Vec::new();
         for (what, expression) in times {
             entries.extend(Entry::new(what, expression)?);
@@ -106,6 +113,8 @@ impl Clerk {
                 self.hold.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
             }
             Request::Replay(reply) => self.pass_on(Work::Replay(Some(reply))),
+            Request::Queue(kind, reply) => drop(reply.send(self.queue(kind, "asked for"))),
+            Request::Forget(document, keep, reply) => drop(reply.send(self.forget(document, keep))),
             Request::Look => self.pass_on(Work::Look),
         }
     }
@@ -143,6 +152,19 @@ impl Clerk {
         self.note("retried", Some(document), serde_json::Value::Null)?;
         self.pass_on(Work::Look);
         Ok(())
+    }
+
+    fn queue(&mut self, kind: JobKind, reason: &str) -> Result<JobId> {
+        let job = self.store.queue(kind, None, reason)?.id;
+        self.pass_on(Work::Look);
+        Ok(job)
+    }
+
+    fn forget(&mut self, document: DocumentId, keep_history: bool) -> Result<JobId> {
+        let job = self.store.forget(document, keep_history)?.id;
+        self.note("forget_asked", Some(document), serde_json::json!({ "keep_history": keep_history }))?;
+        self.pass_on(Work::Look);
+        Ok(job)
     }
 
     /// Looks at the clock; how long until the next look.
@@ -236,6 +258,14 @@ impl Clerk {
         tracing::info!(what, "scheduled work begins");
         match what {
             "replay" => self.pass_on(Work::Replay(None)),
+            "consolidate" if self.store.learned_since_consolidation()? > 1 => {
+                self.queue(JobKind::Consolidate, "scheduled")?;
+            }
+            "writer_round" if self.store.winners_since_round()? > 0 => {
+                self.queue(JobKind::WriterRound, "scheduled")?;
+            }
+            // Nothing was learned since the last time.
+            "consolidate" | "writer_round" => {}
             "prune" => {
                 let gone = housekeeping::prune(&self.root, &self.store, rules.keep_generations)?;
                 let names: Vec<String> = gone.iter().map(|id| id.folder()).collect();

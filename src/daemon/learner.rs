@@ -12,13 +12,13 @@ use super::threads::apart;
 use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::domain::ids::GenerationId;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, JobKind};
 use crate::error::{Error, Kind, Result};
 use crate::learn::Model;
 use crate::pipeline::control::Reply;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
-use crate::protocol::{Activity, Learning, ReplayView, RollbackView};
+use crate::protocol::{Activity, Learning, ReplayView, RollbackView, Tending};
 use crate::store::{NewEvent, RolledBack, Store};
 
 /// Longest sleep while there is nothing to do: a beat for the watchdog.
@@ -129,7 +129,8 @@ impl Learner {
             && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
         {
             self.store.abandon_running()?;
-            let done = pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK);
+            let done =
+                pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK, self.clock.now());
             self.tell_rollback(to, done, reply);
             return Ok(());
         }
@@ -182,6 +183,9 @@ impl Learner {
                 self.monitor.update(|now| now.activity = Activity::Replaying { since });
                 let live = worker.store().live()?.map(|g| g.id.folder());
                 let found = worker.replay_all();
+                if found.is_ok() {
+                    worker.queue_consolidation()?;
+                }
                 if let Err(error) = &found
                     && error.kind() == Kind::Cancelled
                 {
@@ -204,8 +208,8 @@ impl Learner {
     fn learn_next(&self, worker: &mut Worker<'_>, model: &Model) -> Result<bool> {
         let Some(job) = worker.store().next_job()? else { return Ok(false) };
         refuse_full_disk(&self.root, model)?;
-        let learning = self.learning(worker.store(), &job)?;
-        self.monitor.update(|now| now.activity = Activity::Learning(learning));
+        let activity = self.activity(worker.store(), &job)?;
+        self.monitor.update(|now| now.activity = activity);
         let patience = self.read_settings().patience;
         let (monitor, hold) = (self.monitor.clone(), self.hold.clone());
         let finished = worker.run_next(&mut |progress| {
@@ -217,10 +221,18 @@ impl Learner {
         finished.map(|one| one.is_some())
     }
 
-    fn learning(&self, store: &Store, job: &Job) -> Result<Learning> {
-        let title = store.document(job.document)?.title;
-        let since = self.clock.now();
-        Ok(Learning { document: job.document, title, stage: job.stage, since, trial: None })
+    fn activity(&self, store: &Store, job: &Job) -> Result<Activity> {
+        let (since, stage, trial) = (self.clock.now(), job.stage, None);
+        Ok(match (job.kind, job.document) {
+            (JobKind::Learn, Some(document)) => {
+                let title = store.document(document)?.title;
+                Activity::Learning(Learning { document, title, stage, since, trial })
+            }
+            (kind, _) => {
+                let reason = store.job_reason(job.id)?.unwrap_or_default();
+                Activity::Tending(Tending { job: job.id, kind, reason, stage, since, trial })
+            }
+        })
     }
 
     fn read_settings(&self) -> Settings {

@@ -12,7 +12,7 @@ use super::service::Teller;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Context, Kind, Result};
-use crate::ingest::inbox::InboxOptions;
+use crate::ingest::inbox::{DONE, InboxOptions};
 use crate::pipeline::WorkerOptions;
 
 /// What a reload changes.
@@ -36,7 +36,15 @@ pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
     let (learn, gate) = (config.learn.clone(), config.gate.clone());
     let max_memory = config.courtesy.max_memory.as_ref().map(|size| size.bytes());
     Settings {
-        worker: WorkerOptions { learn, gate, max_memory, clock: clock.clone() },
+        worker: WorkerOptions {
+            learn,
+            gate,
+            consolidate: config.consolidate.clone(),
+            writer_rounds: config.writer_rounds.clone(),
+            done: Some(config.inbox_path().join(DONE)),
+            max_memory,
+            clock: clock.clone(),
+        },
         patience: Duration::from_secs(config.courtesy.unload_after_seconds),
     }
 }
@@ -83,6 +91,8 @@ impl Reload {
         config.courtesy = new.courtesy;
         config.learn = new.learn;
         config.gate = new.gate;
+        config.consolidate = new.consolidate;
+        config.writer_rounds = new.writer_rounds;
         config.log = new.log;
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::error::{Context, Kind, Result};
 /// One kind of scheduled work.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// What: `replay`, `prune`, `backup`.
+    /// What: `replay`, `consolidate`, `writer_round`, `prune`, `backup`.
     pub(super) what: &'static str,
     when: cron::Schedule,
 }

@@ -11,7 +11,7 @@ use super::hold::Hold;
 use super::slot::ModelSlot;
 use crate::config::Config;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::{Activity, Held};
+use crate::protocol::{Activity, Held, Tending};
 
 /// Between two looks at what to tell.
 const LOOK: Duration = Duration::from_secs(2);
@@ -113,7 +113,10 @@ impl Teller {
             }
             if every.is_some() {
                 let sign = (hold.beat.load(Ordering::Relaxed), slot.passes());
-                let idle = !matches!(now.activity, Activity::Learning(_) | Activity::Replaying { .. });
+                let idle = !matches!(
+                    now.activity,
+                    Activity::Learning(_) | Activity::Tending(_) | Activity::Replaying { .. }
+                );
                 if idle || alive != Some(sign) {
                     self.tell(&[NotifyState::Watchdog]);
                 }
@@ -133,6 +136,10 @@ fn words(activity: &Activity, held: Option<&Held>) -> String {
                 None => format!("learning {title}: {}", learning.stage),
             }
         }
+        (Activity::Tending(Tending { kind, stage, trial, .. }), None) => match trial {
+            Some(trial) => format!("{kind}: {stage} {}/{}", trial.step, trial.steps),
+            None => format!("{kind}: {stage}"),
+        },
         (_, Some(Held::Paused { .. })) => "paused".into(),
         (_, Some(Held::QuietHours { .. })) => "quiet hours".into(),
         (_, Some(Held::Busy { others })) => {

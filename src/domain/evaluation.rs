@@ -1,5 +1,7 @@
 //! Evaluations: one probe put to one model.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{GenerationId, ProbeId};
 use super::words::words;
 
@@ -20,7 +22,7 @@ words! {
 }
 
 /// What came of asking one probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// What was asked.
     pub probe: ProbeId,

@@ -31,6 +31,8 @@ ids! {
     GenerationId,
     /// A job.
     JobId,
+    /// A writer: `adapters/writer-000002` is number 2. Number 0 is the base, which writes before any round.
+    WriterId,
 }
 
 impl GenerationId {
@@ -40,5 +42,15 @@ impl GenerationId {
     /// Name of its folder beneath `adapters`.
     pub fn folder(self) -> String {
         format!("gen-{:06}", self.0)
+    }
+}
+
+impl WriterId {
+    /// The base model without any adapter.
+    pub const BASE: Self = Self(0);
+
+    /// Name of its folder beneath `adapters`.
+    pub fn folder(self) -> String {
+        format!("writer-{:06}", self.0)
     }
 }

@@ -3,46 +3,12 @@
 use std::fmt;
 
 use super::ids::{DocumentId, JobId};
+pub use super::stage::{JobKind, Stage};
 use super::words::words;
 use crate::clock::Timestamp;
 
 /// Attempts at one stage before the job fails: a document that kills the process is not tried for ever.
 pub const MOST_ATTEMPTS: u32 = 3;
-
-words! {
-    /// The stages of learning a document, in order. Each may be repeated without harm.
-    Stage {
-        /// Questions are written, filtered and put to the base and the live model.
-        Probes = "probes",
-        /// Self-edits are written.
-        SelfEdits = "self_edits",
-        /// Self-edits are trained and ranked.
-        Trials = "trials",
-        /// The best candidate is judged.
-        Gate = "gate",
-        /// The accepted adapter becomes a generation and goes live.
-        Publish = "publish",
-        /// Earlier documents are asked about.
-        Replay = "replay",
-    }
-}
-
-impl Stage {
-    /// The first stage.
-    pub const FIRST: Self = Self::Probes;
-
-    /// The one after it; none after the last.
-    pub fn next(self) -> Option<Self> {
-        match self {
-            Self::Probes => Some(Self::SelfEdits),
-            Self::SelfEdits => Some(Self::Trials),
-            Self::Trials => Some(Self::Gate),
-            Self::Gate => Some(Self::Publish),
-            Self::Publish => Some(Self::Replay),
-            Self::Replay => None,
-        }
-    }
-}
 
 words! {
     /// Where a job stands.
@@ -63,8 +29,10 @@ words! {
 pub struct Job {
     /// Its row.
     pub id: JobId,
-    /// What it learns.
-    pub document: DocumentId,
+    /// What it is for.
+    pub kind: JobKind,
+    /// The document that it learns or forgets; none where it is about no single one, or that one is gone.
+    pub document: Option<DocumentId>,
     /// The stage that is under way, or comes next.
     pub stage: Stage,
     /// Where it stands.
@@ -105,7 +73,7 @@ pub enum Event {
         /// Whether another attempt could end otherwise.
         passing: bool,
     },
-    /// A person asks for it again.
+    /// A person asks for it again, from its first stage.
     Retried,
     /// Another adapter is live than the one its results continued: it begins again.
     Restarted,
@@ -144,7 +112,7 @@ impl Job {
                 job.lease_until = Some(lease_until);
             }
             (JobState::Running, Event::Renewed { lease_until }) => job.lease_until = Some(lease_until),
-            (JobState::Running, Event::Advanced) => match self.stage.next() {
+            (JobState::Running, Event::Advanced) => match self.kind.next(self.stage) {
                 Some(stage) => (job.stage, job.attempts, job.error) = (stage, 1, None),
                 None => job.close(JobState::Done, None),
             },
@@ -159,11 +127,11 @@ impl Job {
             }
             (JobState::Running, Event::Failed { error, passing }) => job.end_attempt(error, passing),
             (JobState::Failed | JobState::Done, Event::Retried) => {
-                (job.stage, job.attempts) = (Stage::FIRST, 0);
+                (job.stage, job.attempts) = (self.kind.first(), 0);
                 job.close(JobState::Queued, None);
             }
             (JobState::Queued, Event::Restarted) => {
-                (job.stage, job.attempts) = (Stage::FIRST, 0);
+                (job.stage, job.attempts) = (self.kind.first(), 0);
                 job.close(JobState::Queued, None);
             }
             (JobState::Queued, Event::Dropped) => job.close(JobState::Done, None),
@@ -198,7 +166,8 @@ mod tests {
         let attempts = u32::from(state == JobState::Running);
         Job {
             id: JobId(1),
-            document: DocumentId(1),
+            kind: JobKind::Learn,
+            document: Some(DocumentId(1)),
             stage: Stage::Trials,
             state,
             attempts,
@@ -303,5 +272,8 @@ failed | dropped | -
     fn the_last_stage_ends_the_job() {
         let last = Job { stage: Stage::Replay, ..job(JobState::Running) };
         assert_eq!(last.apply(Event::Advanced).unwrap().state, JobState::Done);
+        let swap = |kind| Job { kind, stage: Stage::Swap, ..job(JobState::Running) };
+        assert_eq!(swap(JobKind::Consolidate).apply(Event::Advanced).unwrap().state, JobState::Done);
+        assert_eq!(swap(JobKind::Forget).apply(Event::Advanced).unwrap().stage, Stage::Purge);
     }
 }

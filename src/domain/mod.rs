@@ -1,6 +1,7 @@
 //! The nouns of the method and their rules, without I/O: what a document, a probe, a self-edit, a trial, an evaluation,
-//! a decision, a generation and a job are.
+//! a decision, a generation, a writer and a job are.
 
+pub mod consolidation;
 pub mod decision;
 pub mod document;
 pub mod evaluation;
@@ -11,5 +12,7 @@ pub(crate) mod number;
 pub mod probe;
 pub mod progress;
 pub mod self_edit;
+pub mod stage;
 pub mod trial;
 pub(crate) mod words;
+pub mod writer;

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::job::Stage;
+use super::job::{JobKind, Stage};
 use super::self_edit::Format;
+use super::writer::Whose;
 
-/// One thing that happened to the document under way.
+/// One thing that happened to the document under way, or to other work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
@@ -87,6 +88,57 @@ pub enum Progress {
         right: usize,
         /// Right before and wrong now.
         lost: usize,
+    },
+    /// Work that learns no document was taken up.
+    Began {
+        /// What kind.
+        kind: JobKind,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A retrained adapter was put beside the live one.
+    Compared {
+        /// Questions of the bank.
+        asked: usize,
+        /// Right answers of the live model.
+        before: usize,
+        /// Right answers of the retrained one.
+        after: usize,
+        /// Whether it may take the live one's place.
+        accepted: bool,
+        /// Why not, if not.
+        reasons: Vec<String>,
+    },
+    /// A writer wrote about a document of its examination.
+    Sampled {
+        /// Which of the two writers.
+        whose: Whose,
+        /// Self-edits written so far.
+        written: usize,
+        /// Self-edits in all.
+        of: usize,
+        /// Mean gain of log p(answer) of the last one, nats.
+        reward: f64,
+    },
+    /// The rows and files of documents were removed.
+    Forgotten {
+        /// Documents: the one that was named, and its earlier versions.
+        documents: usize,
+        /// Files of the inbox and backups.
+        files: usize,
+        /// Adapters that had learned from them.
+        adapters: usize,
+    },
+    /// Work that learns no document is at its end.
+    Ended {
+        /// What kind.
+        kind: JobKind,
+        /// Whether it changed who answers, or who writes, or removed what was to be removed.
+        done: bool,
+        /// What came of it, in words.
+        outcome: String,
+        /// Seconds in all.
+        seconds: f64,
     },
     /// The document is finished.
     Finished {

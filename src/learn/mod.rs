@@ -5,6 +5,7 @@ pub use crate::engine::lora::Adapter;
 pub use crate::engine::model::Model;
 
 pub mod answer;
+pub mod consolidate;
 pub mod directive;
 pub mod filter;
 pub mod forgetting;
@@ -20,4 +21,6 @@ pub mod rows;
 pub mod self_edits;
 pub mod session;
 pub mod stats;
+mod training;
 pub mod trials;
+pub mod writer;

@@ -1,20 +1,14 @@
 //! Trials: self-edits are trained a little, each from the live adapter, and ranked by what they teach, the weak ones stopped early (successive
 //! halving, Jamieson & Talwalkar 2016). What is published is trained anew: the union of those that taught something, with rehearsal.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use super::rehearsal::Rehearsal;
 use super::rows::{self, Mixture, StepRows};
 use super::session::{Question, Session};
 use crate::domain::progress::Progress;
 use crate::domain::self_edit::{Directive, RowText};
-use crate::engine::examples::{BatchSize, Length, TrainRow};
+use super::training::Training;
+use crate::engine::examples::TrainRow;
 use crate::engine::lora::Adapter;
-use crate::engine::memory;
-use crate::engine::schedule::Schedule;
-use crate::engine::step::step_together;
-use crate::engine::train::{Run, TrainOptions};
 use crate::error::{Error, Kind, Result};
 
 /// What a trial trains on.
@@ -80,9 +74,7 @@ pub struct Trials {
 /// One trial under way.
 struct Trial {
     edit: Edit,
-    run: Run,
-    /// Most tokens of one pass, so that its memory suffices.
-    pass_tokens: usize,
+    training: Training,
     outcome: Outcome,
 }
 
@@ -142,7 +134,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             }
         }
         outcomes.insert(0, last.outcome);
-        Ok(Trials { outcomes, adapter: last.run.into_adapter() })
+        Ok(Trials { outcomes, adapter: last.training.into_adapter() })
     }
 
     /// Trains and ranks them rung by rung; the best one first, those that diverged last.
@@ -192,9 +184,41 @@ impl<'s, 'a> Halving<'s, 'a> {
 
     /// A trial that is only ranked, never published: on its own rows alone.
     fn screen(&self, edit: Edit) -> Result<Trial> {
-        let options = &self.session.options;
-        let each = StepRows { new: options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
-        self.begin(edit, each, options.rung_steps.last().copied().unwrap_or(1))
+        self.bare(edit, self.session.options.rung_steps.last().copied().unwrap_or(1))
+    }
+
+    fn bare(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
+        let each = StepRows { new: self.session.options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
+        self.begin(edit, each, most_steps)
+    }
+
+    /// Trains one edit on its own rows for as long as its directive says, `most_steps` at most. None if it diverged.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub(super) fn alone(
+        &self,
+        edit: Edit,
+        most_steps: usize,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Adapter>> {
+        let mut trial = self.bare(edit, most_steps)?;
+        self.train(&mut trial, usize::MAX, tell)?;
+        Ok(trial.outcome.loss.is_finite().then(|| trial.training.into_adapter()))
+    }
+
+    /// Mean gain of log p(answer) over the probes, nats, where no log-probability counts as less than `floor`: an adapter that is not there has
+    /// every answer at the floor.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub(super) fn gain(&self, adapter: Option<&Adapter>, floor: f64) -> Result<f64> {
+        let after = match adapter {
+            Some(adapter) => self.session.log_probs(self.probes, Some(adapter))?,
+            None => vec![floor; self.probes.len()],
+        };
+        let gains = after.iter().zip(&self.before).map(|(after, before)| after.max(floor) - before.max(floor));
+        Ok(gains.sum::<f64>() / self.probes.len() as f64)
     }
 
     /// Trains one edit to its end, without any other beside it.
@@ -203,7 +227,7 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// As [`Self::run`].
     pub fn only(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
         let trial = self.finish(edit, tell)?;
-        Ok(Trials { outcomes: vec![trial.outcome], adapter: trial.run.into_adapter() })
+        Ok(Trials { outcomes: vec![trial.outcome], adapter: trial.training.into_adapter() })
     }
 
     fn begin(&self, edit: Edit, each: StepRows, most_steps: usize) -> Result<Trial> {
@@ -230,16 +254,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             Some(live) => (*live).clone(),
             None => Adapter::init(&options.lora(), model.config(), seed, &model.compute().device)?,
         };
-        let train = TrainOptions {
-            learning_rate: edit.directive.learning_rate,
-            schedule: Schedule::Linear,
-            length: Length::Steps(plan.steps.len()),
-            batch: BatchSize { tokens: usize::MAX, rows: None },
-            seed,
-            ..TrainOptions::default()
-        };
-        let run = Run::planned(model, adapter, Arc::from(plan.rows), train, plan.steps)?;
-        let pass_tokens = memory::fit(model, &[&run], PASS_TOKENS, session.max_memory)?;
+        let training = Training::begin(session, adapter, plan, edit.directive.learning_rate, seed)?;
         let outcome = Outcome {
             name,
             candidates: edit.candidates.clone(),
@@ -252,46 +267,26 @@ impl<'s, 'a> Halving<'s, 'a> {
             gain: f64::NEG_INFINITY,
             accuracy: None,
         };
-        Ok(Trial { edit, run, pass_tokens, outcome })
+        Ok(Trial { edit, training, outcome })
     }
 
     /// Trains until so many steps are done. A trial that diverges stays with a gain of minus infinity.
     fn train(&self, trial: &mut Trial, until: usize, tell: &mut dyn FnMut(Progress)) -> Result<()> {
-        let started = Instant::now();
-        let (until, before) = (until.min(trial.run.steps()), trial.run.tokens());
-        while trial.run.step() < until {
-            self.session.stop_if_cancelled()?;
-            let reports =
-                step_together(&self.session.model.decoder, &mut [&mut trial.run], trial.pass_tokens)?;
-            match reports.into_iter().next().flatten() {
-                Some(Ok(report)) => {
-                    trial.outcome.loss = report.loss;
-                    let (step, loss) = (report.step, report.loss);
-                    tell(Progress::Step { trial: trial.outcome.name.clone(), step, steps: until, loss });
-                }
-                Some(Err(error)) if error.kind() == Kind::Diverged => {
-                    tracing::warn!(trial = trial.outcome.name, %error, "a trial diverged");
-                    trial.outcome.loss = f64::INFINITY;
-                    break;
-                }
-                Some(Err(error)) => return Err(error),
-                None => break,
-            }
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        trial.outcome.seconds += seconds;
-        (trial.outcome.steps, trial.outcome.tokens) = (trial.run.step(), trial.run.tokens());
-        self.session.count(|t| {
-            t.training_seconds += seconds;
-            t.trained_tokens += trial.run.tokens() - before;
-        });
+        let (training, outcome) = (&mut trial.training, &mut trial.outcome);
+        let steps = until.min(training.steps());
+        training.advance(self.session, until, &mut |report| {
+            let (trial, step, loss) = (outcome.name.clone(), report.step, report.loss);
+            tell(Progress::Step { trial, step, steps, loss });
+        })?;
+        outcome.seconds = training.seconds;
+        (outcome.steps, outcome.tokens, outcome.loss) = (training.step(), training.tokens(), training.loss);
         Ok(())
     }
 
     fn rank(&self, trial: &mut Trial, rung: usize) -> Result<()> {
         trial.outcome.rung = rung;
         if trial.outcome.loss.is_finite() {
-            let after = self.session.log_probs(self.probes, Some(trial.run.adapter()))?;
+            let after = self.session.log_probs(self.probes, Some(trial.training.adapter()))?;
             let gains = after.iter().zip(&self.before).map(|(after, before)| after - before);
             trial.outcome.gain = gains.sum::<f64>() / self.probes.len() as f64;
         }
@@ -299,15 +294,12 @@ impl<'s, 'a> Halving<'s, 'a> {
     }
 
     fn count_right(&self, trial: &mut Trial) -> Result<()> {
-        let answered = self.session.ask(self.probes, Some(trial.run.adapter()))?;
+        let answered = self.session.ask(self.probes, Some(trial.training.adapter()))?;
         let right = answered.iter().filter(|a| a.grade.right).count();
         trial.outcome.accuracy = Some(right as f64 / answered.len() as f64);
         Ok(())
     }
 }
-
-/// Tokens in one pass over the weights.
-const PASS_TOKENS: usize = 4096;
 
 /// A trial's name, from what it trains on.
 fn name(edit: &Edit) -> String {

@@ -38,7 +38,7 @@ pub fn newest_backup(root: &Root) -> Option<PathBuf> {
 }
 
 /// The backups, oldest first: their names sort by time.
-fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|e| io_error("read", dir, e))?;
     let ours = |path: &PathBuf| {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use tokio::sync::{mpsc as stream, oneshot};
 
 use crate::clock::Timestamp;
-use crate::domain::ids::{DocumentId, GenerationId};
+use crate::domain::ids::{DocumentId, GenerationId, JobId};
+use crate::domain::job::JobKind;
 use crate::error::{Error, Kind, Result};
 use crate::protocol::{AskEvent, ReplayView, RollbackView};
 
@@ -47,6 +48,10 @@ pub enum Request {
     Rollback(GenerationId, Reply<RollbackView>),
     /// Ask the whole bank now.
     Replay(Reply<ReplayView>),
+    /// Train everything, or the writer, anew.
+    Queue(JobKind, Reply<JobId>),
+    /// Forget a document; keep earlier generations that contain it, or not.
+    Forget(DocumentId, bool, Reply<JobId>),
     /// Something else changed: look again.
     Look,
 }
@@ -115,6 +120,23 @@ impl Control {
     /// From the database and the engine.
     pub async fn replay(&self) -> Result<ReplayView> {
         self.ask_learner(Request::Replay).await
+    }
+
+    /// Queues a consolidation ([`JobKind::Consolidate`]) or a writer round ([`JobKind::WriterRound`]); the job that does it, also where one
+    /// was queued already. It comes to its end as an event of kind `ended`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn queue(&self, kind: JobKind) -> Result<JobId> {
+        self.ask_learner(|reply| Request::Queue(kind, reply)).await
+    }
+
+    /// Queues the job that forgets a document with its earlier versions.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Conflict`] where a newer version took its place.
+    pub async fn forget(&self, document: DocumentId, keep_history: bool) -> Result<JobId> {
+        self.ask_learner(|reply| Request::Forget(document, keep_history, reply)).await
     }
 
     /// Says that there may be new work.

@@ -2,16 +2,20 @@
 //! rows in one transaction; whatever kills the process, the stage is done again and ends the same.
 
 mod backups;
+mod budget;
+mod consolidate;
 pub mod control;
 pub mod crash;
 mod intake;
 mod knowledge;
 pub mod monitor;
 mod publish;
+mod purge;
 mod recover;
 mod root;
 mod stages;
 mod worker;
+mod writer_round;
 
 pub use crate::learn::forgetting::Share as Counted;
 pub use backups::{back_up, newest_backup, open_database};

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use crate::clock::Clock;
 use crate::domain::ids::{DocumentId, JobId};
 use crate::domain::progress::Progress;
-use crate::protocol::{Activity, EventView, Held, NextRun, TrialProgress};
+use crate::protocol::{Activity, EventView, Held, Learning, NextRun, Tending, TrialProgress};
 
 /// Events that a slow listener may lag behind before it loses some.
 const BACKLOG: usize = 1024;
@@ -77,15 +77,15 @@ impl Monitor {
         });
     }
 
-    /// Tells of progress with a document.
-    pub fn progress(&self, document: DocumentId, job: JobId, progress: &Progress) {
+    /// Tells of progress with a job, and with the document that it is about.
+    pub fn progress(&self, document: Option<DocumentId>, job: JobId, progress: &Progress) {
         self.update(|now| note(&mut now.activity, progress));
         let body = serde_json::to_value(progress).unwrap_or_default();
         self.send(EventView {
             id: None,
             at: self.clock.now(),
             job: Some(job),
-            document: Some(document),
+            document,
             kind: "progress".into(),
             body,
         });
@@ -111,12 +111,15 @@ impl Monitor {
 
 /// What progress changes in what is being done.
 fn note(activity: &mut Activity, progress: &Progress) {
-    let Activity::Learning(learning) = activity else { return };
+    let (now, under_way) = match activity {
+        Activity::Learning(Learning { stage, trial, .. }) | Activity::Tending(Tending { stage, trial, .. }) => (stage, trial),
+        _ => return,
+    };
     match progress {
-        Progress::Stage { stage } => (learning.stage, learning.trial) = (*stage, None),
+        Progress::Stage { stage } => (*now, *under_way) = (*stage, None),
         Progress::Step { trial, step, steps, loss } => {
             let (name, step, steps, loss) = (trial.clone(), *step, *steps, *loss);
-            learning.trial = Some(TrialProgress { name, step, steps, loss });
+            *under_way = Some(TrialProgress { name, step, steps, loss });
         }
         _ => {}
     }

@@ -6,13 +6,14 @@ use super::crash::{self, Place};
 use super::root::Root;
 use super::stages::CANDIDATE;
 use super::worker::{Tell, Worker};
+use crate::clock::Timestamp;
 use crate::domain::document::Document;
 use crate::domain::ids::{GenerationId, JobId};
 use crate::domain::job::{Job, Stage};
 use crate::domain::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, StagedDir};
-use crate::store::{Dropped, NewGeneration, RolledBack, Store};
+use crate::store::{Dropped, Lesson, NewGeneration, RolledBack, Store};
 
 impl Worker<'_> {
     pub(super) fn publish(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
@@ -41,21 +42,37 @@ impl Worker<'_> {
         Ok(next)
     }
 
+    /// The beginning of an adapter's card: what it is.
+    pub(super) fn card_head(&self, name: &str, what: &str) -> String {
+        let (model, fingerprint) = (self.session.model.path.display(), &self.session.model.fingerprint);
+        format!(
+            "---\nlibrary_name: peft\nbase_model: {model}\ntags: [lora, seald]\n---\n\n# {name}\n\nA LoRA adapter that seald made for {model} \
+             (fingerprint {fingerprint}). {what}\n"
+        )
+    }
+
+    /// The card of a consolidated adapter.
+    pub(super) fn consolidated_card(&self, id: GenerationId, lessons: &[Lesson]) -> Result<String> {
+        use std::fmt::Write as _;
+        let what = format!("It was trained from the base model and took the place of {}.", self.live_id().folder());
+        let mut text = self.card_head(&id.folder(), &what);
+        text.push_str("\n## Learned\n\n");
+        for lesson in lessons {
+            let document = self.store.document(lesson.document)?;
+            let _ = writeln!(text, "- {} (`{}`)", document.title, &document.hash[..16]);
+        }
+        Ok(text)
+    }
+
     /// The adapter's card: what it is, what it learned from which documents, and how it was judged.
     fn card(&self, id: GenerationId, document: &Document) -> Result<String> {
         use std::fmt::Write as _;
-        let model = self.session.model.path.display();
-        let mut text = format!(
-            "---\nlibrary_name: peft\nbase_model: {model}\ntags: [lora, seald]\n---\n\n# {}\n\nA LoRA adapter that seald made for {model} \
-             (fingerprint {}). It continues {}.\n\n## Learned\n\n",
-            id.folder(),
-            self.session.model.fingerprint,
-            if self.live_id() == GenerationId::BASE {
-                "the base model".into()
-            } else {
-                self.live_id().folder()
-            },
-        );
+        let parent = match self.live_id() {
+            GenerationId::BASE => "the base model".into(),
+            live => live.folder(),
+        };
+        let mut text = self.card_head(&id.folder(), &format!("It continues {parent}."));
+        text.push_str("\n## Learned\n\n");
         let earlier = self.store.chain(self.live_id())?;
         for one in earlier.iter().flat_map(|g| &g.documents) {
             let one = self.store.document(*one)?;
@@ -76,9 +93,15 @@ impl Worker<'_> {
 ///
 /// # Errors
 /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
-pub fn roll_back(root: &Root, store: &mut Store, to: GenerationId, why: &str) -> Result<RolledBack> {
+pub fn roll_back(
+    root: &Root,
+    store: &mut Store,
+    to: GenerationId,
+    why: &str,
+    now: Timestamp,
+) -> Result<RolledBack> {
     refuse_without_files(root, store, to)?;
-    let done = store.roll_back(to, Dropped::TurnedAway, why)?;
+    let done = store.roll_back(to, Dropped::TurnedAway, why, now)?;
     point_live(root, to)?;
     Ok(done)
 }

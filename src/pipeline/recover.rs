@@ -44,20 +44,27 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
 /// The folder of a generation whose publishing was cut short: no row names it, so it never went live. Any other folder that no row names was
 /// learned under another database, and is not ours to remove or to write over.
 fn remove_unpublished(root: &Root, store: &Store) -> Result<()> {
-    let named: HashSet<OsString> = store.generations()?.iter().map(|g| g.id.folder().into()).collect();
-    let cut_short = |job: &Job| job.stage == Stage::Publish && job.state != JobState::Done;
-    let unpublished = match store.jobs(None)?.iter().any(cut_short) {
-        true => Some(root.generation(store.next_generation_id()?)),
-        false => None,
+    let mut named: HashSet<OsString> = store.generations()?.iter().map(|g| g.id.folder().into()).collect();
+    named.extend(store.writers()?.iter().map(|w| OsString::from(w.id.folder())));
+    let jobs = store.jobs(None)?;
+    let cut_short = |stages: &[Stage]| {
+        jobs.iter().any(|job: &Job| stages.contains(&job.stage) && job.state != JobState::Done)
     };
+    let mut unpublished = Vec::new();
+    if cut_short(&[Stage::Publish, Stage::Swap]) {
+        unpublished.push(root.generation(store.next_generation_id()?));
+    }
+    if cut_short(&[Stage::Promote]) {
+        unpublished.push(root.writer(store.next_writer_id()?));
+    }
     for folder in folders(&root.adapters())? {
         let Some(name) = folder.file_name().filter(|name| !named.contains(*name)) else { continue };
-        if unpublished.as_ref() == Some(&folder) {
+        if unpublished.contains(&folder) {
             tracing::info!(path = %folder.display(), "removed: no row names it, so it never went live");
             std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
-        } else if name.to_string_lossy().starts_with("gen-") {
+        } else if ["gen-", "writer-"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
             let text = format!(
-                "{} is a generation that {} knows nothing of: restore the database that belongs to it, or move the folder away to go on without it",
+                "{} is an adapter that {} knows nothing of: restore the database that belongs to it, or move the folder away to go on without it",
                 folder.display(),
                 root.database().display()
             );

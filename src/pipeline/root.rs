@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::ids::{GenerationId, JobId};
+use crate::domain::ids::{GenerationId, JobId, WriterId};
 use crate::error::Result;
 use crate::files;
 
@@ -67,6 +67,11 @@ impl Root {
 
     /// One generation.
     pub fn generation(&self, id: GenerationId) -> PathBuf {
+        self.adapters().join(id.folder())
+    }
+
+    /// One writer of self-edits.
+    pub fn writer(&self, id: WriterId) -> PathBuf {
         self.adapters().join(id.folder())
     }
 

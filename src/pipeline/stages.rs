@@ -21,7 +21,7 @@ use crate::learn::rows;
 use crate::learn::self_edits;
 use crate::learn::session::{Answered, Question};
 use crate::learn::trials::{Edit, Halving, Material, Outcome};
-use crate::store::{NewEvaluation, NewProbe, NewSelfEdit, NewTrial};
+use crate::store::{Lesson, NewEvaluation, NewProbe, NewSelfEdit, NewTrial};
 
 /// The folder of a trial's adapter within its job's.
 pub(super) const TRIAL: &str = "trial";
@@ -71,13 +71,14 @@ impl Worker<'_> {
         let passages = self.store.passages(document.id)?;
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
-        let drafts = self_edits::write(&self.session, reading, &asked, None, tell)?;
+        let author = self.writer.as_ref();
+        let drafts = self_edits::write(&self.session, reading, &asked, author.map(|a| &a.adapter), tell)?;
         let new = drafts.into_iter().map(|d| NewSelfEdit {
             passage: passages[d.passage].id,
             candidate: d.candidate,
             directive: d.directive,
             prompt_version: d.prompt_version,
-            writer: None,
+            writer: author.map(|a| a.hash.clone()),
             text: d.text,
             rows: d.rows,
             discarded: d.discarded,
@@ -124,10 +125,15 @@ impl Worker<'_> {
 
     /// Training rows of everything that the live chain has learned.
     fn curriculum(&self) -> Result<Vec<crate::learn::TrainRow>> {
+        self.rows_of(&self.store.curriculum()?)
+    }
+
+    /// Training rows of some lessons, the passages among them.
+    pub(super) fn rows_of(&self, lessons: &[Lesson]) -> Result<Vec<crate::learn::TrainRow>> {
         let mut found = Vec::new();
-        for lesson in self.store.curriculum()? {
+        for lesson in lessons {
             let passages = lesson.passages.iter().map(|p| RowText::Text(format!("{}\n{p}", lesson.title)));
-            for text in passages.chain(lesson.rows) {
+            for text in passages.chain(lesson.rows.iter().cloned()) {
                 found.push(rows::row(&self.session, &text)?);
             }
         }
@@ -268,7 +274,7 @@ fn new_evaluation(answered: &Answered, subject: Subject, generation: GenerationI
     NewEvaluation { subject, generation, answer: text, right, recall, f1, exact, log_prob }
 }
 
-fn evaluations(
+pub(super) fn evaluations(
     probes: &[Probe],
     answered: &[Answered],
     subject: Subject,

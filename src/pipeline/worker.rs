@@ -1,5 +1,6 @@
 //! The worker: claims a job, takes it through its stages, and settles how it ended.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -12,16 +13,18 @@ use crate::clock::Clock;
 use crate::domain::document::{Document, DocumentState};
 use crate::domain::evaluation::Subject;
 use crate::domain::generation::Generation;
-use crate::domain::ids::{DocumentId, GenerationId};
-use crate::domain::job::{Event, Job, JobState, Stage};
+use crate::domain::ids::{DocumentId, GenerationId, WriterId};
+use crate::domain::job::{Event, Job, JobKind, JobState, Stage};
 use crate::domain::probe::Role;
 use crate::domain::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::ingest::{self, PassageSize};
+use crate::learn::consolidate::ConsolidateOptions;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
 use crate::learn::rehearsal::{self, Rehearsal};
 use crate::learn::session::{Session, Tally};
+use crate::learn::writer::WriterOptions;
 use crate::learn::{Adapter, Model};
 use crate::store::{Dropped, NewEvent, RolledBack, Store};
 
@@ -35,6 +38,12 @@ pub struct WorkerOptions {
     pub learn: LearnOptions,
     /// Judging.
     pub gate: GateOptions,
+    /// Consolidation.
+    pub consolidate: ConsolidateOptions,
+    /// Rounds that train the writer.
+    pub writer_rounds: WriterOptions,
+    /// The folder that files of the inbox are moved to; none where there is no inbox.
+    pub done: Option<PathBuf>,
     /// Memory that training may take, bytes; none: what the machine has free.
     pub max_memory: Option<u64>,
     /// Where the time comes from.
@@ -44,14 +53,23 @@ pub struct WorkerOptions {
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    /// The document.
-    pub document: DocumentId,
-    /// What became of it.
-    pub state: DocumentState,
+    /// What it was for.
+    pub kind: JobKind,
+    /// The document that it learned or forgot; none where it was about no single one.
+    pub document: Option<DocumentId>,
+    /// What became of a document that was to be learned.
+    pub state: Option<DocumentState>,
     /// Seconds in all.
     pub seconds: f64,
     /// What that went to.
     pub cost: Tally,
+}
+
+impl Finished {
+    /// The document that the job learned, or tried to.
+    pub fn learned(&self) -> Option<DocumentId> {
+        self.document.filter(|_| self.kind == JobKind::Learn)
+    }
 }
 
 /// Where stages tell what happens.
@@ -65,8 +83,21 @@ pub struct Worker<'m> {
     pub(super) session: Session<'m>,
     pub(super) rehearsal: Rehearsal,
     pub(super) gate: GateOptions,
+    pub(super) consolidate: ConsolidateOptions,
+    pub(super) writer_rounds: WriterOptions,
+    pub(super) done: Option<PathBuf>,
     pub(super) clock: Clock,
     pub(super) live: Option<(GenerationId, Adapter)>,
+    pub(super) writer: Option<Author>,
+}
+
+/// The adapter that writes self-edits.
+#[derive(Debug)]
+pub(super) struct Author {
+    pub(super) id: WriterId,
+    /// Content hash of its folder, which self-edits record.
+    pub(super) hash: String,
+    pub(super) adapter: Adapter,
 }
 
 impl<'m> Worker<'m> {
@@ -83,7 +114,7 @@ impl<'m> Worker<'m> {
         options: WorkerOptions,
         cancel: &'m AtomicBool,
     ) -> Result<Self> {
-        let WorkerOptions { learn, gate, max_memory, clock } = options;
+        let WorkerOptions { learn, gate, consolidate, writer_rounds, done, max_memory, clock } = options;
         let mut session = Session::new(model, learn, cancel)?;
         session.max_memory = max_memory;
         recover::reconcile(&root, &mut store, &model.fingerprint)?;
@@ -96,8 +127,22 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let mut worker = Self { root, store, session, rehearsal, gate, clock, live: None };
+        let (live, writer) = (None, None);
+        let mut worker = Self {
+            root,
+            store,
+            session,
+            rehearsal,
+            gate,
+            consolidate,
+            writer_rounds,
+            done,
+            clock,
+            live,
+            writer,
+        };
         worker.load_live()?;
+        worker.load_writer()?;
         Ok(worker)
     }
 
@@ -111,7 +156,7 @@ impl<'m> Worker<'m> {
         &mut self.store
     }
 
-    /// Documents whose jobs are not finished.
+    /// Jobs that are not finished.
     ///
     /// # Errors
     /// From the database.
@@ -131,6 +176,24 @@ impl<'m> Worker<'m> {
 
     pub(super) fn live_id(&self) -> GenerationId {
         self.live.as_ref().map_or(GenerationId::BASE, |(id, _)| *id)
+    }
+
+    /// Loads the writer. One whose files are gone or damaged gives way to the base, which is said aloud: the next round trains another.
+    pub(super) fn load_writer(&mut self) -> Result<()> {
+        self.writer = None;
+        let Some(writer) = self.store.writer()? else { return Ok(()) };
+        match self.session.load_adapter(&self.root.writer(writer.id)) {
+            Ok(adapter) => {
+                self.writer = Some(Author { id: writer.id, hash: writer.adapter_hash, adapter });
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
+                let why = format!("{} cannot be used ({error}): the base writes in its place", writer.id.folder());
+                tracing::error!(writer = writer.id.0, "{why}");
+                self.store.set_writer(WriterId::BASE)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
@@ -155,7 +218,8 @@ impl<'m> Worker<'m> {
 
     fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
         let why = format!("{} cannot be used ({error})", broken.id.folder());
-        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why)?.dropped.len();
+        let now = self.clock.now();
+        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
         tracing::error!(
             generation = broken.id.0,
             parent = broken.parent.0,
@@ -178,7 +242,7 @@ impl<'m> Worker<'m> {
     /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
     pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
         refuse_without_files(&self.root, &self.store, to)?;
-        let done = self.store.roll_back(to, Dropped::TurnedAway, why)?;
+        let done = self.store.roll_back(to, Dropped::TurnedAway, why, self.clock.now())?;
         self.load_live()?;
         Ok(done)
     }
@@ -198,7 +262,7 @@ impl<'m> Worker<'m> {
         Ok(Some(replayed))
     }
 
-    /// Takes the oldest waiting job to its end; none if nothing waits.
+    /// Takes the next waiting job to its end; none if nothing waits.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] on request, the job waiting again; what keeps every job from going on (a full disk, a broken database). A job that
@@ -206,21 +270,35 @@ impl<'m> Worker<'m> {
     pub fn run_next(&mut self, tell: Tell<'_>) -> Result<Option<Finished>> {
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
         let (started, spent) = (Instant::now(), self.session.tally());
-        let document = self.store.document(job.document)?;
-        self.tell_start(&document, tell)?;
+        let (kind, document) = (job.kind, job.document);
+        self.tell_start(&job, tell)?;
         while job.state == JobState::Running {
-            job = self.attempt(job, &document, tell)?;
+            job = self.attempt(job, tell)?;
         }
-        let Document { state, reasons, .. } = self.store.document(job.document)?;
         let seconds = started.elapsed().as_secs_f64();
-        let right = |subject| self.gate_share(document.id, subject);
-        let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
-        let finished = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
+        let (event, finished, state) = match (kind, document) {
+            (JobKind::Learn, Some(document)) => self.learned(document, seconds)?,
+            _ => ("ended", self.ended(&job, seconds)?, None),
+        };
         // As it was told, so that who was away reads the same, and who was not reads it once.
-        self.note(&job, "finished", serde_json::to_value(&finished).unwrap_or_default())?;
+        self.note(&job, event, serde_json::to_value(&finished).unwrap_or_default())?;
         tell(finished);
+        self.see_to_budget(&job)?;
         let cost = self.session.tally().since(&spent);
-        Ok(Some(Finished { document: job.document, state, seconds, cost }))
+        Ok(Some(Finished { kind, document, state, seconds, cost }))
+    }
+
+    /// What is told of a document at the end of its job.
+    fn learned(
+        &self,
+        document: DocumentId,
+        seconds: f64,
+    ) -> Result<(&'static str, Progress, Option<DocumentState>)> {
+        let Document { state, reasons, .. } = self.store.document(document)?;
+        let right = |subject| self.gate_share(document, subject);
+        let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
+        let told = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
+        Ok(("finished", told, Some(state)))
     }
 
     /// Share of the gate probes that were answered right; none if they were not asked.
@@ -229,7 +307,13 @@ impl<'m> Worker<'m> {
         Ok((asked > 0).then(|| right as f64 / asked as f64))
     }
 
-    fn tell_start(&self, document: &Document, tell: Tell<'_>) -> Result<()> {
+    fn tell_start(&self, job: &Job, tell: Tell<'_>) -> Result<()> {
+        let (JobKind::Learn, Some(document)) = (job.kind, job.document) else {
+            let reason = self.store.job_reason(job.id)?.unwrap_or_default();
+            tell(Progress::Began { kind: job.kind, reason });
+            return Ok(());
+        };
+        let document = &self.store.document(document)?;
         let passages = self.cut(document).len();
         let tokens = self.session.tokens(&document.text)?;
         tell(Progress::Started { document: document.title.clone(), tokens, passages });
@@ -245,13 +329,13 @@ impl<'m> Worker<'m> {
     }
 
     /// One stage, and what follows from how it ends.
-    fn attempt(&mut self, job: Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+    fn attempt(&mut self, job: Job, tell: Tell<'_>) -> Result<Job> {
         let stage = job.stage;
         tell(Progress::Stage { stage });
         crash::point(stage, Place::BeforeWork);
         let lease_until = self.clock.now().plus_seconds(LEASE_SECONDS);
         let job = self.store.apply(job.id, Event::Renewed { lease_until })?;
-        let error = match self.stage(&job, document, tell) {
+        let error = match self.stage(&job, tell) {
             Ok(next) => {
                 crash::point(stage, Place::AfterCommit);
                 return Ok(next);
@@ -270,24 +354,44 @@ impl<'m> Worker<'m> {
             .apply(job.id, Event::Failed { error: error.to_string(), passing: may_pass(&error) })?;
         match job.state {
             // Tried again by the next claim; a job that waits for a retry must not stand in the way of the error.
-            JobState::Queued => Err(error.context(format!("{} waits to be tried again", document.name))),
+            JobState::Queued => Err(error.context(format!("{} waits to be tried again", self.name_of(&job)?))),
             _ => Ok(job),
         }
     }
 
-    fn stage(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
+    fn stage(&mut self, job: &Job, tell: Tell<'_>) -> Result<Job> {
         match job.stage {
-            Stage::Probes => self.make_probes(job, document, tell),
-            Stage::SelfEdits => self.write_self_edits(job, document, tell),
-            Stage::Trials => self.run_trials(job, document, tell),
-            Stage::Gate => self.judge(job, document, tell),
-            Stage::Publish => self.publish(job, document, tell),
+            Stage::Probes => self.make_probes(job, &self.document_of(job)?, tell),
+            Stage::SelfEdits => self.write_self_edits(job, &self.document_of(job)?, tell),
+            Stage::Trials => self.run_trials(job, &self.document_of(job)?, tell),
+            Stage::Gate => self.judge(job, &self.document_of(job)?, tell),
+            Stage::Publish => self.publish(job, &self.document_of(job)?, tell),
             Stage::Replay => self.replay(job, tell),
+            Stage::Retrain => self.retrain(job, tell),
+            Stage::Compare => self.compare(job, tell),
+            Stage::Swap => self.swap(job, tell),
+            Stage::Purge => self.purge(job, tell),
+            Stage::TrainWriter => self.train_writer(job, tell),
+            Stage::Examine => self.examine(job, tell),
+            Stage::Promote => self.promote(job),
         }
     }
 
+    fn document_of(&self, job: &Job) -> Result<Document> {
+        let gone = || Error::new(Kind::NotFound, format!("the document of job {} is gone", job.id));
+        self.store.document(job.document.ok_or_else(gone)?)
+    }
+
+    /// What a person calls a job.
+    fn name_of(&self, job: &Job) -> Result<String> {
+        Ok(match (job.kind, job.document) {
+            (JobKind::Learn, Some(document)) => self.store.document(document)?.name,
+            (kind, _) => format!("job {} ({kind})", job.id),
+        })
+    }
+
     pub(super) fn note(&mut self, job: &Job, kind: &str, body: serde_json::Value) -> Result<()> {
-        let (job, document) = (Some(job.id), Some(job.document));
+        let (job, document) = (Some(job.id), job.document);
         self.store.log(&[NewEvent { at: self.clock.now(), job, document, kind: kind.into(), body }])
     }
 }

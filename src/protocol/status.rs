@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::share::Share;
 use crate::clock::Timestamp;
-use crate::domain::ids::DocumentId;
-use crate::domain::job::Stage;
+use crate::domain::ids::{DocumentId, JobId};
+use crate::domain::job::{JobKind, Stage};
 
 /// The daemon at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -49,6 +49,8 @@ pub enum Activity {
     Opening,
     /// A document is being learned.
     Learning(Learning),
+    /// Everything is trained anew, a writer is trained, or a document is forgotten.
+    Tending(Tending),
     /// Earlier documents are being asked about.
     Replaying {
         /// Since when.
@@ -70,6 +72,23 @@ pub struct Learning {
     /// Since when it is being learned.
     pub since: Timestamp,
     /// The trial under way, if one is.
+    pub trial: Option<TrialProgress>,
+}
+
+/// Work under way that learns no document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Tending {
+    /// The job that does it.
+    pub job: JobId,
+    /// What kind.
+    pub kind: JobKind,
+    /// Why, in words.
+    pub reason: String,
+    /// The stage under way.
+    pub stage: Stage,
+    /// Since when.
+    pub since: Timestamp,
+    /// The training under way, if one is.
     pub trial: Option<TrialProgress>,
 }
 
@@ -177,7 +196,7 @@ pub struct Fading {
 /// Scheduled work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NextRun {
-    /// What: `replay`, `prune`, `backup`.
+    /// What: `replay`, `consolidate`, `writer_round`, `prune`, `backup`.
     pub what: String,
     /// When next.
     pub at: Timestamp,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId, SelfEditId, TrialId};
+use crate::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId, SelfEditId, TrialId, WriterId};
 use crate::error::{Error, Result};
 
 /// A value kept as JSON text.
@@ -65,17 +65,23 @@ macro_rules! id_columns {
 id_columns!(DocumentId, PassageId, ProbeId, SelfEditId, TrialId, JobId);
 
 /// The base has no row, so that it is NULL where a row is referred to.
-impl ToSql for GenerationId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(if *self == Self::BASE { rusqlite::types::Null.into() } else { self.0.into() })
-    }
+macro_rules! adapter_columns {
+    ($($id:ident),+) => {$(
+        impl ToSql for $id {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(if *self == Self::BASE { rusqlite::types::Null.into() } else { self.0.into() })
+            }
+        }
+
+        impl FromSql for $id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                Option::<i64>::column_result(value).map(|id| id.map_or(Self::BASE, Self))
+            }
+        }
+    )+};
 }
 
-impl FromSql for GenerationId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Option::<i64>::column_result(value).map(|id| id.map_or(Self::BASE, Self))
-    }
-}
+adapter_columns!(GenerationId, WriterId);
 
 /// Every row of a query.
 pub(super) fn all<T>(

@@ -1,7 +1,7 @@
 //! The curriculum: what the live model was taught, to rehearse and to consolidate from.
 
 use super::Store;
-use super::columns::{Json, all};
+use super::columns::{Json, all, first};
 use super::generations;
 use crate::domain::ids::DocumentId;
 use crate::domain::self_edit::RowText;
@@ -16,6 +16,8 @@ pub struct Lesson {
     pub title: String,
     /// The training rows of the chosen trial's self-edits, in their order.
     pub rows: Vec<RowText>,
+    /// Peak learning rate of the chosen trial.
+    pub learning_rate: f64,
     /// Its passages, which are in every training set too, in the order of the text.
     pub passages: Vec<String>,
 }
@@ -40,8 +42,10 @@ impl Store {
                 let rows: Vec<Json<Vec<RowText>>> = all(db, sql, [document], |row| row.get(0))?;
                 let sql = "SELECT text FROM passages WHERE document = ? ORDER BY position";
                 let passages = all(db, sql, [document], |row| row.get(0))?;
+                let sql = "SELECT learning_rate FROM trials WHERE document = ? AND chosen = 1";
+                let Some(learning_rate) = first(db, sql, [document], |row| row.get(0))? else { continue };
                 let rows = rows.into_iter().flat_map(|json| json.0).collect();
-                let lesson = |title| Lesson { document: *document, title, rows, passages };
+                let lesson = |title| Lesson { document: *document, title, rows, learning_rate, passages };
                 lessons.extend(titles.into_iter().next().map(lesson));
             }
             Ok(lessons)

@@ -10,7 +10,7 @@ use super::probes::{self, SuppliedProbe};
 use crate::clock::Timestamp;
 use crate::domain::document::{Document, DocumentFormat, DocumentState, Passage};
 use crate::domain::ids::{DocumentId, JobId};
-use crate::domain::job::{Job, JobState, Stage};
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::error::Result;
 
 /// A document that was read and has no row yet.
@@ -60,8 +60,8 @@ impl Store {
             }
             let id = insert(db, document, now)?;
             supply(db, id, supplied)?;
-            let sql = "INSERT INTO jobs (document, stage, state, attempts) VALUES (?, ?, ?, 0)";
-            run(db, sql, params![id, Stage::FIRST.as_str(), JobState::Queued.as_str()])?;
+            let sql = "INSERT INTO jobs (kind, document, stage, state, attempts) VALUES ('learn', ?, ?, ?, 0)";
+            run(db, sql, params![id, JobKind::Learn.first().as_str(), JobState::Queued.as_str()])?;
             Ok(Received::New(id, JobId(db.last_insert_rowid())))
         })
     }
@@ -93,7 +93,7 @@ impl Store {
     /// # Errors
     /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
     pub fn cut(&mut self, job: &Job, passages: &[String]) -> Result<Vec<Passage>> {
-        self.keep(job, Stage::FIRST, |db, document| {
+        self.keep(job, JobKind::Learn.first(), |db, document| {
             let stored = passages_of(db, document)?;
             if stored.iter().map(|p| &p.text).eq(passages) {
                 return Ok(stored);

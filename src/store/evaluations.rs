@@ -74,16 +74,7 @@ impl Store {
             if live != generation {
                 return Err(conflict(format!("generation {live} is live now, not {generation}")));
             }
-            let sql =
-                "SELECT document FROM generation_documents WHERE generation = ? ORDER BY document LIMIT 1";
-            let Some(document) = first(db, sql, [generation], |row| row.get(0))? else { return Ok(()) };
-            for one in asked {
-                let sql =
-                    "DELETE FROM evaluations WHERE probe = ? AND subject = 'replay' AND generation IS ?";
-                run(db, sql, params![one.probe, generation])?;
-                insert(db, document, one)?;
-            }
-            Ok(())
+            replace_replay(db, generation, asked)
         })
     }
 
@@ -132,6 +123,22 @@ impl Store {
             Ok(found.unwrap_or_default())
         })
     }
+}
+
+/// Stores what replay asked a generation, in place of earlier answers to the same probes. They stand with the document that
+/// the generation learned; where it learned none, each with its probe's own.
+pub(super) fn replace_replay(db: &Connection, generation: GenerationId, asked: &[Evaluation]) -> Result<()> {
+    let sql = "SELECT document FROM generation_documents WHERE generation = ? ORDER BY document LIMIT 1";
+    let learned: Option<DocumentId> = first(db, sql, [generation], |row| row.get(0))?;
+    for one in asked {
+        let sql = "DELETE FROM evaluations WHERE probe = ? AND subject = 'replay' AND generation IS ?";
+        run(db, sql, params![one.probe, generation])?;
+        let own = || first(db, "SELECT document FROM probes WHERE id = ?", [one.probe], |row| row.get(0));
+        if let Some(document) = learned.map_or_else(|| Ok(own()?.flatten()), |id| Ok::<_, Error>(Some(id)))? {
+            insert(db, document, one)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores an evaluation in place of one of the same probe, subject and generation for the same document.

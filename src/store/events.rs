@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Store;
-use super::columns::{Json, all, run};
+use super::columns::{Json, all, first, run};
 use crate::clock::Timestamp;
 use crate::domain::ids::{DocumentId, JobId};
 use crate::error::Result;
@@ -52,6 +52,15 @@ impl Store {
             }
             run(db, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", [keep]).map(drop)
         })
+    }
+
+    /// Whether an event of that kind is kept whose body has `value` under `key`.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn has_event(&self, kind: &str, key: &str, value: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM events WHERE kind = ? AND json_extract(body, '$.' || ?) = ? LIMIT 1";
+        self.read("the events", |db| Ok(first(db, sql, [kind, key, value], |_| Ok(()))?.is_some()))
     }
 
     /// Events after number `id` (0: from the oldest kept), oldest first, at most `limit`.

@@ -3,14 +3,14 @@
 use rusqlite::{Connection, Row, params};
 
 use super::Store;
-use super::columns::{all, first, run};
+use super::columns::{Word, all, first, run};
 use super::failure::{conflict, not_found};
 use super::stages::Next;
 use super::{documents, gate};
 use crate::clock::Timestamp;
 use crate::domain::document::DocumentState;
-use crate::domain::generation::Generation;
-use crate::domain::ids::{DocumentId, GenerationId};
+use crate::domain::generation::{Generation, Origin};
+use crate::domain::ids::GenerationId;
 use crate::domain::job::{Job, Stage};
 use crate::error::Result;
 
@@ -30,7 +30,7 @@ pub struct NewGeneration {
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "id, parent, base_fingerprint, adapter_hash, created_at";
+const COLUMNS: &str = "id, origin, parent, base_fingerprint, adapter_hash, created_at";
 
 impl Store {
     /// Writes the generation's row, makes it live and marks the document accepted.
@@ -40,14 +40,14 @@ impl Store {
     /// parent is not live any more or has another base, or the number is not the next.
     pub fn finish_publish(&mut self, job: &Job, generation: &NewGeneration) -> Result<Job> {
         self.finish(job, Stage::Publish, |db, document| {
-            refuse_misfit(db, document, generation)?;
-            let NewGeneration { id, parent, base_fingerprint, adapter_hash, created_at } = generation;
-            let sql = "INSERT INTO generations (id, parent, base_fingerprint, adapter_hash, created_at)
-                       VALUES (?, ?, ?, ?, ?)";
-            run(db, sql, params![id, parent, base_fingerprint, adapter_hash, created_at.0])?;
+            if !gate::accepted(db, document)? {
+                return Err(conflict(format!(
+                    "the gate has not accepted the candidate of document {document}"
+                )));
+            }
+            insert(db, generation, Origin::Learned)?;
             let sql = "INSERT INTO generation_documents (generation, document) VALUES (?, ?)";
-            run(db, sql, params![id, document])?;
-            run(db, "UPDATE live SET generation = ?", [id])?;
+            run(db, sql, params![generation.id, document])?;
             documents::set_state(db, document, DocumentState::Accepted, &[])?;
             Ok(Next::Advance)
         })
@@ -61,6 +61,17 @@ impl Store {
         self.read("the live generation", |db| match live_id(db)? {
             GenerationId::BASE => Ok(None),
             id => find(db, id).map(Some),
+        })
+    }
+
+    /// Since when the live generation answers; none where that was never noted.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn live_since(&self) -> Result<Option<Timestamp>> {
+        self.read("the live generation", |db| {
+            let since: Option<Option<i64>> = first(db, "SELECT since FROM live", [], |row| row.get(0))?;
+            Ok(since.flatten().map(Timestamp))
         })
     }
 
@@ -98,10 +109,22 @@ impl Store {
     }
 }
 
-fn refuse_misfit(db: &Connection, document: DocumentId, new: &NewGeneration) -> Result<()> {
-    if !gate::accepted(db, document)? {
-        return Err(conflict(format!("the gate has not accepted the candidate of document {document}")));
-    }
+/// Writes a generation's row and makes it live.
+pub(super) fn insert(db: &Connection, new: &NewGeneration, origin: Origin) -> Result<()> {
+    refuse_misfit(db, new)?;
+    let NewGeneration { id, parent, base_fingerprint, adapter_hash, created_at } = new;
+    let sql = "INSERT INTO generations (id, origin, parent, base_fingerprint, adapter_hash, created_at)
+               VALUES (?, ?, ?, ?, ?, ?)";
+    run(db, sql, params![id, origin.as_str(), parent, base_fingerprint, adapter_hash, created_at.0])?;
+    set_live(db, *id, *created_at)
+}
+
+/// Lets a generation answer from now on, or the base.
+pub(super) fn set_live(db: &Connection, id: GenerationId, now: Timestamp) -> Result<()> {
+    run(db, "UPDATE live SET generation = ?, since = ?", params![id, now.0]).map(drop)
+}
+
+fn refuse_misfit(db: &Connection, new: &NewGeneration) -> Result<()> {
     let live = live_id(db)?;
     if new.parent != live {
         return Err(conflict(format!(
@@ -164,6 +187,7 @@ fn with_documents(db: &Connection, mut generations: Vec<Generation>) -> Result<V
 fn row(row: &Row<'_>) -> rusqlite::Result<Generation> {
     Ok(Generation {
         id: row.get("id")?,
+        origin: row.get::<_, Word<_>>("origin")?.0,
         parent: row.get("parent")?,
         base_fingerprint: row.get("base_fingerprint")?,
         adapter_hash: row.get("adapter_hash")?,

@@ -9,18 +9,20 @@ use super::{documents, generations};
 use crate::clock::Timestamp;
 use crate::domain::document::DocumentState;
 use crate::domain::ids::{DocumentId, JobId};
-use crate::domain::job::{Event, Job, JobState};
+use crate::domain::job::{Event, Job, JobKind, JobState, Stage};
 use crate::error::{Error, Kind, Result};
 
-const COLUMNS: &str = "id, document, stage, state, attempts, lease_until, error";
+const COLUMNS: &str = "id, kind, document, stage, state, attempts, lease_until, error";
+/// Who is next: what somebody waits for, then what keeps knowledge within its budget, then whatever came first.
+const ORDER: &str = "CASE kind WHEN 'forget' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, id";
 
 impl Store {
-    /// Takes the oldest queued job until `lease_seconds` from `now`; the attempt is counted with it, before the work.
+    /// Takes the next queued job (forgetting, then consolidation, then the oldest) until `lease_seconds` from `now`; the attempt is counted with it, before the work.
     ///
     /// # Errors
     /// Those of the database alone.
     pub fn claim_next(&mut self, now: Timestamp, lease_seconds: i64) -> Result<Option<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY id LIMIT 1");
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY {ORDER} LIMIT 1");
         self.write("claim a job", |db| {
             let queued = first(db, &sql, [JobState::Queued.as_str()], row)?;
             let lease_until = now.plus_seconds(lease_seconds);
@@ -33,7 +35,7 @@ impl Store {
     /// # Errors
     /// Those of the database alone.
     pub fn next_job(&self) -> Result<Option<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY id LIMIT 1");
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? ORDER BY {ORDER} LIMIT 1");
         self.read("the next job", |db| first(db, &sql, [JobState::Queued.as_str()], row))
     }
 
@@ -51,6 +53,26 @@ impl Store {
     /// [`Kind::NotFound`] where there is no such document.
     pub fn job_of(&self, document: DocumentId) -> Result<Job> {
         self.read(format_args!("the job of document {document}"), |db| find_of(db, document))
+    }
+
+    /// Queues a job of a kind that learns no document; the one of that kind and document that is queued or running already,
+    /// if there is one.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for [`JobKind::Learn`], which [`Store::receive`] queues.
+    pub fn queue(&mut self, kind: JobKind, document: Option<DocumentId>, reason: &str) -> Result<Job> {
+        self.write(format_args!("queue a job: {kind}"), |db| queue(db, kind, document, reason))
+    }
+
+    /// Why a job was begun, where nobody handed a document in.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none of that number.
+    pub fn job_reason(&self, id: JobId) -> Result<Option<String>> {
+        self.read(format_args!("job {id}"), |db| {
+            let found = first(db, "SELECT reason FROM jobs WHERE id = ?", [id], |row| row.get(0))?;
+            found.ok_or_else(|| not_found(format!("there is no job {id}")))
+        })
     }
 
     /// The jobs in a state, or all, oldest first.
@@ -76,8 +98,8 @@ impl Store {
                 return Err(Error::new(Kind::Internal, text));
             }
             let job = find(db, id)?;
-            if event == Event::Retried {
-                refuse_learned(db, job.document)?;
+            if let (Event::Retried, JobKind::Learn, Some(document)) = (&event, job.kind, job.document) {
+                refuse_learned(db, document)?;
             }
             step(db, &job, event)
         })
@@ -109,22 +131,53 @@ impl Store {
     }
 }
 
+pub(super) fn queue(db: &Connection, kind: JobKind, document: Option<DocumentId>, reason: &str) -> Result<Job> {
+    if kind == JobKind::Learn {
+        return Err(Error::new(Kind::Internal, "a document's job is queued when it is taken in"));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE kind = ? AND document IS ? AND state IN ('queued', 'running')"
+    );
+    if let Some(open) = first(db, &sql, params![kind.as_str(), document], row)? {
+        return Ok(open);
+    }
+    let sql = "INSERT INTO jobs (kind, document, stage, state, attempts, reason) VALUES (?, ?, ?, 'queued', 0, ?)";
+    run(db, sql, params![kind.as_str(), document, kind.first().as_str(), reason])?;
+    find(db, JobId(db.last_insert_rowid()))
+}
+
+/// Jobs whose results continued, or were compared with, another adapter than the one that is live now begin again.
+pub(super) fn restart_after_change(db: &Connection, except: Option<JobId>) -> Result<()> {
+    for job in all_of(db, JobState::Queued)?.into_iter().filter(|job| Some(job.id) != except) {
+        let event = match (job.kind, job.stage) {
+            (JobKind::WriterRound, _) => continue,
+            (kind, stage) if stage == kind.first() => continue,
+            (_, Stage::Replay) => Event::Dropped,
+            _ => Event::Restarted,
+        };
+        step(db, &job, event)?;
+    }
+    Ok(())
+}
+
 /// The one place where a job's row changes after it was made.
 pub(super) fn step(db: &Connection, job: &Job, event: Event) -> Result<Job> {
     let retried = event == Event::Retried;
     let after = job.apply(event).map_err(|e| conflict(format!("job {}", job.id)).with_source(e))?;
-    let Job { id, document, stage, state, attempts, lease_until, error } = &after;
+    let Job { id, kind, document, stage, state, attempts, lease_until, error } = &after;
     let sql = "UPDATE jobs SET stage = ?, state = ?, attempts = ?, lease_until = ?, error = ? WHERE id = ?";
     let lease_until = lease_until.map(|t| t.0);
     run(db, sql, params![stage.as_str(), state.as_str(), attempts, lease_until, error, id])?;
-    if *state == JobState::Failed {
-        // A document whose generation is out stays accepted: what failed came after.
-        if documents::find(db, *document)?.state != DocumentState::Accepted {
-            let reasons: Vec<String> = error.iter().cloned().collect();
-            documents::set_state(db, *document, DocumentState::Failed, &reasons)?;
+    if let (JobKind::Learn, Some(document)) = (kind, document) {
+        if *state == JobState::Failed {
+            // A document whose generation is out stays accepted: what failed came after.
+            if documents::find(db, *document)?.state != DocumentState::Accepted {
+                let reasons: Vec<String> = error.iter().cloned().collect();
+                documents::set_state(db, *document, DocumentState::Failed, &reasons)?;
+            }
+        } else if retried {
+            documents::set_state(db, *document, DocumentState::Waiting, &[])?;
         }
-    } else if retried {
-        documents::set_state(db, *document, DocumentState::Waiting, &[])?;
     }
     Ok(after)
 }
@@ -155,7 +208,7 @@ pub(super) fn all_of(db: &Connection, state: JobState) -> Result<Vec<Job>> {
 
 /// The job that learns a document.
 pub(super) fn find_of(db: &Connection, document: DocumentId) -> Result<Job> {
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ?");
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE document = ? AND kind = 'learn'");
     first(db, &sql, [document], row)?.ok_or_else(|| not_found(format!("there is no document {document}")))
 }
 
@@ -167,6 +220,7 @@ pub(super) fn find(db: &Connection, id: JobId) -> Result<Job> {
 fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
         id: row.get("id")?,
+        kind: row.get::<_, Word<_>>("kind")?.0,
         document: row.get("document")?,
         stage: row.get::<_, Word<_>>("stage")?.0,
         state: row.get::<_, Word<_>>("state")?.0,

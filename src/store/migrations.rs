@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 
 /// One file for each version, in order. Append only: a released file never changes.
 pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
 /// The version of the tables that this program works with.
 pub const VERSION: usize = MIGRATIONS.len();
@@ -60,7 +60,11 @@ mod tests {
 
     /// For each version, a row in each table that it added.
     const ROWS: &[&str] =
-        &[include_str!("migrations/0001.rows.sql"), include_str!("migrations/0002.rows.sql")];
+        &[
+            include_str!("migrations/0001.rows.sql"),
+            include_str!("migrations/0002.rows.sql"),
+            include_str!("migrations/0003.rows.sql"),
+        ];
 
     fn tables(connection: &Connection) -> Vec<String> {
         let sql =

@@ -3,12 +3,14 @@
 //! Every method is one transaction, so whoever looks sees all of a stage's results or none.
 
 mod columns;
+mod consolidations;
 mod curriculum;
 mod documents;
 mod dump;
 mod evaluations;
 mod events;
 mod failure;
+mod forgettings;
 mod gate;
 mod generations;
 mod inbox_files;
@@ -24,6 +26,7 @@ mod schedule;
 mod self_edits;
 mod stages;
 mod trials;
+mod writers;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 
+pub use consolidations::Swapped;
 pub use curriculum::Lesson;
 pub use documents::{NewDocument, Received};
 pub use evaluations::NewEvaluation;
@@ -46,6 +50,7 @@ pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
 pub use trials::NewTrial;
+pub use writers::{NewWriter, WinningEdit};
 
 /// The database of one root, over one connection. Several may be open on one file, also in several processes: writers
 /// wait for each other up to the busy timeout.

@@ -107,6 +107,8 @@ fn open_file(path: &Path) -> Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is forgotten is overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 

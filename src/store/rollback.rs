@@ -8,9 +8,10 @@ use super::Store;
 use super::columns::run;
 use super::failure::conflict;
 use super::{documents, generations, jobs};
+use crate::clock::Timestamp;
 use crate::domain::document::DocumentState;
 use crate::domain::ids::{DocumentId, GenerationId};
-use crate::domain::job::{Event, JobState, Stage};
+use crate::domain::job::JobState;
 use crate::error::Result;
 
 /// What becomes of documents that the live model does not contain any more.
@@ -41,33 +42,26 @@ impl Store {
     /// # Errors
     /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
     /// job is running, or a document that it contains waits to be learned again.
-    pub fn roll_back(&mut self, to: GenerationId, then: Dropped, why: &str) -> Result<RolledBack> {
+    pub fn roll_back(&mut self, to: GenerationId, then: Dropped, why: &str, now: Timestamp) -> Result<RolledBack> {
         self.write(format_args!("roll back to {}", name(to)), |db| {
             let from = generations::live_id(db)?;
             if from == to {
                 return Err(conflict(format!("{} is live already", name(to))));
             }
             if let Some(job) = jobs::all_of(db, JobState::Running)?.first() {
-                return Err(conflict(format!("document {} is being learned", job.document)));
+                return Err(conflict(format!("job {} is under way ({})", job.id, job.kind)));
             }
             let learned = |id| -> Result<BTreeSet<DocumentId>> {
                 Ok(generations::chain(db, id)?.into_iter().flat_map(|g| g.documents).collect())
             };
             let (before, after) = (learned(from)?, learned(to)?);
-            run(db, "UPDATE live SET generation = ?", [to])?;
+            generations::set_live(db, to, now)?;
             let dropped: Vec<_> = before.difference(&after).copied().collect();
             let regained: Vec<_> = after.difference(&before).copied().collect();
             for id in &regained {
                 accept_again(db, *id, to)?;
             }
-            for job in jobs::all_of(db, JobState::Queued)? {
-                let event = match job.stage {
-                    Stage::FIRST => continue,
-                    Stage::Replay => Event::Dropped,
-                    _ => Event::Restarted,
-                };
-                jobs::step(db, &job, event)?;
-            }
+            jobs::restart_after_change(db, None)?;
             for id in &dropped {
                 documents::set_state(db, *id, DocumentState::Rejected, &[why.to_string()])?;
                 if then == Dropped::LearnedAgain {

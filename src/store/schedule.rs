@@ -19,7 +19,7 @@ pub struct Pause {
 /// A kind of scheduled work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheduled {
-    /// What: `replay`, `prune`, `backup`.
+    /// What: `replay`, `consolidate`, `writer_round`, `prune`, `backup`.
     pub what: String,
     /// Since when its next time is looked for.
     pub since: Timestamp,

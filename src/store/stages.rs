@@ -17,6 +17,8 @@ pub(super) enum Next {
     Advance,
     /// The document is turned away for these reasons, and the job is done.
     Reject(Vec<String>),
+    /// There is nothing more to do: the job is done.
+    End,
 }
 
 impl Store {
@@ -38,7 +40,7 @@ impl Store {
         self.write(format_args!("store for stage {stage} of job {}", job.id), |db| {
             let stored = jobs::find(db, job.id)?;
             refuse_other_attempt(job, &stored, stage)?;
-            results(db, stored.document)
+            results(db, document_of(&stored)?)
         })
     }
 
@@ -51,18 +53,37 @@ impl Store {
         stage: Stage,
         results: impl FnOnce(&Connection, DocumentId) -> Result<Next>,
     ) -> Result<Job> {
+        self.finish_job(job, stage, |db, stored| {
+            let document = document_of(stored)?;
+            let next = results(db, document)?;
+            if let Next::Reject(reasons) = &next {
+                documents::set_state(db, document, DocumentState::Rejected, reasons)?;
+            }
+            Ok(next)
+        })
+    }
+
+    /// The same for a job that need not be about a document.
+    pub(super) fn finish_job(
+        &mut self,
+        job: &Job,
+        stage: Stage,
+        results: impl FnOnce(&Connection, &Job) -> Result<Next>,
+    ) -> Result<Job> {
         self.write(format_args!("store stage {stage} of job {}", job.id), |db| {
             let stored = jobs::find(db, job.id)?;
             refuse_other_attempt(job, &stored, stage)?;
-            match results(db, stored.document)? {
-                Next::Advance => jobs::step(db, &stored, Event::Advanced),
-                Next::Reject(reasons) => {
-                    documents::set_state(db, stored.document, DocumentState::Rejected, &reasons)?;
-                    jobs::step(db, &stored, Event::Finished)
-                }
-            }
+            let event = match results(db, &stored)? {
+                Next::Advance => Event::Advanced,
+                Next::Reject(_) | Next::End => Event::Finished,
+            };
+            jobs::step(db, &stored, event)
         })
     }
+}
+
+fn document_of(job: &Job) -> Result<DocumentId> {
+    job.document.ok_or_else(|| conflict(format!("the document of job {} is gone", job.id)))
 }
 
 fn refuse_other_attempt(ours: &Job, stored: &Job, stage: Stage) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Progress as plain lines for a log: one a stage and one a rung, none for single steps.
 
 use super::look::{Look, one_line};
-use super::noted::{Noted, best_words, finished, heading, probes_words};
-use super::words::{count, stage_words};
+use super::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use super::words::{count, kind_words, stage_words};
 use crate::domain::progress::Progress;
 
 /// Columns of a name in a log; nobody reads it through a window.
@@ -72,6 +72,16 @@ impl Lines {
             }
             Progress::Finished { .. } => {
                 lines.extend(finished(&self.name, event, &self.look));
+            }
+            Progress::Began { kind, reason } => {
+                (self.name, self.noted, self.rung) = (kind_words(*kind).into(), Noted::default(), None);
+                lines.push(format!("{}: {}", kind_words(*kind), one_line(reason)));
+            }
+            Progress::Ended { .. } => lines.extend(ended(event, &self.look)),
+            // One line a text would be hundreds; the last one of an examination says how it went.
+            Progress::Sampled { written, of, .. } if written < of => {}
+            Progress::Compared { .. } | Progress::Sampled { .. } | Progress::Forgotten { .. } => {
+                lines.extend(tending_words(event).map(|words| format!("    {words}")));
             }
             Progress::SelfEdit { .. } | Progress::Step { .. } => {}
         }

@@ -1,9 +1,10 @@
 //! What is noted of the document under way, and the words for it that every way of showing progress shares.
 
 use super::look::{Look, columns, one_line};
-use super::words::{count, duration, verdict_words};
+use super::words::{count, duration, kind_words, verdict_words};
 use crate::domain::document::DocumentState;
 use crate::domain::progress::Progress;
+use crate::domain::writer::Whose;
 
 /// Columns of a name in the line of a finished document.
 const NAME: usize = 32;
@@ -54,6 +55,38 @@ pub fn probes_words(supplied: usize, written: usize, kept: usize, facts: usize) 
 /// `best gain +0.84 nats: key_facts 1e-3 x10`.
 pub fn best_words((trial, gain): &(String, f64)) -> String {
     format!("best gain {gain:+.2} nats: {trial}")
+}
+
+/// What happened in work that learns no document; none for what every job tells.
+pub fn tending_words(event: &Progress) -> Option<String> {
+    match event {
+        Progress::Compared { asked, before, after, accepted, .. } => {
+            let verdict = if *accepted { "it is no worse" } else { "the live model stays" };
+            Some(format!("of {} the live model answers {before} right, the new one {after}: {verdict}", count(*asked, "question")))
+        }
+        Progress::Sampled { whose, written, of, reward } => {
+            let whose = match whose {
+                Whose::Present => "present",
+                Whose::New => "new",
+            };
+            Some(format!("{written} of {of} texts written; the {whose} writer's last gained {reward:+.2} nats"))
+        }
+        Progress::Forgotten { documents, files, adapters } => Some(format!(
+            "removed {}, {} and {}",
+            count(*documents, "document"),
+            count(*files, "file"),
+            count(*adapters, "adapter")
+        )),
+        _ => None,
+    }
+}
+
+/// What came of work that learns no document: a line.
+pub fn ended(event: &Progress, look: &Look) -> Vec<String> {
+    let Progress::Ended { kind, done, outcome, seconds } = event else { return Vec::new() };
+    let (sign, style) = look.verdict(if *done { DocumentState::Accepted } else { DocumentState::Rejected });
+    let head = format!("{} {} ({})", look.paint(style, sign), kind_words(*kind), duration(*seconds));
+    std::iter::once(head).chain(look.wrapped(&one_line(outcome), 4).lines().map(String::from)).collect()
 }
 
 /// What is left of a document when it is finished: one line, and beneath it why not.

@@ -5,8 +5,8 @@ use console::Style;
 use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{bytes, count, hundredths, percent, stage_words};
-use crate::protocol::{Activity, Fading, Held, KnowledgeView, Learning, Share, StatusView, TrialProgress};
+use super::words::{bytes, count, hundredths, kind_words, percent, stage_words};
+use crate::protocol::{Activity, Fading, Held, KnowledgeView, Learning, Share, StatusView, Tending, TrialProgress};
 
 /// Columns of the bar of steps.
 const BAR: usize = 24;
@@ -58,6 +58,10 @@ pub fn doing_words(status: &StatusView, times: Times) -> String {
         Activity::Learning(Learning { title, stage, since, .. }) => {
             format!("{}, for {}: {}", stage_words(*stage), times.lasted(*since), one_line(title))
         }
+        Activity::Tending(Tending { kind, reason, stage, since, .. }) => {
+            let (kind, stage) = (kind_words(*kind), stage_words(*stage));
+            format!("{kind}: {stage}, for {} ({})", times.lasted(*since), one_line(reason))
+        }
         Activity::Replaying { since } => {
             format!("asking about everything it learned, for {}", times.lasted(*since))
         }
@@ -103,7 +107,9 @@ pub fn share_words(share: &Share) -> String {
 
 fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
     page.cut_field("Does", &doing_words(status, times), &Style::new());
-    if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
+    if let Activity::Learning(Learning { trial: Some(trial), .. }) | Activity::Tending(Tending { trial: Some(trial), .. }) =
+        &status.activity
+    {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
     }

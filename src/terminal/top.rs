@@ -13,7 +13,7 @@ use super::status::{doing_words, held_words, share_words, steps};
 use super::times::Times;
 use super::words::{count, percent};
 use super::{documents, heatmap};
-use crate::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView};
+use crate::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView, Tending};
 
 /// Lines of events that are remembered.
 const EVENTS: usize = 200;
@@ -133,7 +133,9 @@ impl Painter<'_> {
         let [words, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(inner);
         let Some(status) = &self.top.status else { return };
         frame.render_widget(Line::raw(doing_words(status, self.times)), words);
-        if let Activity::Learning(Learning { trial: Some(trial), .. }) = &status.activity {
+        if let Activity::Learning(Learning { trial: Some(trial), .. })
+        | Activity::Tending(Tending { trial: Some(trial), .. }) = &status.activity
+        {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
         } else if let Some(held) = &status.held {

@@ -1,7 +1,7 @@
 //! Numbers, stages and verdicts in words.
 
 use crate::domain::document::DocumentState;
-use crate::domain::job::Stage;
+use crate::domain::job::{JobKind, Stage};
 
 /// `1 row`, `2 rows`.
 pub fn count(n: usize, noun: &str) -> String {
@@ -79,6 +79,23 @@ pub fn stage_words(stage: Stage) -> &'static str {
         Stage::Gate => "testing the best one",
         Stage::Publish => "putting it to use",
         Stage::Replay => "asking about earlier documents",
+        Stage::Retrain => "training everything anew",
+        Stage::Compare => "asking both about everything",
+        Stage::Swap => "putting it in place",
+        Stage::Purge => "removing rows and files",
+        Stage::TrainWriter => "training a new writer",
+        Stage::Examine => "comparing what both writers teach",
+        Stage::Promote => "letting the new one write",
+    }
+}
+
+/// What a job is for, in words.
+pub fn kind_words(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Learn => "learning a document",
+        JobKind::Consolidate => "consolidation",
+        JobKind::WriterRound => "writer round",
+        JobKind::Forget => "forgetting a document",
     }
 }
 

@@ -100,6 +100,9 @@ fn doing(activity: &Activity) -> String {
         Activity::Opening => "opening the model".into(),
         Activity::Replaying { .. } => "asking about earlier documents".into(),
         Activity::Stopping => "stopping".into(),
+        Activity::Tending(tending) => {
+            format!("{}, stage {}: {}", tending.kind, tending.stage, tending.reason)
+        }
         Activity::Learning(learning) => {
             let step =
                 learning.trial.as_ref().map(|t| format!(", {} step {} of {}", t.name, t.step, t.steps));

@@ -36,7 +36,7 @@ fn compute(store: &Store) -> Result<KnowledgeView> {
     let both: Vec<bool> = now.iter().filter_map(|answer| answer.base).collect();
     Ok(KnowledgeView {
         live: Some(live.id.folder()),
-        live_since: Some(live.created_at),
+        live_since: Some(store.live_since()?.unwrap_or(live.created_at)),
         documents: chain.iter().map(|generation| generation.documents.len()).sum(),
         now: Share::of(now.iter().filter(|answer| answer.right).count(), now.len()),
         base: Share::of(both.iter().filter(|right| **right).count(), both.len()),

@@ -30,7 +30,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::io_error;
 
 /// Folder of files that were read.
-const DONE: &str = "done";
+pub const DONE: &str = "done";
 /// Folder of files that could not be read, with the reasons.
 const FAILED: &str = "failed";
 /// Folders within folders that are walked.

@@ -7,8 +7,8 @@ use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seald::domain::job::Stage;
 use seald::domain::progress::Progress;
-use seald::terminal::noted::{Noted, best_words, finished, heading, probes_words};
-use seald::terminal::words::{count, stage_words};
+use seald::terminal::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use seald::terminal::words::{count, kind_words, stage_words};
 use seald::terminal::{Look, one_line};
 
 /// Blanks before what belongs to a document.
@@ -91,6 +91,15 @@ impl View {
             Progress::Replayed { asked, right, lost } => {
                 self.say(&format!("{right} of {asked} answers right, {lost} lost"));
             }
+            Progress::Began { kind, .. } => self.begin(kind_words(*kind)),
+            Progress::Compared { .. } | Progress::Sampled { .. } | Progress::Forgotten { .. } => {
+                self.say(&tending_words(event).unwrap_or_default());
+            }
+            Progress::Ended { .. } => {
+                self.end();
+                // As below.
+                let _ = self.multi.println(ended(event, &self.look).join("\n"));
+            }
             Progress::Finished { .. } => {
                 self.end();
                 let lines = finished(&self.name, event, &self.look);
@@ -118,6 +127,16 @@ impl View {
         let heading = heading(self.number, Some(self.documents.max(self.number)), document, room, &self.look);
         self.head = self.line("{msg}  {elapsed}");
         self.head.set_message(format!("{}  {size}", self.look.paint(Style::new().bold(), &heading)));
+        self.head.enable_steady_tick(Duration::from_secs(1));
+        self.stage = self.line("{msg}");
+    }
+
+    /// Begins with work that learns no document.
+    fn begin(&mut self, what: &str) {
+        self.end();
+        (self.name, self.noted, self.under_way) = (what.to_string(), Noted::default(), None);
+        self.head = self.line("{msg}  {elapsed}");
+        self.head.set_message(self.look.paint(Style::new().bold(), what));
         self.head.enable_steady_tick(Duration::from_secs(1));
         self.stage = self.line("{msg}");
     }

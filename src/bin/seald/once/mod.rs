@@ -153,7 +153,7 @@ fn report(worker: &Worker<'_>, taken: Vec<Taken>, finished: &[Finished]) -> Resu
         match one.documents {
             Ok(documents) => {
                 for TakenDocument { id, name, known } in documents {
-                    let done = finished.iter().find(|f| f.document == id && told.insert(id));
+                    let done = finished.iter().find(|f| f.learned() == Some(id) && told.insert(id));
                     let known = known && done.is_none();
                     let path = name;
                     report.documents.push(DocumentReport {
@@ -169,8 +169,10 @@ fn report(worker: &Worker<'_>, taken: Vec<Taken>, finished: &[Finished]) -> Resu
             }
         }
     }
-    for done in finished.iter().filter(|f| !told.contains(&f.document)) {
-        report.documents.push(views::document(store, done.document, Some(done))?);
+    for done in finished {
+        if let Some(document) = done.learned().filter(|document| !told.contains(document)) {
+            report.documents.push(views::document(store, document, Some(done))?);
+        }
     }
     Ok(report)
 }
