@@ -44,6 +44,6 @@ pub use forgetting::{Cell, Column, ForgettingView, Measures, Tally};
 pub use once::{DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, TimeShares, TrialReport};
 pub use share::{Accuracies, Share};
 pub use status::{
-    Activity, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun, StatusView, Tending,
-    TrialProgress,
+    Activity, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun, StatusView,
+    Tending, TrialProgress,
 };
