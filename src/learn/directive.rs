@@ -72,6 +72,13 @@ pub fn draw(menu: &[Directive], probabilities: &[f64], count: usize, seed: u64) 
     drawn
 }
 
+/// Draws `count` directives by their probabilities alone, each as if it were the only one: what the writer would choose if nobody asked for variety.
+/// `menu` has at least one choice.
+pub fn sample(menu: &[Directive], probabilities: &[f64], count: usize, seed: u64) -> Vec<Directive> {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    (0..count).map(|_| menu[pick(probabilities, rng.random::<f64>())].clone()).collect()
+}
+
 /// The index at which the running sum of `weights` passes `at` (in [0, 1)) of their total.
 fn pick(weights: &[f64], at: f64) -> usize {
     let mut rest = at * weights.iter().sum::<f64>();
@@ -110,6 +117,20 @@ mod tests {
             let distinct = (0..8).all(|i| (0..i).all(|j| drawn[i] != drawn[j]));
             assert!(distinct, "{drawn:?}");
         }
+    }
+
+    #[test]
+    fn a_sample_follows_the_probabilities_and_may_repeat() {
+        let menu = menu(&[1e-3, 3e-3], &[5]);
+        let mut shares = vec![0.0; menu.len()];
+        (shares[1], shares[4]) = (0.25, 0.75);
+        let drawn = sample(&menu, &shares, 4000, 3);
+        let count = |i: usize| drawn.iter().filter(|d| **d == menu[i]).count();
+        assert_eq!(count(1) + count(4), 4000);
+        // Four standard deviations of a binomial.
+        assert!(count(4).abs_diff(3000) < 110, "{}", count(4));
+        assert_eq!(drawn, sample(&menu, &shares, 4000, 3));
+        assert_ne!(drawn, sample(&menu, &shares, 4000, 4));
     }
 
     #[test]

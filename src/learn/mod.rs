@@ -21,3 +21,4 @@ pub mod self_edits;
 pub mod session;
 pub mod stats;
 pub mod trials;
+pub mod writer;

@@ -56,8 +56,8 @@ fn starts(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     Ok(starts)
 }
 
-/// Base samples ready for training, and guard text ready for measuring.
-#[derive(Debug)]
+/// Base samples ready for training, and guard text ready for measuring. The default has neither: a trial rehearses nothing.
+#[derive(Debug, Default)]
 pub struct Rehearsal {
     /// Samples with the base's distribution at each token, weight 1.
     pub rows: Vec<TrainRow>,

@@ -85,12 +85,31 @@ pub fn texts(
     seed: u64,
     writer: Option<&Adapter>,
 ) -> Result<Vec<String>> {
-    let ask = |passage: &String| {
-        prompt::self_edit(format).fill(Fill { title: document.title, passage, ..Fill::default() })
-    };
-    let prompts: Vec<String> = document.passages.iter().map(ask).collect();
+    let written = each_format(session, document, &[format], seed, writer)?;
+    Ok(written.into_iter().next().unwrap_or_default())
+}
+
+/// The same for several formats, side by side: for each format the texts about all passages. A format may come twice and gets other texts.
+///
+/// # Errors
+/// From the engine.
+pub fn each_format(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    formats: &[Format],
+    seed: u64,
+    writer: Option<&Adapter>,
+) -> Result<Vec<Vec<String>>> {
+    let mut prompts = Vec::with_capacity(formats.len() * document.passages.len());
+    for format in formats {
+        let ask = |passage: &String| {
+            prompt::self_edit(*format).fill(Fill { title: document.title, passage, ..Fill::default() })
+        };
+        prompts.extend(document.passages.iter().map(ask));
+    }
     let writing = Writing { max_tokens: EDIT_TOKENS.min(session.context() / 2), temperature: 1.0, seed };
-    session.write(&prompts, writing, writer)
+    let mut written = session.write(&prompts, writing, writer)?.into_iter();
+    Ok(formats.iter().map(|_| written.by_ref().take(document.passages.len()).collect()).collect())
 }
 
 /// Takes a text apart and decides what of it is trained on.

@@ -192,9 +192,42 @@ impl<'s, 'a> Halving<'s, 'a> {
 
     /// A trial that is only ranked, never published: on its own rows alone.
     fn screen(&self, edit: Edit) -> Result<Trial> {
-        let options = &self.session.options;
-        let each = StepRows { new: options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
-        self.begin(edit, each, options.rung_steps.last().copied().unwrap_or(1))
+        self.bare(edit, self.session.options.rung_steps.last().copied().unwrap_or(1))
+    }
+
+    fn bare(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
+        let each = StepRows { new: self.session.options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
+        self.begin(edit, each, most_steps)
+    }
+
+    /// Trains one edit on its own rows for as long as its directive says, `most_steps` at most. None if it diverged.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub(super) fn alone(
+        &self,
+        edit: Edit,
+        most_steps: usize,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Adapter>> {
+        let mut trial = self.bare(edit, most_steps)?;
+        self.train(&mut trial, usize::MAX, tell)?;
+        Ok(trial.outcome.loss.is_finite().then(|| trial.run.into_adapter()))
+    }
+
+    /// Mean gain of log p(answer) over the probes, nats, where no log-probability counts as less than `floor`: an adapter that is not there has
+    /// every answer at the floor.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub(super) fn gain(&self, adapter: Option<&Adapter>, floor: f64) -> Result<f64> {
+        let after = match adapter {
+            Some(adapter) => self.session.log_probs(self.probes, Some(adapter))?,
+            None => vec![floor; self.probes.len()],
+        };
+        let gains =
+            after.iter().zip(&self.before).map(|(after, before)| after.max(floor) - before.max(floor));
+        Ok(gains.sum::<f64>() / self.probes.len() as f64)
     }
 
     /// Trains one edit to its end, without any other beside it.
@@ -307,7 +340,7 @@ impl<'s, 'a> Halving<'s, 'a> {
 }
 
 /// Tokens in one pass over the weights.
-const PASS_TOKENS: usize = 4096;
+pub(super) const PASS_TOKENS: usize = 4096;
 
 /// A trial's name, from what it trains on.
 fn name(edit: &Edit) -> String {
