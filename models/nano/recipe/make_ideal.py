@@ -34,21 +34,25 @@ def ideal(document: Document, seed: int) -> dict[str, str]:
     return {form: selfedits.write(form, document, selfedits.Quality.GOOD, rng) for form in selfedits.FORMATS}
 
 
+def write(bulletins: Path, to: Path, count: int = 60) -> None:
+    """One object a line: the title, and a text for each format."""
+    known = json.loads(bulletins.read_text())["data"]
+    lines = []
+    for number, document in enumerate(regenerated(len(known))):
+        if document.passage != known[number]["paragraphs"][0]["context"]:
+            raise SystemExit(f"document {number} is not the one in {bulletins}: the recipe has changed since; make the examples anew")
+        if number >= len(known) - count:
+            lines.append(json.dumps({"title": document.title, "texts": ideal(document, number)}, ensure_ascii=False))
+    to.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
 def main() -> None:
     """Writes the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bulletins", type=Path, required=True)
     parser.add_argument("--to", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=60)
     o = parser.parse_args()
-    known = json.loads(o.bulletins.read_text())["data"]
-    lines = []
-    for number, document in enumerate(regenerated(len(known))):
-        if document.passage != known[number]["paragraphs"][0]["context"]:
-            raise SystemExit(f"document {number} is not the one in {o.bulletins}: the recipe has changed since; make the examples anew")
-        if number >= len(known) - o.count:
-            lines.append(json.dumps({"title": document.title, "texts": ideal(document, number)}, ensure_ascii=False))
-    o.to.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    write(o.bulletins, o.to)
 
 
 if __name__ == "__main__":
