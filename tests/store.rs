@@ -14,3 +14,5 @@ mod made_up;
 mod service;
 #[path = "store/stages.rs"]
 mod stages;
+#[path = "store/upkeep.rs"]
+mod upkeep;

@@ -33,6 +33,8 @@ pub struct ConsolidateOptions {
     pub rows_in_step: usize,
     /// Base samples in one optimiser step, trained with KL to the base, 0 to 4,096.
     pub base_rows: usize,
+    /// Optimiser steps at least, 1 to 1,000,000: the rows of few documents are seen more often than `epochs` says, for a short training learns nothing.
+    pub least_steps: usize,
     /// Optimiser steps at most, 1 to 10,000,000: what bounds the time, however many documents there are.
     pub most_steps: usize,
 }
@@ -43,8 +45,9 @@ impl Default for ConsolidateOptions {
             after_documents: 16,
             forgetting_budget: 0.05,
             epochs: 8,
-            rows_in_step: 24,
+            rows_in_step: 16,
             base_rows: 2,
+            least_steps: 160,
             most_steps: 4_000,
         }
     }
@@ -56,13 +59,22 @@ impl ConsolidateOptions {
     /// # Errors
     /// [`Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        let Self { after_documents, forgetting_budget, epochs, rows_in_step, base_rows, most_steps } = self;
+        let Self {
+            after_documents,
+            forgetting_budget,
+            epochs,
+            rows_in_step,
+            base_rows,
+            least_steps,
+            most_steps,
+        } = self;
         let ranges = [
             ("after_documents", *after_documents, 0, 100_000),
             ("epochs", *epochs, 1, 1_000),
             ("rows_in_step", *rows_in_step, 1, 4_096),
             ("base_rows", *base_rows, 0, 4_096),
-            ("most_steps", *most_steps, 1, 10_000_000),
+            ("least_steps", *least_steps, 1, 1_000_000),
+            ("most_steps", *most_steps, *least_steps, 10_000_000),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -74,6 +86,14 @@ impl ConsolidateOptions {
             return Err(Error::new(Kind::Invalid, text));
         }
         Ok(())
+    }
+}
+
+impl ConsolidateOptions {
+    /// Times that each of so many rows is seen, so that there are enough steps.
+    fn epochs_of(&self, rows: usize) -> usize {
+        let steps = rows.div_ceil(self.rows_in_step).max(1);
+        self.epochs.max(self.least_steps.div_ceil(steps))
     }
 }
 
@@ -115,7 +135,7 @@ pub fn retrain(
     let mixture = Mixture { new: curriculum, earlier: &[], base: &rehearsal.rows };
     let kl_weight = session.options.kl_weight;
     let each = StepRows { new: options.rows_in_step, earlier: 0, base: options.base_rows, kl_weight };
-    let plan = rows::plan(mixture, each, options.epochs, options.most_steps, seed);
+    let plan = rows::plan(mixture, each, options.epochs_of(curriculum.len()), options.most_steps, seed);
     let model = &session.model.decoder;
     let adapter = Adapter::init(&session.options.lora(), model.config(), seed, &model.compute().device)?;
     let mut training = Training::begin(session, adapter, plan, learning_rate, seed)?;
@@ -259,6 +279,14 @@ mod tests {
         assert!(words.contains("10 of 40"), "{words}");
         let edge = stats::losses_allowed(40, 0.05, BUDGET_LEVEL);
         assert!(over_budget(40, edge, 0.05).is_none() && over_budget(40, edge + 1, 0.05).is_some());
+    }
+
+    #[test]
+    fn few_rows_are_seen_more_often() {
+        let options =
+            ConsolidateOptions { epochs: 8, rows_in_step: 16, least_steps: 160, ..Default::default() };
+        assert_eq!([options.epochs_of(16), options.epochs_of(17), options.epochs_of(320)], [160, 80, 8]);
+        assert_eq!(options.epochs_of(100_000), 8);
     }
 
     #[test]

@@ -12,19 +12,30 @@ use crate::support::{model, store, take_in, worker};
 /// Set for the child process: the root it works on.
 const CHILD: &str = "SEALD_TEST_ROOT";
 
+/// Set for the child process where it opens another model than nano: its directory.
+pub(crate) const MODEL: &str = "SEALD_TEST_MODEL";
+
 /// Not a test by itself: what the child process of the tests below runs.
 #[test]
 #[ignore = "runs as a child of the crash tests"]
 fn child() {
     let root = std::env::var(CHILD).expect("only as a child");
-    let model = model();
-    let mut worker = worker(Path::new(&root), &model).unwrap();
+    let tiny = std::env::var_os(MODEL).map(|path| crate::upkeep_kill::open_model(Path::new(&path)));
+    let model = tiny.unwrap_or_else(model);
+    let mut worker = match std::env::var_os(MODEL) {
+        Some(_) => crate::upkeep_kill::worker(Path::new(&root), &model),
+        None => worker(Path::new(&root), &model).unwrap(),
+    };
     while worker.run_next(&mut |_| {}).unwrap().is_some() {}
 }
 
 /// Runs the child; whether it ended by itself.
-pub(crate) fn run(root: &Path, crash_at: Option<&str>) -> bool {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+fn run(root: &Path, crash_at: Option<&str>) -> bool {
+    run_in(Command::new(std::env::current_exe().unwrap()), root, crash_at)
+}
+
+/// The same in the environment of a command.
+pub(crate) fn run_in(mut command: Command, root: &Path, crash_at: Option<&str>) -> bool {
     command
         .args(["--exact", "crash::child", "--ignored", "--quiet"])
         .env(CHILD, root)

@@ -5,3 +5,11 @@ mod intake;
 mod settle;
 mod support;
 mod upkeep;
+mod upkeep_kill;
+
+#[expect(dead_code, reason = "shared with tests of the database")]
+#[path = "../store/made_up.rs"]
+mod made_up;
+#[expect(dead_code, reason = "shared with other tests")]
+#[path = "../support/tiny_model.rs"]
+mod tiny_model;

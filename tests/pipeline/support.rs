@@ -7,6 +7,7 @@ use seald::clock::{Clock, Timestamp};
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::ingest::{self, Limits};
+use seald::learn::consolidate::ConsolidateOptions;
 use seald::learn::options::LearnOptions;
 use seald::learn::writer::WriterOptions;
 use seald::pipeline::{Root, Worker, WorkerOptions};
@@ -46,8 +47,10 @@ pub(crate) fn options() -> WorkerOptions {
         trial_steps: 8,
         ..WriterOptions::default()
     };
+    let consolidate =
+        ConsolidateOptions { rows_in_step: 8, least_steps: 80, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
-    WorkerOptions { learn, writer_rounds, clock, ..WorkerOptions::default() }
+    WorkerOptions { learn, consolidate, writer_rounds, clock, ..WorkerOptions::default() }
 }
 
 /// Opens the root's database.

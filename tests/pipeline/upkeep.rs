@@ -1,4 +1,4 @@
-//! Consolidation, forgetting on request and writer rounds: what they leave, and that a kill at any place changes nothing of it.
+//! Consolidation, forgetting on request and writer rounds on documents that nano learned: what they leave.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -6,14 +6,13 @@ use std::sync::OnceLock;
 use seald::clock::Timestamp;
 use seald::domain::generation::Origin;
 use seald::domain::ids::{DocumentId, GenerationId, WriterId};
-use seald::domain::job::{JobKind, JobState};
+use seald::domain::job::JobKind;
 use seald::domain::probe::Role;
 use seald::domain::progress::Progress;
 use seald::learn::session::Question;
-use seald::pipeline::{Root, Worker, crash};
+use seald::pipeline::{Root, Worker};
 use tempfile::TempDir;
 
-use crate::crash::{run, state};
 use crate::support::{NEVER, model, options, store, take_in_named};
 
 /// Documents that come with questions.
@@ -36,7 +35,7 @@ fn learned() -> TempDir {
     copy
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (kind, at) = (entry.file_type().unwrap(), to.join(entry.file_name()));
         if kind.is_symlink() {
@@ -129,7 +128,8 @@ fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
     let forgetting = worker.store().forgettings(1).unwrap().remove(0);
     let proof = forgetting.proof.unwrap();
     assert!(proof.asked > 0 && proof.right_before > proof.right_after, "{proof:?}");
-    assert!(proof.right_after <= proof.right_base + 1, "back at the base's level: {proof:?}");
+    // Whoever learned other documents of the kind guesses one or the other.
+    assert!(proof.right_after * 4 <= proof.right_before, "near the base's level: {proof:?}");
     assert!(forgetting.ended_at.is_some());
     assert!(right(&worker, 2) + right(&worker, 3) > 0, "the others stay");
     // No row, no adapter, no file of it is left; nor is its text, in the database, its log of changes, or a backup.
@@ -146,7 +146,7 @@ fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
     }
 }
 
-fn names(dir: &Path) -> Vec<String> {
+pub(crate) fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).unwrap();
     entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }
@@ -198,55 +198,4 @@ fn a_round_trains_a_writer_and_documents_that_it_never_saw_decide() {
         }
         None => assert!(!examined.promoted && !root.path().join("adapters/writer-000001").exists()),
     }
-}
-
-/// A copy with one more job queued.
-fn with_job(kind: JobKind) -> TempDir {
-    let root = learned();
-    let mut store = store(root.path());
-    match kind {
-        JobKind::Forget => drop(store.forget(DocumentId(1), false).unwrap()),
-        kind => drop(store.queue(kind, None, "asked for").unwrap()),
-    }
-    root
-}
-
-#[test]
-fn a_kill_at_any_place_of_these_jobs_leaves_nothing_different() {
-    let kinds = [JobKind::Consolidate, JobKind::WriterRound, JobKind::Forget];
-    let mut places = Vec::new();
-    for kind in kinds {
-        let undisturbed = with_job(kind);
-        assert!(run(undisturbed.path(), None));
-        let expected = state(undisturbed.path());
-        let ended = store(undisturbed.path()).jobs(None).unwrap().iter().all(|j| j.state == JobState::Done);
-        assert!(ended, "{kind}: every job should be done");
-        places.extend(crash::points(kind).map(|place| (kind, place, expected.clone())));
-    }
-    assert_eq!(places.len(), 30);
-    std::thread::scope(|scope| {
-        for half in places.chunks(15) {
-            scope.spawn(|| {
-                half.iter().for_each(|(kind, place, expected)| die_and_go_on(*kind, place, expected))
-            });
-        }
-    });
-}
-
-type State = (String, std::collections::BTreeMap<String, Vec<u8>>);
-
-fn die_and_go_on(kind: JobKind, place: &str, expected: &State) {
-    let root = with_job(kind);
-    // A writer that is not promoted, or an adapter that loses, never comes to the later stages.
-    let reached = !run(root.path(), Some(place));
-    let never = expected
-        .1
-        .keys()
-        .all(|name| !name.starts_with(if kind == JobKind::WriterRound { "writer-" } else { "gen-000004" }));
-    assert!(reached || never, "{kind} {place}: the process did not die");
-    assert!(run(root.path(), None));
-    let found = state(root.path());
-    assert_eq!(found.0, expected.0, "{kind} {place}: another database");
-    assert!(found.1 == expected.1, "{kind} {place}: other files beneath adapters");
-    assert!(names(&root.path().join("state/work")).is_empty(), "{kind} {place}: the job's folder is left");
 }

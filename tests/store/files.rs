@@ -9,9 +9,11 @@ use seald::Kind;
 use seald::domain::decision::Rule;
 use seald::domain::document::{DocumentFormat, DocumentState};
 use seald::domain::evaluation::Subject;
-use seald::domain::job::{JobState, Stage};
+use seald::domain::generation::Origin;
+use seald::domain::job::{JobKind, JobState, Stage};
 use seald::domain::probe::{ProbeSource, Role};
 use seald::domain::self_edit::Format;
+use seald::domain::writer::Whose;
 use seald::store::{Store, VERSION};
 
 use crate::made_up::{Root, learn_all, receive};
@@ -148,10 +150,14 @@ fn the_tables_allow_every_word_and_no_other() {
     let db = Connection::open(root.database()).unwrap();
     let schema: String =
         db.query_row("SELECT group_concat(sql, ' ') FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let schema = schema.split_whitespace().collect::<Vec<_>>().join(" ");
     for (column, check) in [
         words("format", DocumentFormat::ALL, DocumentFormat::as_str),
         words("state", DocumentState::ALL, DocumentState::as_str),
+        words("kind", JobKind::ALL, JobKind::as_str),
         words("stage", Stage::ALL, Stage::as_str),
+        words("origin", Origin::ALL, Origin::as_str),
+        words("whose", Whose::ALL, Whose::as_str),
         words("state", JobState::ALL, JobState::as_str),
         words("role", Role::ALL, Role::as_str),
         words("source", ProbeSource::ALL, ProbeSource::as_str),

@@ -9,7 +9,7 @@ use seald::domain::probe::Role;
 use seald::domain::self_edit::RowText;
 
 use crate::made_up::{
-    Fresh, LEASE, NOW, cut, do_stage_at, fresh, learn_all, passages, probes, receive, set_live,
+    Fresh, LEASE, NOW, cut, do_stage_at, fresh, learn_all, learned, passages, probes, receive, set_live,
 };
 
 /// Documents 1, 3 and 5 are learned, 2 and 4 turned away.

@@ -58,7 +58,7 @@ fn what_a_damaged_generation_knew_waits_again_in_the_same_step() {
     let document = store.document(DocumentId(3)).unwrap();
     assert_eq!((document.state, document.reasons), (DocumentState::Waiting, Vec::<String>::new()));
     let next = store.next_job().unwrap().unwrap();
-    assert_eq!((next.document, next.stage, next.attempts), (DocumentId(3), Stage::Probes, 0));
+    assert_eq!((next.document, next.stage, next.attempts), (Some(DocumentId(3)), Stage::Probes, 0));
     assert_eq!(store.document(DocumentId(1)).unwrap().state, DocumentState::Accepted);
 }
 

@@ -3,7 +3,7 @@
 use seald::domain::document::DocumentState;
 use seald::domain::evaluation::Subject;
 use seald::domain::ids::{DocumentId, GenerationId, ProbeId, SelfEditId};
-use seald::domain::job::{Event, JobState, Stage};
+use seald::domain::job::{Event, JobKind, JobState, Stage};
 use seald::domain::probe::Role;
 use seald::{Error, Kind};
 
@@ -166,6 +166,7 @@ fn a_stage_that_fails_midway_stores_nothing() {
                 rows.push(asked(rows[0].probe, Subject::Candidate, GenerationId(1), true));
                 store.finish_replay(&job, &rows).unwrap_err()
             }
+            other => panic!("{other} is no stage of learning"),
         };
         assert!(e.to_string().contains(&format!("stage {} of job 1", job.stage)), "{e}");
         assert_eq!(store.dump().unwrap(), before, "{}", job.stage);
@@ -215,7 +216,7 @@ fn a_run_that_was_killed_ends_like_one_that_was_not() {
     learn_all(&mut store);
     let undisturbed = store.dump().unwrap();
 
-    for stage in Stage::ALL {
+    for stage in JobKind::Learn.stages() {
         for after_commit in [false, true] {
             let root = Root::new();
             let mut store = root.open();
