@@ -20,7 +20,7 @@ pub struct WriterView {
     pub documents: Vec<String>,
     /// Rounds in all.
     pub total: usize,
-    /// The newest rounds, newest first, at most 50.
+    /// The newest 50, newest first; and the one that was asked for.
     pub rounds: Vec<RoundView>,
     /// What changed in one round: the one that was asked for, else the newest that was examined.
     pub told: Option<RoundStory>,

@@ -7,4 +7,5 @@ mod pages;
 mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
+mod upkeep;
 mod watching;
