@@ -14,7 +14,7 @@ use seald::ingest;
 use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
 use seald::learn::session::{Question, Session, Tally};
-use seald::pipeline::{Root, Worker, WorkerOptions};
+use seald::pipeline::{Finished, Root, Worker, WorkerOptions};
 use seald::store::{NewDocument, Store};
 use serde::Serialize;
 
@@ -105,11 +105,11 @@ pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], gate: &GateOptions) ->
         worker.store_mut().receive(&new, &[], now)?;
         let done = worker.run_next(&mut |_| {})?;
         sequence.seconds += started.elapsed().as_secs_f64();
-        let state = done.as_ref().map(|d| d.state);
-        sequence.accepted.push(state == Some(DocumentState::Accepted));
-        if let Some(done) = done.as_ref().filter(|d| d.state != DocumentState::Accepted) {
-            let reasons = worker.store().document(done.document)?.reasons.join("; ");
-            eprintln!("{}: {}: {reasons}", document.title, done.state);
+        let accepted = done.as_ref().is_some_and(|d| d.state == Some(DocumentState::Accepted));
+        sequence.accepted.push(accepted);
+        if let Some(id) = done.as_ref().and_then(Finished::learned).filter(|_| !accepted) {
+            let found = worker.store().document(id)?;
+            eprintln!("{}: {}: {}", document.title, found.state, found.reasons.join("; "));
         }
         sequence.tokens += done.map_or(0, |d| d.cost.trained_tokens);
         sequence.matrix.push(row(&lab.session, documents, worker.live())?);

@@ -8,6 +8,7 @@ mod learning;
 mod null;
 mod reward;
 mod seal;
+mod sleep;
 mod tables;
 
 use std::path::PathBuf;
@@ -108,6 +109,30 @@ enum What {
         #[arg(long)]
         steps: Option<usize>,
     },
+    /// Many documents one after another with and without consolidation, and joint trainings
+    Sleep {
+        /// Documents one after another
+        #[arg(long, default_value_t = 40)]
+        documents: usize,
+        /// The first of them
+        #[arg(long, default_value_t = 0)]
+        from: usize,
+        /// Measure after so many documents each
+        #[arg(long, default_value_t = 10)]
+        every: usize,
+        /// Documents that bring a consolidation
+        #[arg(long, default_value_t = 10)]
+        after: usize,
+        /// Sizes of the joint trainings
+        #[arg(long, value_delimiter = ',', default_value = "10,20,40,80,160")]
+        joint: Vec<usize>,
+        /// Learning rate of the joint trainings
+        #[arg(long, default_value_t = 2e-3)]
+        rate: f64,
+        /// Only "without", "with" or "joint"
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Another document's self-edits before the gate
     Null {
         /// Documents of the set to take
@@ -168,6 +193,23 @@ fn main() -> Result<()> {
         }
         What::Reward { documents, from, steps } => {
             tables::reward(&reward::measure(&lab, some(from, documents), steps)?)
+        }
+        What::Sleep { documents, from, every, after, joint, rate, only } => {
+            let wants = |way: &str| only.as_deref().is_none_or(|only| only == way);
+            let mut ways = Vec::new();
+            for (name, after) in [("without", 0), ("with", after)] {
+                if wants(name) {
+                    let found = sleep::sequence(&lab, some(from, documents), every, after, &gate)?;
+                    ways.push((format!("one after another, {name} consolidation"), found));
+                }
+            }
+            if wants("joint") {
+                let sizes = joint.into_iter();
+                let found =
+                    sizes.map(|size| sleep::joint(&lab, some(0, size), rate)).collect::<Result<_>>()?;
+                ways.push(("jointly".to_string(), found));
+            }
+            tables::sleep(&ways)
         }
         What::Null { documents, from, steps } => {
             tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)

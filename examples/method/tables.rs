@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::forgetting::Sequence;
 use crate::lab::Table;
 use crate::reward::{Twice, within};
+use crate::sleep::Point;
 
 /// Mean and Student's 95 % interval, times `unit`.
 fn interval(values: &[f64], unit: f64) -> String {
@@ -77,6 +78,31 @@ pub(crate) fn forgetting(ways: &[(&str, Vec<Sequence>)]) -> Value {
         );
     }
     ways.iter().map(|(name, found)| json!({"way": name, "sequences": found})).collect()
+}
+
+/// What is known after so many documents. Intervals are Student's over documents.
+pub(crate) fn sleep(ways: &[(String, Vec<Point>)]) -> Value {
+    println!(
+        "| way | documents | accepted | right of all documents so far, % (95 %) | drift, nats a token | known before, lost, % | consolidations (swapped) | seconds so far | tokens trained so far |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (name, points) in ways {
+        for point in points {
+            let lost = 100.0 * point.lost as f64 / point.known.max(1) as f64;
+            println!(
+                "| {name} | {} | {} | {} | {:.3} | {lost:.1} | {} ({}) | {:.0} | {} |",
+                point.documents,
+                point.accepted,
+                interval(&point.right, 100.0),
+                point.drift,
+                point.slept,
+                point.swapped,
+                point.seconds,
+                point.tokens
+            );
+        }
+    }
+    ways.iter().map(|(name, points)| json!({"way": name, "points": points})).collect()
 }
 
 /// Correlations of two trainings of the same self-edit.

@@ -56,7 +56,16 @@ impl ScheduleOptions {
     /// # Errors
     /// [`crate::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        let Self { replay, consolidate, writer_round, prune, backup, quiet_hours: _, keep_backups, keep_generations } = self;
+        let Self {
+            replay,
+            consolidate,
+            writer_round,
+            prune,
+            backup,
+            quiet_hours: _,
+            keep_backups,
+            keep_generations,
+        } = self;
         let times = [
             ("replay", replay),
             ("consolidate", consolidate),

@@ -129,8 +129,7 @@ impl Learner {
             && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
         {
             self.store.abandon_running()?;
-            let done =
-                pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK, self.clock.now());
+            let done = pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK, self.clock.now());
             self.tell_rollback(to, done, reply);
             return Ok(());
         }

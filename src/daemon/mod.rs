@@ -22,6 +22,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::kernels::Compute;
 use crate::error::{Error, Kind, Result};
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub program: PathBuf,
     /// Makes the engine's device, precision and threads.
     pub compute: Box<dyn Fn() -> Result<Compute> + Send + Sync>,
+    /// Where the time comes from.
+    pub clock: Clock,
     /// Gives freed memory back to the system.
     pub release_memory: fn(),
     /// Changes what is logged.

@@ -116,7 +116,7 @@ impl Shared {
 
 /// Starts everything.
 pub(super) async fn start(config: Config, around: Surroundings) -> Result<Running> {
-    let clock = Clock::System;
+    let Surroundings { program, compute, clock, release_memory, set_log_level } = around;
     let started_at = clock.now();
     let root = Root::open(&config.root)?;
     let lock = files::lock(&root.lock_file())?;
@@ -125,7 +125,6 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     note_start(&mut store, &clock, interrupted)?;
     courteous(config.courtesy.nice);
 
-    let Surroundings { program, compute, release_memory, set_log_level } = around;
     let monitor = Arc::new(Monitor::new(clock.clone()));
     let (control, desk) = Control::new();
     let teller = Teller::new();

@@ -52,14 +52,9 @@ impl JobKind {
     /// Its stages, in order.
     pub fn stages(self) -> &'static [Stage] {
         match self {
-            Self::Learn => &[
-                Stage::Probes,
-                Stage::SelfEdits,
-                Stage::Trials,
-                Stage::Gate,
-                Stage::Publish,
-                Stage::Replay,
-            ],
+            Self::Learn => {
+                &[Stage::Probes, Stage::SelfEdits, Stage::Trials, Stage::Gate, Stage::Publish, Stage::Replay]
+            }
             Self::Consolidate => &[Stage::Retrain, Stage::Compare, Stage::Swap],
             Self::WriterRound => &[Stage::TrainWriter, Stage::Examine, Stage::Promote],
             Self::Forget => &[Stage::Retrain, Stage::Compare, Stage::Swap, Stage::Purge],

@@ -124,10 +124,12 @@ pub fn retrain(
         tell(Progress::Step { trial: "consolidation".into(), step, steps, loss });
     })?;
     if !training.loss.is_finite() {
-        let text = "the consolidation diverged: lower the learning rates of the menu, or consolidate.rows_in_step";
+        let text =
+            "the consolidation diverged: lower the learning rates of the menu, or consolidate.rows_in_step";
         return Err(Error::new(Kind::Diverged, text));
     }
-    let (steps, tokens, seconds, loss) = (training.step(), training.tokens(), training.seconds, training.loss);
+    let (steps, tokens, seconds, loss) =
+        (training.step(), training.tokens(), training.seconds, training.loss);
     Ok(Retrained { adapter: training.into_adapter(), steps, tokens, seconds, loss })
 }
 
@@ -218,18 +220,22 @@ mod tests {
 
     #[test]
     fn as_many_right_answers_are_enough_and_one_fewer_is_not() {
-        let even = [answer(1, false, true, false), answer(1, false, false, true), answer(0, true, true, true)];
+        let even =
+            [answer(1, false, true, false), answer(1, false, false, true), answer(0, true, true, true)];
         let found = compare(&even, (0.01, 0.02), 0.1);
         assert!(found.accepted, "{:?}", found.reasons);
         assert_eq!((found.asked, found.right_before, found.right_after, found.lost), (3, 2, 2, 1));
         let fewer = [even[0], answer(0, true, true, true)];
         let found = compare(&fewer, (0.01, 0.02), 0.1);
-        assert!(!found.accepted && found.reasons[0].contains("1 of 2 questions right, the live model 2: 1 fewer"));
+        assert!(
+            !found.accepted && found.reasons[0].contains("1 of 2 questions right, the live model 2: 1 fewer")
+        );
     }
 
     #[test]
     fn knowing_less_than_the_base_of_a_document_is_not_made_good_by_another() {
-        let bank = [answer(1, true, true, false), answer(2, false, false, true), answer(2, false, false, true)];
+        let bank =
+            [answer(1, true, true, false), answer(2, false, false, true), answer(2, false, false, true)];
         let found = compare(&bank, (0.0, 0.0), 0.1);
         assert_eq!((found.right_before, found.right_after, found.below_base), (1, 2, 1));
         assert!(!found.accepted && found.reasons.len() == 1);

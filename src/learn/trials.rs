@@ -4,9 +4,9 @@
 use super::rehearsal::Rehearsal;
 use super::rows::{self, Mixture, StepRows};
 use super::session::{Question, Session};
+use super::training::Training;
 use crate::domain::progress::Progress;
 use crate::domain::self_edit::{Directive, RowText};
-use super::training::Training;
 use crate::engine::examples::TrainRow;
 use crate::engine::lora::Adapter;
 use crate::error::{Error, Kind, Result};
@@ -217,7 +217,8 @@ impl<'s, 'a> Halving<'s, 'a> {
             Some(adapter) => self.session.log_probs(self.probes, Some(adapter))?,
             None => vec![floor; self.probes.len()],
         };
-        let gains = after.iter().zip(&self.before).map(|(after, before)| after.max(floor) - before.max(floor));
+        let gains =
+            after.iter().zip(&self.before).map(|(after, before)| after.max(floor) - before.max(floor));
         Ok(gains.sum::<f64>() / self.probes.len() as f64)
     }
 

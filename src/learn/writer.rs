@@ -125,7 +125,8 @@ pub fn train(
         let text = "the writer's training diverged: lower writer_rounds.learning_rate";
         return Err(Error::new(Kind::Diverged, text));
     }
-    let (steps, tokens, seconds, loss) = (training.step(), training.tokens(), training.seconds, training.loss);
+    let (steps, tokens, seconds, loss) =
+        (training.step(), training.tokens(), training.seconds, training.loss);
     Ok(Trained { adapter: training.into_adapter(), steps, tokens, seconds, loss })
 }
 

@@ -78,8 +78,15 @@ impl Worker<'_> {
         let now = self.clock.now();
         let dropped = self.store.roll_back(to, then, &why, now)?.dropped.len();
         tracing::warn!(to = to.0, dropped, again, "{why}: an earlier generation is live again");
-        let body = serde_json::json!({"to": to.folder(), "why": why, "dropped": dropped, "learned_again": again});
-        self.store.log(&[NewEvent { at: now, job: Some(job.id), document: None, kind: FOR_BUDGET.into(), body }])?;
+        let body =
+            serde_json::json!({"to": to.folder(), "why": why, "dropped": dropped, "learned_again": again});
+        self.store.log(&[NewEvent {
+            at: now,
+            job: Some(job.id),
+            document: None,
+            kind: FOR_BUDGET.into(),
+            body,
+        }])?;
         self.load_live()
     }
 
@@ -104,7 +111,9 @@ impl Worker<'_> {
     fn forgetting_words(&self, job: &Job) -> Result<(bool, String)> {
         let forgetting = self.store.forgetting(job.id)?;
         let mut words = format!("document {} is forgotten", forgetting.document);
-        if let Some(Proof { asked, right_base, right_before, right_after }) = forgetting.proof.filter(|p| p.asked > 0) {
+        if let Some(Proof { asked, right_base, right_before, right_after }) =
+            forgetting.proof.filter(|p| p.asked > 0)
+        {
             words += &format!(
                 ": of {asked} questions about it {right_after} are answered right, {right_before} before, {right_base} by the base"
             );
@@ -124,7 +133,9 @@ fn consolidation_words(done: &Consolidation) -> String {
         format!("{} of {} questions right, {} before", c.right_after, c.asked, c.right_before)
     });
     match done.generation {
-        Some(id) => format!("{} takes the place of {}: {numbers}", id.folder(), done.retraining.against.folder()),
+        Some(id) => {
+            format!("{} takes the place of {}: {numbers}", id.folder(), done.retraining.against.folder())
+        }
         None => {
             let reasons = done.comparison.as_ref().map(|c| c.reasons.join("; ")).unwrap_or_default();
             format!("{} stays: {reasons}", done.retraining.against.folder())

@@ -238,7 +238,8 @@ impl Worker<'_> {
     fn answers_of(&self, job: &Job) -> Result<Vec<Evaluation>> {
         let path = self.root.job(job.id).join(CANDIDATE).join(ANSWERS);
         let bytes = std::fs::read(&path).map_err(|e| crate::files::io_error("read", &path, e))?;
-        serde_json::from_slice(&bytes).map_err(|e| self.missing("the answers to the bank", job).with_source(e))
+        serde_json::from_slice(&bytes)
+            .map_err(|e| self.missing("the answers to the bank", job).with_source(e))
     }
 }
 
@@ -248,7 +249,8 @@ const ANSWERS: &str = "answers.json";
 fn kept_answers(bank: &[Probe], answered: &[Answered]) -> Result<Vec<u8>> {
     let kept = evaluations(bank, answered, Subject::Replay, GenerationId::BASE);
     serde_json::to_vec(&kept).map_err(|e| {
-        crate::error::Error::new(crate::error::Kind::Internal, "cannot write the answers to the bank").with_source(e)
+        crate::error::Error::new(crate::error::Kind::Internal, "cannot write the answers to the bank")
+            .with_source(e)
     })
 }
 

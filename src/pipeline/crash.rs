@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::domain::job::Stage;
+use crate::domain::job::{JobKind, Stage};
 use crate::domain::words::words;
 
 words! {
@@ -22,9 +22,9 @@ pub const VARIABLE: &str = "SEALD_CRASH_AT";
 
 static WANTED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(VARIABLE).ok());
 
-/// Every place's name.
-pub fn points() -> impl Iterator<Item = String> {
-    Stage::ALL.iter().flat_map(|stage| Place::ALL.iter().map(move |place| format!("{stage}:{place}")))
+/// Every place's name in jobs of a kind.
+pub fn points(kind: JobKind) -> impl Iterator<Item = String> {
+    kind.stages().iter().flat_map(|stage| Place::ALL.iter().map(move |place| format!("{stage}:{place}")))
 }
 
 /// Dies here if the environment says so: without unwinding, without closing anything.

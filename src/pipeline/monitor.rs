@@ -112,7 +112,8 @@ impl Monitor {
 /// What progress changes in what is being done.
 fn note(activity: &mut Activity, progress: &Progress) {
     let (now, under_way) = match activity {
-        Activity::Learning(Learning { stage, trial, .. }) | Activity::Tending(Tending { stage, trial, .. }) => (stage, trial),
+        Activity::Learning(Learning { stage, trial, .. })
+        | Activity::Tending(Tending { stage, trial, .. }) => (stage, trial),
         _ => return,
     };
     match progress {

@@ -54,7 +54,8 @@ impl Worker<'_> {
     /// The card of a consolidated adapter.
     pub(super) fn consolidated_card(&self, id: GenerationId, lessons: &[Lesson]) -> Result<String> {
         use std::fmt::Write as _;
-        let what = format!("It was trained from the base model and took the place of {}.", self.live_id().folder());
+        let what =
+            format!("It was trained from the base model and took the place of {}.", self.live_id().folder());
         let mut text = self.card_head(&id.folder(), &what);
         text.push_str("\n## Learned\n\n");
         for lesson in lessons {

@@ -24,7 +24,8 @@ impl Worker<'_> {
         };
         let generations = self.store.generations_with(&gone, job.id)?;
         if generations.contains(&self.live_id()) {
-            let text = format!("{} is live and contains the document: forget it again", self.live_id().folder());
+            let text =
+                format!("{} is live and contains the document: forget it again", self.live_id().folder());
             return Err(Error::new(Kind::Conflict, text));
         }
         let mut files = self.remove_from_inbox(&gone)?;

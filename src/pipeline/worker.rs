@@ -188,7 +188,8 @@ impl<'m> Worker<'m> {
                 Ok(())
             }
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                let why = format!("{} cannot be used ({error}): the base writes in its place", writer.id.folder());
+                let why =
+                    format!("{} cannot be used ({error}): the base writes in its place", writer.id.folder());
                 tracing::error!(writer = writer.id.0, "{why}");
                 self.store.set_writer(WriterId::BASE)
             }
@@ -354,7 +355,9 @@ impl<'m> Worker<'m> {
             .apply(job.id, Event::Failed { error: error.to_string(), passing: may_pass(&error) })?;
         match job.state {
             // Tried again by the next claim; a job that waits for a retry must not stand in the way of the error.
-            JobState::Queued => Err(error.context(format!("{} waits to be tried again", self.name_of(&job)?))),
+            JobState::Queued => {
+                Err(error.context(format!("{} waits to be tried again", self.name_of(&job)?)))
+            }
             _ => Ok(job),
         }
     }

@@ -33,7 +33,8 @@ impl Worker<'_> {
             return self.store.finish_train_writer(job, None);
         }
         let examples: Vec<Winner> = winners.into_iter().map(winner).collect();
-        let (options, seed) = (&self.writer_rounds, self.session.options.seed.wrapping_add(job.id.0.unsigned_abs()));
+        let (options, seed) =
+            (&self.writer_rounds, self.session.options.seed.wrapping_add(job.id.0.unsigned_abs()));
         let trained = writer::train(&self.session, &examples, options, seed, tell)?;
         let staged = StagedDir::replacing(&self.root.job(job.id), TRIAL)?;
         self.session.write_adapter(&trained.adapter, &staged)?;
@@ -77,7 +78,9 @@ impl Worker<'_> {
         for document in documents {
             let mut means = [0.0; 2];
             let present = self.writer.as_ref().map(|author| &author.adapter);
-            for (place, (whose, author)) in [(Whose::Present, present), (Whose::New, Some(&new))].into_iter().enumerate() {
+            for (place, (whose, author)) in
+                [(Whose::Present, present), (Whose::New, Some(&new))].into_iter().enumerate()
+            {
                 let samples = self.sample(document, author)?;
                 let rewards: Vec<f64> = samples.iter().map(|sample| sample.reward.unwrap_or(0.0)).collect();
                 means[place] = stats::mean(&rewards);
@@ -116,7 +119,8 @@ impl Worker<'_> {
         let found = self.store.document(document)?;
         let passages: Vec<String> = self.store.passages(document)?.into_iter().map(|p| p.text).collect();
         let probes = self.store.probes(document, None)?;
-        let select: Vec<Question<'_>> = probes.iter().filter(|p| p.role == Role::Select).map(closed).collect();
+        let select: Vec<Question<'_>> =
+            probes.iter().filter(|p| p.role == Role::Select).map(closed).collect();
         let reading = Reading { key: &found.hash, title: &found.title, passages: &passages };
         let lesson = Lesson { reading, select: &select, probes: &probes };
         let options = &self.writer_rounds;

@@ -7,7 +7,9 @@ use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId, SelfEditId, TrialId, WriterId};
+use crate::domain::ids::{
+    DocumentId, GenerationId, JobId, PassageId, ProbeId, SelfEditId, TrialId, WriterId,
+};
 use crate::error::{Error, Result};
 
 /// A value kept as JSON text.

@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::Store;
 use super::columns::{Json, MaybeNan, all, first, run};
 use super::stages::Next;
-use super::{evaluations, generations, jobs, NewGeneration};
+use super::{NewGeneration, evaluations, generations, jobs};
 use crate::clock::Timestamp;
 use crate::domain::consolidation::{Comparison, Consolidation, Proof, Retraining};
 use crate::domain::evaluation::Evaluation;

@@ -8,7 +8,7 @@ use crate::domain::self_edit::RowText;
 use crate::error::Result;
 
 /// What one accepted document taught.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lesson {
     /// The document.
     pub document: DocumentId,

@@ -60,7 +60,8 @@ impl Store {
             }
             let id = insert(db, document, now)?;
             supply(db, id, supplied)?;
-            let sql = "INSERT INTO jobs (kind, document, stage, state, attempts) VALUES ('learn', ?, ?, ?, 0)";
+            let sql =
+                "INSERT INTO jobs (kind, document, stage, state, attempts) VALUES ('learn', ?, ?, ?, 0)";
             run(db, sql, params![id, JobKind::Learn.first().as_str(), JobState::Queued.as_str()])?;
             Ok(Received::New(id, JobId(db.last_insert_rowid())))
         })

@@ -10,7 +10,7 @@ use super::Store;
 use super::columns::{all, first, run};
 use super::failure::{conflict, not_found};
 use super::stages::Next;
-use super::{documents, generations, jobs};
+use super::{documents, jobs};
 use crate::clock::Timestamp;
 use crate::domain::consolidation::{Forgetting, Proof};
 use crate::domain::ids::{DocumentId, GenerationId, JobId, WriterId};
@@ -29,7 +29,9 @@ impl Store {
             let sql = "SELECT replaced_by FROM documents WHERE id = ?";
             let newer: Option<DocumentId> = first(db, sql, [document], |row| row.get(0))?.flatten();
             if let Some(newer) = newer {
-                let text = format!("document {newer} is a newer version of it: forget that one, and both are forgotten");
+                let text = format!(
+                    "document {newer} is a newer version of it: forget that one, and both are forgotten"
+                );
                 return Err(conflict(text));
             }
             let job = jobs::queue(db, JobKind::Forget, Some(document), "asked for")?;
@@ -153,7 +155,8 @@ fn purge(db: &Connection, document: DocumentId) -> Result<()> {
     if running.is_some() {
         return Err(conflict(format!("document {document} is being learned")));
     }
-    let sql = "UPDATE OR REPLACE evaluations SET asked_for = (SELECT p.document FROM probes p WHERE p.id = probe)
+    let sql =
+        "UPDATE OR REPLACE evaluations SET asked_for = (SELECT p.document FROM probes p WHERE p.id = probe)
                WHERE asked_for = ?1 AND subject = 'replay'
                AND probe IN (SELECT id FROM probes WHERE document <> ?1)";
     run(db, sql, [document])?;
@@ -182,7 +185,8 @@ fn retire_writers(db: &Connection, documents: &[DocumentId]) -> Result<()> {
     if let Some(Some(present)) = writer
         && gone.contains(&present)
     {
-        let ids: Vec<WriterId> = all(db, "SELECT id FROM writers WHERE id < ? ORDER BY id DESC", [present], |row| row.get(0))?;
+        let ids: Vec<WriterId> =
+            all(db, "SELECT id FROM writers WHERE id < ? ORDER BY id DESC", [present], |row| row.get(0))?;
         let next = ids.into_iter().find(|id| !gone.contains(id));
         run(db, "UPDATE live SET writer = ?", [next])?;
     }

@@ -131,7 +131,12 @@ impl Store {
     }
 }
 
-pub(super) fn queue(db: &Connection, kind: JobKind, document: Option<DocumentId>, reason: &str) -> Result<Job> {
+pub(super) fn queue(
+    db: &Connection,
+    kind: JobKind,
+    document: Option<DocumentId>,
+    reason: &str,
+) -> Result<Job> {
     if kind == JobKind::Learn {
         return Err(Error::new(Kind::Internal, "a document's job is queued when it is taken in"));
     }
@@ -141,7 +146,8 @@ pub(super) fn queue(db: &Connection, kind: JobKind, document: Option<DocumentId>
     if let Some(open) = first(db, &sql, params![kind.as_str(), document], row)? {
         return Ok(open);
     }
-    let sql = "INSERT INTO jobs (kind, document, stage, state, attempts, reason) VALUES (?, ?, ?, 'queued', 0, ?)";
+    let sql =
+        "INSERT INTO jobs (kind, document, stage, state, attempts, reason) VALUES (?, ?, ?, 'queued', 0, ?)";
     run(db, sql, params![kind.as_str(), document, kind.first().as_str(), reason])?;
     find(db, JobId(db.last_insert_rowid()))
 }

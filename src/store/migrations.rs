@@ -6,8 +6,11 @@ use super::columns::first;
 use crate::error::{Error, Kind, Result};
 
 /// One file for each version, in order. Append only: a released file never changes.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// The version of the tables that this program works with.
 pub const VERSION: usize = MIGRATIONS.len();
@@ -59,12 +62,11 @@ mod tests {
     use super::*;
 
     /// For each version, a row in each table that it added.
-    const ROWS: &[&str] =
-        &[
-            include_str!("migrations/0001.rows.sql"),
-            include_str!("migrations/0002.rows.sql"),
-            include_str!("migrations/0003.rows.sql"),
-        ];
+    const ROWS: &[&str] = &[
+        include_str!("migrations/0001.rows.sql"),
+        include_str!("migrations/0002.rows.sql"),
+        include_str!("migrations/0003.rows.sql"),
+    ];
 
     fn tables(connection: &Connection) -> Vec<String> {
         let sql =

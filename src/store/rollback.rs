@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::Store;
-use super::columns::run;
 use super::failure::conflict;
 use super::{documents, generations, jobs};
 use crate::clock::Timestamp;
@@ -42,7 +41,13 @@ impl Store {
     /// # Errors
     /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
     /// job is running, or a document that it contains waits to be learned again.
-    pub fn roll_back(&mut self, to: GenerationId, then: Dropped, why: &str, now: Timestamp) -> Result<RolledBack> {
+    pub fn roll_back(
+        &mut self,
+        to: GenerationId,
+        then: Dropped,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<RolledBack> {
         self.write(format_args!("roll back to {}", name(to)), |db| {
             let from = generations::live_id(db)?;
             if from == to {

@@ -248,7 +248,8 @@ fn insert_sample(db: &Connection, job: JobId, position: usize, sample: &WriterSa
     let sql = "INSERT INTO writer_samples (job, position, whose, document, format, learning_rate, epochs, text, reward,
                discarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let (whose, format) = (whose.as_str(), format.as_str());
-    let values = params![job, position, whose, document, format, learning_rate, epochs, text, reward, discarded];
+    let values =
+        params![job, position, whose, document, format, learning_rate, epochs, text, reward, discarded];
     run(db, sql, values).map(drop)
 }
 

@@ -62,14 +62,19 @@ pub fn tending_words(event: &Progress) -> Option<String> {
     match event {
         Progress::Compared { asked, before, after, accepted, .. } => {
             let verdict = if *accepted { "it is no worse" } else { "the live model stays" };
-            Some(format!("of {} the live model answers {before} right, the new one {after}: {verdict}", count(*asked, "question")))
+            Some(format!(
+                "of {} the live model answers {before} right, the new one {after}: {verdict}",
+                count(*asked, "question")
+            ))
         }
         Progress::Sampled { whose, written, of, reward } => {
             let whose = match whose {
                 Whose::Present => "present",
                 Whose::New => "new",
             };
-            Some(format!("{written} of {of} texts written; the {whose} writer's last gained {reward:+.2} nats"))
+            Some(format!(
+                "{written} of {of} texts written; the {whose} writer's last gained {reward:+.2} nats"
+            ))
         }
         Progress::Forgotten { documents, files, adapters } => Some(format!(
             "removed {}, {} and {}",

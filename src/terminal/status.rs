@@ -6,7 +6,9 @@ use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
 use super::words::{bytes, count, hundredths, kind_words, percent, stage_words};
-use crate::protocol::{Activity, Fading, Held, KnowledgeView, Learning, Share, StatusView, Tending, TrialProgress};
+use crate::protocol::{
+    Activity, Fading, Held, KnowledgeView, Learning, Share, StatusView, Tending, TrialProgress,
+};
 
 /// Columns of the bar of steps.
 const BAR: usize = 24;
@@ -107,8 +109,8 @@ pub fn share_words(share: &Share) -> String {
 
 fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
     page.cut_field("Does", &doing_words(status, times), &Style::new());
-    if let Activity::Learning(Learning { trial: Some(trial), .. }) | Activity::Tending(Tending { trial: Some(trial), .. }) =
-        &status.activity
+    if let Activity::Learning(Learning { trial: Some(trial), .. })
+    | Activity::Tending(Tending { trial: Some(trial), .. }) = &status.activity
     {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());

@@ -12,7 +12,7 @@ fn it_says_when_it_serves_and_ends_cleanly() {
     let status = daemon.get("/v1/status");
     assert_eq!(status["pid"], daemon.child.id());
     assert_eq!((&status["activity"]["state"], &status["model"]["loaded"]), (&"idle".into(), &false.into()));
-    daemon.wait("scheduled", |status| status["next"].as_array().unwrap().len() == 3);
+    daemon.wait("scheduled", |status| status["next"].as_array().unwrap().len() == 5);
     assert!(status["problems"].as_array().unwrap().is_empty(), "{status}");
     assert!(daemon.stop().success());
     host.wait_notified("STOPPING=1");
@@ -27,7 +27,7 @@ fn a_service_manager_that_does_not_read_stops_nothing() {
     command.env("NOTIFY_SOCKET", deaf.local_addr().unwrap().as_pathname().unwrap());
     let daemon = host.adopt(command.stderr(Stdio::inherit()).spawn().unwrap());
     daemon.wait_listening();
-    daemon.wait("serving", |status| status["next"].as_array().unwrap().len() == 3);
+    daemon.wait("serving", |status| status["next"].as_array().unwrap().len() == 5);
     assert!(daemon.stop().success());
 }
 

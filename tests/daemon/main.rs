@@ -6,4 +6,5 @@ mod host;
 mod inbox;
 mod killed;
 mod lifecycle;
+mod overnight;
 mod requests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use seald::domain::job::JobKind;
 use seald::pipeline::crash;
 
 use crate::support::{model, store, take_in, worker};
@@ -22,7 +23,7 @@ fn child() {
 }
 
 /// Runs the child; whether it ended by itself.
-fn run(root: &Path, crash_at: Option<&str>) -> bool {
+pub(crate) fn run(root: &Path, crash_at: Option<&str>) -> bool {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "crash::child", "--ignored", "--quiet"])
@@ -45,7 +46,7 @@ fn run(root: &Path, crash_at: Option<&str>) -> bool {
 }
 
 /// Everything that must be equal: the database's dump, and every file beneath `adapters`.
-fn state(root: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
+pub(crate) fn state(root: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
     let mut files = BTreeMap::new();
     let adapters = root.join("adapters");
     for entry in std::fs::read_dir(&adapters).unwrap().map(Result::unwrap) {
@@ -73,7 +74,7 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     assert!(
         expected.1.contains_key("live") && expected.1.contains_key("gen-000001/adapter_model.safetensors")
     );
-    let places: Vec<String> = crash::points().collect();
+    let places: Vec<String> = crash::points(JobKind::Learn).collect();
     assert_eq!(places.len(), 18);
     // Two at a time: a process computes on one thread.
     std::thread::scope(|scope| {

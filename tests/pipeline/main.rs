@@ -4,3 +4,4 @@ mod crash;
 mod intake;
 mod settle;
 mod support;
+mod upkeep;

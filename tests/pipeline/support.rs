@@ -8,6 +8,7 @@ use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::ingest::{self, Limits};
 use seald::learn::options::LearnOptions;
+use seald::learn::writer::WriterOptions;
 use seald::pipeline::{Root, Worker, WorkerOptions};
 use seald::store::{NewDocument, Received, Store, SuppliedProbe};
 
@@ -37,7 +38,16 @@ pub(crate) fn options() -> WorkerOptions {
         bank_probes: 16,
         ..LearnOptions::default()
     };
-    WorkerOptions { learn, clock: Clock::at(Timestamp(1_763_769_600_000)), ..WorkerOptions::default() }
+    // Two of the three documents that come with questions examine writers.
+    let writer_rounds = WriterOptions {
+        exam_share: 0.6,
+        least_examples: 1,
+        samples: 2,
+        trial_steps: 8,
+        ..WriterOptions::default()
+    };
+    let clock = Clock::at(Timestamp(1_763_769_600_000));
+    WorkerOptions { learn, writer_rounds, clock, ..WorkerOptions::default() }
 }
 
 /// Opens the root's database.

@@ -33,7 +33,10 @@ fn a_document_comes_with_all_that_belongs_to_it() {
     assert_eq!(store.passages(id).unwrap(), [], "it is cut when it is learned");
     assert_eq!(store.supplied_probes(id).unwrap(), supplied(1));
     let job = store.job(job).unwrap();
-    assert_eq!((job.document, job.stage, job.state, job.attempts), (id, Stage::Probes, JobState::Queued, 0));
+    assert_eq!(
+        (job.document, job.stage, job.state, job.attempts),
+        (Some(id), Stage::Probes, JobState::Queued, 0)
+    );
     assert_eq!(store.job_of(id).unwrap(), job);
 }
 

@@ -100,8 +100,8 @@ fn no_document_crowds_the_others_out_of_the_bank() {
     // Document 1 has ten retain probes, 3 has two; 2 is turned away and has none that count.
     while let Some(job) = store.claim_next(NOW, LEASE).unwrap() {
         cut(&mut store, &job);
-        let template = probes(&store, job.document).remove(2);
-        let count = [10, 5, 2][job.document.0 as usize - 1];
+        let template = probes(&store, learned(&job)).remove(2);
+        let count = [10, 5, 2][learned(&job).0 as usize - 1];
         let mut job = store.finish_probes(&job, &vec![template; count], &serde_json::json!({})).unwrap();
         while job.lease_until.is_some() {
             job = do_stage_at(&mut store, &job, NOW);

@@ -8,7 +8,7 @@ use seald::domain::decision::{Decision, Finding, Rule};
 use seald::domain::document::DocumentFormat;
 use seald::domain::evaluation::{Evaluation, Subject};
 use seald::domain::ids::{DocumentId, GenerationId, JobId, ProbeId};
-use seald::domain::job::{Job, Stage};
+use seald::domain::job::{Job, JobKind, Stage};
 use seald::domain::probe::{ProbeSource, Role};
 use seald::domain::self_edit::{Directive, DroppedLine, Format, RowText};
 use seald::store::{
@@ -111,10 +111,15 @@ pub(crate) fn claim(store: &mut Store) -> Job {
     job
 }
 
+/// The document that a job learns.
+pub(crate) fn learned(job: &Job) -> DocumentId {
+    job.document.expect("a job that learns")
+}
+
 /// Cuts the document of a job at its first stage.
 pub(crate) fn cut(store: &mut Store, job: &Job) {
-    if job.stage == Stage::FIRST {
-        let text = store.document(job.document).unwrap().text;
+    if job.stage == JobKind::Learn.first() {
+        let text = store.document(learned(job)).unwrap().text;
         let (first, second) = text.split_at(text.find("It carries").expect("a made-up text"));
         store.cut(job, &[first.to_string(), second.to_string()]).unwrap();
     }
@@ -260,7 +265,7 @@ pub(crate) fn replay_answers(store: &Store) -> Vec<Evaluation> {
 /// Does the stage that the job is at. Documents with an even number are rejected by the gate.
 pub(crate) fn do_stage_at(store: &mut Store, job: &Job, now: Timestamp) -> Job {
     cut(store, job);
-    let document = job.document;
+    let document = learned(job);
     match job.stage {
         Stage::Probes => store.finish_probes(
             job,
@@ -275,6 +280,7 @@ pub(crate) fn do_stage_at(store: &mut Store, job: &Job, now: Timestamp) -> Job {
         }
         Stage::Publish => store.finish_publish(job, &generation(store, now)),
         Stage::Replay => store.finish_replay(job, &replay_answers(store)),
+        other => panic!("{other} is no stage of learning"),
     }
     .unwrap()
 }

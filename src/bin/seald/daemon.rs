@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use seald::clock::Clock;
 use seald::config::{Config, Dtype, LogFormat, LogOptions};
 use seald::daemon::{self, SetLogLevel, Surroundings};
 use seald::error::{Context, Error, Kind, Result};
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
     let around = Surroundings {
         program,
         compute: Box::new(compute),
+        clock: Clock::System,
         release_memory: allocator::release,
         set_log_level,
     };

@@ -105,8 +105,7 @@ fn draft(
 ) -> Result<Sample> {
     let (mut rows, mut discarded) = (Vec::new(), None);
     for (passage, text) in texts.iter().enumerate() {
-        let draft =
-            self_edits::draft(session, reading, (number, passage), &directive, text.clone(), probes)?;
+        let draft = self_edits::draft(session, reading, (number, passage), &directive, text.clone(), probes)?;
         rows.extend(draft.rows.into_iter().map(|row| (passage, row)));
         discarded = discarded.or(draft.discarded);
     }
@@ -137,11 +136,8 @@ pub fn earn(
     let Reading { key, title, passages } = lesson.reading;
     let material = Material { key, title, passages, curriculum: &[], rehearsal: &Rehearsal::default() };
     let halving = Halving::new(session, material, None, lesson.select)?;
-    let edit = Edit {
-        candidates: vec![number],
-        directive: sample.directive.clone(),
-        rows: sample.rows.clone(),
-    };
+    let edit =
+        Edit { candidates: vec![number], directive: sample.directive.clone(), rows: sample.rows.clone() };
     let adapter = halving.alone(edit, options.trial_steps, tell)?;
     sample.reward = Some(halving.gain(adapter.as_ref(), options.log_floor)?);
     Ok(adapter)

@@ -57,7 +57,9 @@ pub fn decide(
     };
     let floor = old_diversity * options.diversity_floor;
     let varied = new_diversity >= floor;
-    let diversity = format!("its diversity is {new_diversity:.3}, the old writer's {old_diversity:.3}; it must be {floor:.3} or more");
+    let diversity = format!(
+        "its diversity is {new_diversity:.3}, the old writer's {old_diversity:.3}; it must be {floor:.3} or more"
+    );
     Verdict {
         promoted: earns && varied,
         documents: pairs.len(),

@@ -1,0 +1,252 @@
+//! Consolidation, forgetting on request and writer rounds: what they leave, and that a kill at any place changes nothing of it.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use seald::clock::Timestamp;
+use seald::domain::generation::Origin;
+use seald::domain::ids::{DocumentId, GenerationId, WriterId};
+use seald::domain::job::{JobKind, JobState};
+use seald::domain::probe::Role;
+use seald::domain::progress::Progress;
+use seald::learn::session::Question;
+use seald::pipeline::{Root, Worker, crash};
+use tempfile::TempDir;
+
+use crate::crash::{run, state};
+use crate::support::{NEVER, model, options, store, take_in_named};
+
+/// Documents that come with questions.
+const NAMES: [&str; 3] = ["drelpolford.txt", "the-chilpreilin-library.html", "renjoan-auth.md"];
+
+/// A root on which three documents were learned, made once; each test works on a copy.
+fn learned() -> TempDir {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let (root, model) = (tempfile::tempdir().unwrap(), model());
+        take_in_named(root.path(), &NAMES);
+        let mut worker = open(root.path(), &model);
+        while worker.run_next(&mut |_| {}).unwrap().is_some() {}
+        let accepted = worker.store().live().unwrap().expect("something is learned").id;
+        assert_eq!(accepted, GenerationId(3), "all three should be learned");
+        root
+    });
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(made.path(), copy.path());
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (kind, at) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), at).unwrap();
+        } else if kind.is_dir() {
+            std::fs::create_dir_all(&at).unwrap();
+            copy_folder(&entry.path(), &at);
+        } else {
+            std::fs::copy(entry.path(), at).unwrap();
+        }
+    }
+}
+
+fn open<'m>(root: &Path, model: &'m seald::engine::model::Model) -> Worker<'m> {
+    Worker::open(Root::open(root).unwrap(), store(root), model, options(), &NEVER).unwrap()
+}
+
+/// Runs everything that is queued; what it told.
+fn run_all(worker: &mut Worker<'_>) -> Vec<Progress> {
+    let mut told = Vec::new();
+    while worker.run_next(&mut |event| told.push(event)).unwrap().is_some() {}
+    told
+}
+
+/// What the job that ended last said of itself: whether it did what it was for, and the words.
+fn outcome(told: &[Progress]) -> (bool, String) {
+    let ended = told.iter().rev().find_map(|event| match event {
+        Progress::Ended { done, outcome, .. } => Some((*done, outcome.clone())),
+        _ => None,
+    });
+    ended.expect("a job that ended")
+}
+
+/// Right answers to a document's retain probes.
+fn right(worker: &Worker<'_>, document: i64) -> usize {
+    let probes = worker.store().probes(DocumentId(document), Some(Role::Retain)).unwrap();
+    let asked: Vec<Question<'_>> =
+        probes.iter().map(|p| Question { text: &p.question, answers: &p.answers, passage: None }).collect();
+    let answered = worker.session().ask(&asked, worker.live()).unwrap();
+    answered.iter().filter(|a| a.grade.right).count()
+}
+
+#[test]
+fn sleep_puts_one_adapter_in_the_place_of_the_last_and_keeps_its_parent() {
+    let (root, model) = (learned(), model());
+    let mut worker = open(root.path(), &model);
+    assert_eq!(worker.store().learned_since_consolidation().unwrap(), 3);
+    worker.store_mut().queue(JobKind::Consolidate, None, "asked for").unwrap();
+    let told = run_all(&mut worker);
+    let (done, words) = outcome(&told);
+    assert!(done, "{words}");
+    let live = worker.store().live().unwrap().unwrap();
+    assert_eq!((live.id, live.parent, live.origin), (GenerationId(4), GenerationId(3), Origin::Consolidated));
+    assert!(live.documents.is_empty(), "it learned nothing that its parent had not");
+    assert_eq!(worker.store().learned_since_consolidation().unwrap(), 0);
+    let done = worker.store().consolidations(5).unwrap().remove(0);
+    let compared = done.comparison.unwrap();
+    assert!(compared.accepted && compared.right_after >= compared.right_before && compared.asked > 0);
+    assert_eq!((done.retraining.documents, done.generation), (3, Some(GenerationId(4))));
+    // The whole bank is the row of the matrix, and the parent can become live again.
+    assert_eq!(worker.store().replay_row(GenerationId(4)).unwrap().len(), compared.asked);
+    assert!(root.path().join("adapters/gen-000003").is_dir());
+    let card = std::fs::read_to_string(root.path().join("adapters/gen-000004/README.md")).unwrap();
+    assert!(card.contains("Drelpolford") && card.contains("took the place of gen-000003"), "{card}");
+    worker.roll_back(GenerationId(3), "not wanted").unwrap();
+    assert_eq!(worker.store().live().unwrap().unwrap().id, GenerationId(3));
+}
+
+#[test]
+fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
+    let (root, model) = (learned(), model());
+    let done = root.path().join("inbox/done");
+    std::fs::create_dir_all(&done).unwrap();
+    for name in ["drelpolford.txt", "drelpolford.probes.jsonl", "renjoan-auth.md"] {
+        std::fs::write(done.join(name), "a file").unwrap();
+    }
+    let mut opened = store(root.path());
+    for (name, document) in [("drelpolford.txt", 1), ("renjoan-auth.md", 3)] {
+        opened.file_taken(Path::new(name), &[DocumentId(document)], Timestamp(5)).unwrap();
+    }
+    seald::pipeline::back_up(&Root::open(root.path()).unwrap(), &opened, Timestamp(5_000), 3).unwrap();
+    let options = seald::pipeline::WorkerOptions { done: Some(done.clone()), ..options() };
+    let mut worker = Worker::open(Root::open(root.path()).unwrap(), opened, &model, options, &NEVER).unwrap();
+    let before = right(&worker, 1);
+    assert!(before > 0, "there should be something to forget");
+    worker.store_mut().forget(DocumentId(1), false).unwrap();
+    let told = run_all(&mut worker);
+    let (forgot, words) = outcome(&told);
+    assert!(forgot && words.contains("document 1 is forgotten"), "{words}");
+    let forgetting = worker.store().forgettings(1).unwrap().remove(0);
+    let proof = forgetting.proof.unwrap();
+    assert!(proof.asked > 0 && proof.right_before > proof.right_after, "{proof:?}");
+    assert!(proof.right_after <= proof.right_base + 1, "back at the base's level: {proof:?}");
+    assert!(forgetting.ended_at.is_some());
+    assert!(right(&worker, 2) + right(&worker, 3) > 0, "the others stay");
+    // No row, no adapter, no file of it is left; nor is its text, in the database, its log of changes, or a backup.
+    assert!(worker.store().document(DocumentId(1)).is_err());
+    let mut adapters: Vec<_> = names(&root.path().join("adapters"));
+    adapters.sort();
+    assert_eq!(adapters, ["gen-000004", "live"], "those that learned it are gone");
+    assert_eq!(names(&done), ["renjoan-auth.md"]);
+    drop(worker);
+    for file in files(root.path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        let holds = bytes.windows(11).any(|w| w.eq_ignore_ascii_case(b"drelpolford"));
+        assert!(!holds, "{} still holds its title", file.display());
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Every file beneath a folder, links not followed.
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => found.extend(files(&entry.path())),
+            kind if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn forgetting_what_was_never_learned_trains_nothing() {
+    let (root, model) = (learned(), model());
+    let mut worker = open(root.path(), &model);
+    worker.roll_back(GenerationId(2), "not wanted").unwrap();
+    worker.store_mut().forget(DocumentId(3), true).unwrap();
+    run_all(&mut worker);
+    assert!(worker.store().document(DocumentId(3)).is_err());
+    assert_eq!(worker.store().live().unwrap().unwrap().id, GenerationId(2), "nothing was trained anew");
+    assert!(worker.store().consolidations(1).unwrap().is_empty());
+    assert!(root.path().join("adapters/gen-000003").is_dir(), "history was to be kept");
+}
+
+#[test]
+fn a_round_trains_a_writer_and_documents_that_it_never_saw_decide() {
+    let (root, model) = (learned(), model());
+    let mut worker = open(root.path(), &model);
+    worker.store_mut().queue(JobKind::WriterRound, None, "asked for").unwrap();
+    let told = run_all(&mut worker);
+    let round = worker.store().writer_rounds(1).unwrap().pop().expect("a round");
+    let examined = round.examined.expect("an examination");
+    assert!(round.trained.winners >= 1 && examined.documents >= 2, "{round:?}", round = round.trained);
+    let samples = worker.store().writer_samples(round.job).unwrap();
+    assert_eq!(samples.len(), examined.documents * 2 * options().writer_rounds.samples);
+    assert!(told.iter().any(|event| matches!(event, Progress::Sampled { .. })));
+    let (done, words) = outcome(&told);
+    assert_eq!(done, examined.promoted, "{words}");
+    match worker.store().writer().unwrap() {
+        Some(writer) => {
+            assert!(examined.promoted && writer.id == WriterId(1));
+            assert!(root.path().join("adapters/writer-000001/adapter_model.safetensors").is_file());
+        }
+        None => assert!(!examined.promoted && !root.path().join("adapters/writer-000001").exists()),
+    }
+}
+
+/// A copy with one more job queued.
+fn with_job(kind: JobKind) -> TempDir {
+    let root = learned();
+    let mut store = store(root.path());
+    match kind {
+        JobKind::Forget => drop(store.forget(DocumentId(1), false).unwrap()),
+        kind => drop(store.queue(kind, None, "asked for").unwrap()),
+    }
+    root
+}
+
+#[test]
+fn a_kill_at_any_place_of_these_jobs_leaves_nothing_different() {
+    let kinds = [JobKind::Consolidate, JobKind::WriterRound, JobKind::Forget];
+    let mut places = Vec::new();
+    for kind in kinds {
+        let undisturbed = with_job(kind);
+        assert!(run(undisturbed.path(), None));
+        let expected = state(undisturbed.path());
+        let ended = store(undisturbed.path()).jobs(None).unwrap().iter().all(|j| j.state == JobState::Done);
+        assert!(ended, "{kind}: every job should be done");
+        places.extend(crash::points(kind).map(|place| (kind, place, expected.clone())));
+    }
+    assert_eq!(places.len(), 30);
+    std::thread::scope(|scope| {
+        for half in places.chunks(15) {
+            scope.spawn(|| {
+                half.iter().for_each(|(kind, place, expected)| die_and_go_on(*kind, place, expected))
+            });
+        }
+    });
+}
+
+type State = (String, std::collections::BTreeMap<String, Vec<u8>>);
+
+fn die_and_go_on(kind: JobKind, place: &str, expected: &State) {
+    let root = with_job(kind);
+    // A writer that is not promoted, or an adapter that loses, never comes to the later stages.
+    let reached = !run(root.path(), Some(place));
+    let never = expected
+        .1
+        .keys()
+        .all(|name| !name.starts_with(if kind == JobKind::WriterRound { "writer-" } else { "gen-000004" }));
+    assert!(reached || never, "{kind} {place}: the process did not die");
+    assert!(run(root.path(), None));
+    let found = state(root.path());
+    assert_eq!(found.0, expected.0, "{kind} {place}: another database");
+    assert!(found.1 == expected.1, "{kind} {place}: other files beneath adapters");
+    assert!(names(&root.path().join("state/work")).is_empty(), "{kind} {place}: the job's folder is left");
+}
