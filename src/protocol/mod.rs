@@ -50,6 +50,7 @@ pub use status::{
     Tending, TrialProgress,
 };
 pub use upkeep::{
-    ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome, JobStarted,
+    ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome,
+    JobStarted,
 };
 pub use writer::{RoundStory, RoundView, WriterChoice, WriterExample, WriterText, WriterView};

@@ -19,7 +19,11 @@ pub fn question(document: &DocumentView, adapters: &AdaptersView, keep_history: 
     page.words(&title, 0, &Style::new().bold());
     page.words(&format!("{}, number {}", one_line(&line.name), line.id), 0, &Style::new().dim());
     page.blank();
-    page.field("Removed", "its text, questions, answers and self-edits, and those of its earlier versions", &plain);
+    page.field(
+        "Removed",
+        "its text, questions, answers and self-edits, and those of its earlier versions",
+        &plain,
+    );
     page.field("", "its files in inbox/done, with the questions beside them", &plain);
     let (contain, live) = containing(document.report.generation.as_deref(), adapters);
     if !keep_history {

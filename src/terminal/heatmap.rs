@@ -24,7 +24,8 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
     if view.rows.is_empty() || view.columns.is_empty() {
         return String::new();
     }
-    let label = view.rows.iter().map(|row| columns(&name(view, row, look))).max().unwrap_or(0).max("base".len());
+    let label =
+        view.rows.iter().map(|row| columns(&name(view, row, look))).max().unwrap_or(0).max("base".len());
     let fitting = look.width.saturating_sub(label) / CELL;
     let first_column = view.columns.len().saturating_sub(fitting.max(1));
     let rows = look.height.saturating_sub(OTHER_LINES).max(FEWEST_ROWS);

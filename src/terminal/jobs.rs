@@ -15,7 +15,9 @@ pub fn render(view: &JobOutcome, look: &Look) -> String {
     let plain = Style::new();
     let mut page = Page::new(look);
     let (words, state) = match (view.state, view.done) {
-        (JobState::Queued, _) => (format!("waits; next: {}", stage_words(view.stage)), DocumentState::Waiting),
+        (JobState::Queued, _) => {
+            (format!("waits; next: {}", stage_words(view.stage)), DocumentState::Waiting)
+        }
         (JobState::Running, _) => (format!("under way: {}", stage_words(view.stage)), DocumentState::Waiting),
         (JobState::Failed, _) => ("failed".to_string(), DocumentState::Failed),
         (JobState::Done, Some(false)) => ("changed nothing".to_string(), DocumentState::Rejected),
@@ -71,7 +73,8 @@ fn proof(forgotten: &ForgottenView, page: &mut Page<'_>) {
 /// Whether the questions about a document are back where the base stood.
 fn level(base: &Share, after: &Share) -> (String, Style) {
     if after.low <= base.share {
-        let words = format!("no more than the base knows, as far as {} can tell", count(after.asked, "question"));
+        let words =
+            format!("no more than the base knows, as far as {} can tell", count(after.asked, "question"));
         (words, Style::new().green())
     } else {
         let words = "more than the base knows: other documents may say the same";
@@ -80,7 +83,8 @@ fn level(base: &Share, after: &Share) -> (String, Style) {
 }
 
 fn consolidation(done: &ConsolidationView, kind: JobKind, page: &mut Page<'_>, look: &Look) {
-    let ConsolidationView { documents, rows, learning_rate, steps, seconds, comparison, generation, .. } = done;
+    let ConsolidationView { documents, rows, learning_rate, steps, seconds, comparison, generation, .. } =
+        done;
     let words = format!(
         "{} from {}, {} at {learning_rate:e}, in {}",
         count(*rows, "row"),

@@ -75,7 +75,8 @@ fn one(round: &RoundView, times: Times, page: &mut Page<'_>, look: &Look) {
     };
     let when = ended_at.map_or_else(String::new, |at| format!(", {}", times.clock(at)));
     page.ends(&format!("Round {number}{when}"), &Style::new().bold(), &format!("{sign} {what}"), &style);
-    let words = format!("{}, {}; {}", count(*winners, "winning text"), count(*steps, "step"), one_line(reason));
+    let words =
+        format!("{}, {}; {}", count(*winners, "winning text"), count(*steps, "step"), one_line(reason));
     page.field("Trained", &words, &Style::new());
     if let Some(examined) = examined {
         verdict(examined, page, look);

@@ -1,6 +1,7 @@
 //! Work that learns no document: asked for, and what is told of it afterwards.
 
 use seald::domain::consolidation::{Comparison, Proof, Retraining};
+use seald::domain::evaluation::Evaluation;
 use seald::domain::generation::Origin;
 use seald::domain::ids::{DocumentId, JobId, WriterId};
 use seald::domain::job::{Job, JobKind, JobState, Stage};
@@ -75,11 +76,8 @@ pub(crate) fn consolidate(store: &mut Store, accepted: bool) -> JobId {
     job = store.finish_compare(&job, Some(&comparison(accepted)), None, NOW).unwrap();
     if accepted {
         let (new, answers) = (generation(store, NOW), replay_answers(store));
-        let answers = answers.into_iter().map(|one| seald::domain::evaluation::Evaluation {
-            generation: new.id,
-            ..one
-        });
-        job = store.finish_swap(&job, &Swapped::To(new, answers.collect()), NOW).unwrap();
+        let answers = answers.into_iter().map(|one| Evaluation { generation: new.id, ..one }).collect();
+        job = store.finish_swap(&job, &Swapped::To(new, answers), NOW).unwrap();
     }
     assert_eq!(job.state, JobState::Done);
     end(store, &job, accepted, if accepted { "gen takes the place" } else { "gen stays" });
@@ -196,21 +194,30 @@ async fn a_retraining_is_told_with_how_it_compared() {
     let view: ConsolidationsView = daemon.get("/v1/consolidations").await.json();
     let [newest, first] = &view.consolidations[..] else { panic!("{view:?}") };
     assert_eq!((newest.job, first.job, view.learned_since), (jobs[1], jobs[0], 0));
-    assert_eq!((newest.against.as_deref(), newest.generation.as_deref()), (Some("gen-000003"), Some("gen-000004")));
+    assert_eq!(
+        (newest.against.as_deref(), newest.generation.as_deref()),
+        (Some("gen-000003"), Some("gen-000004"))
+    );
     assert_eq!((first.generation.as_deref(), first.ended_at), (None, Some(NOW)));
     let compared = first.comparison.as_ref().unwrap();
     assert_eq!((compared.before, compared.after), (Share::of(36, 48), Share::of(30, 48)));
     assert!(newest.loss.is_nan() && compared.drift_after.is_nan(), "null on the wire is no number");
 
     let outcome: JobOutcome = daemon.get(&format!("/v1/jobs/{}", jobs[0])).await.json();
-    assert_eq!((outcome.kind, outcome.state, outcome.done), (JobKind::Consolidate, JobState::Done, Some(false)));
+    assert_eq!(
+        (outcome.kind, outcome.state, outcome.done),
+        (JobKind::Consolidate, JobState::Done, Some(false))
+    );
     assert_eq!((outcome.outcome.as_deref(), outcome.seconds), (Some("gen stays"), Some(75.0)));
     assert_eq!((outcome.reason.as_deref(), outcome.document), (Some("scheduled"), None));
     assert_eq!(outcome.consolidation.unwrap().comparison.unwrap().reasons, ["30 of 48 right, 36 before"]);
 
     let adapters: AdaptersView = daemon.get("/v1/adapters").await.json();
     let anew = &adapters.generations[0];
-    assert_eq!((anew.origin, anew.live, anew.parent.as_deref()), (Origin::Consolidated, true, Some("gen-000003")));
+    assert_eq!(
+        (anew.origin, anew.live, anew.parent.as_deref()),
+        (Origin::Consolidated, true, Some("gen-000003"))
+    );
     assert_eq!((anew.documents.len(), adapters.generations[1].origin), (0, Origin::Learned));
     let forgetting: ForgettingView = daemon.get("/v1/forgetting").await.json();
     assert_eq!(forgetting.consolidated, ["gen-000004"]);
@@ -229,7 +236,10 @@ async fn a_forgotten_document_is_told_with_the_proof() {
     assert_eq!((outcome.kind, outcome.state, outcome.stage), (JobKind::Forget, JobState::Done, Stage::Purge));
     assert_eq!(outcome.document, Some(DocumentId(1)), "its row is gone, its number is known");
     let forgotten = outcome.forgotten.unwrap();
-    assert_eq!((forgotten.document, forgotten.keep_history, forgotten.ended_at), (DocumentId(1), false, Some(NOW)));
+    assert_eq!(
+        (forgotten.document, forgotten.keep_history, forgotten.ended_at),
+        (DocumentId(1), false, Some(NOW))
+    );
     let shares = [forgotten.base, forgotten.before, forgotten.after];
     assert_eq!(shares, [Share::of(1, 12), Share::of(11, 12), Share::of(2, 12)]);
     assert_eq!(outcome.consolidation.unwrap().generation.as_deref(), Some("gen-000004"));
@@ -266,7 +276,10 @@ async fn rounds_are_told_with_what_changed() {
     assert_eq!((view.writer.as_deref(), view.since), (Some("writer-000001"), Some(NOW)));
     assert_eq!((&view.documents[..], view.total), (&["Bulletin 1".to_string()][..], 2));
     let [second, first] = &view.rounds[..] else { panic!("{view:?}") };
-    assert_eq!((second.number, second.writer.as_deref(), second.present.as_deref()), (2, Some("writer-000001"), None));
+    assert_eq!(
+        (second.number, second.writer.as_deref(), second.present.as_deref()),
+        (2, Some("writer-000001"), None)
+    );
     assert_eq!((first.number, first.writer.as_deref(), first.ended_at), (1, None, Some(NOW)));
     let examined = second.examined.as_ref().unwrap();
     assert_eq!((examined.reward_after, examined.reasons.len()), (0.75, 1));

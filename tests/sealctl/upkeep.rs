@@ -141,7 +141,10 @@ fn authors() -> WriterView {
         document: DocumentId(10),
         title: WIDE.into(),
         present: Some(text(Format::Rewrite, 0.5, "The harbour\u{1b}[2J opens\n\nat nine.")),
-        new: Some(WriterText { discarded: Some("it repeats itself".into()), ..text(Format::KeyFacts, 0.0, LONG) }),
+        new: Some(WriterText {
+            discarded: Some("it repeats itself".into()),
+            ..text(Format::KeyFacts, 0.0, LONG)
+        }),
     };
     let story = RoundStory {
         number: 2,
@@ -185,7 +188,10 @@ fn what_came_of_a_job_is_a_page() {
         ..consolidated()
     };
     let stays = jobs::render(&stays, &plain(80));
-    assert!(stays.contains("✗ changed nothing in 10 min 30 s") && stays.contains("gen-000012 stays"), "{stays}");
+    assert!(
+        stays.contains("✗ changed nothing in 10 min 30 s") && stays.contains("gen-000012 stays"),
+        "{stays}"
+    );
 }
 
 #[test]
@@ -210,7 +216,10 @@ fn forgetting_says_what_goes_before_it_is_asked_for() {
     document.report.generation = Some("gen-000002".into());
     check("forget", |look| forget::question(&document, &anew(), false, look));
     let kept = forget::question(&document, &anew(), true, &plain(80));
-    assert!(kept.contains("Kept       backups, and 4 adapters that contain it: gen-000002 to gen-000005"), "{kept}");
+    assert!(
+        kept.contains("Kept       backups, and 4 adapters that contain it: gen-000002 to gen-000005"),
+        "{kept}"
+    );
     document.report.generation = None;
     let never = forget::question(&document, &anew(), false, &plain(80));
     assert!(never.contains("nothing: the live model does not contain it"), "{never}");
@@ -241,7 +250,10 @@ fn a_job_may_be_left_alone() {
         assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
         out
     };
-    assert_eq!(out(&["consolidate", "--no-wait"]), "consolidation waits as job 31; `sealctl watch` follows it\n");
+    assert_eq!(
+        out(&["consolidate", "--no-wait"]),
+        "consolidation waits as job 31; `sealctl watch` follows it\n"
+    );
     assert_eq!(out(&["train-writer", "--no-wait", "--json"]), "{\"job\":32,\"kind\":\"writer_round\"}\n");
     out(&["forget", "a b.md", "--keep-history", "--yes", "--no-wait"]);
     assert_eq!(server.asked()[2].body, br#"{"keep_history":true}"#);
@@ -296,7 +308,7 @@ fn waits_for_the_end_and_prints_what_came_of_it() {
 #[test]
 fn a_job_that_failed_is_a_failure_and_json_is_the_daemons() {
     let (server, pieces) = queued();
-    let mut child = spawn(&server, &["--json"]);
+    let child = spawn(&server, &["--json"]);
     let failure = JobOutcome { kind: JobKind::Consolidate, forgotten: None, ..failed() };
     // The first answer is given once, this one from then on; the end comes over the stream or by looking again.
     server.on("GET /v1/jobs/31", Reply::json(&failure));

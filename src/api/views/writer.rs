@@ -97,7 +97,10 @@ fn story(store: &Store, number: usize, round: &WriterRound) -> Result<RoundStory
 }
 
 /// How often each thing was chosen and what that earned, in the order of the keys.
-fn choices<K: Ord>(samples: &[WriterSample], choice: impl Fn(&WriterSample) -> (K, String)) -> Vec<WriterChoice> {
+fn choices<K: Ord>(
+    samples: &[WriterSample],
+    choice: impl Fn(&WriterSample) -> (K, String),
+) -> Vec<WriterChoice> {
     let mut by_choice: BTreeMap<(K, String), [Vec<f64>; 2]> = BTreeMap::new();
     let mut written = [0, 0];
     for sample in samples {
@@ -105,7 +108,8 @@ fn choices<K: Ord>(samples: &[WriterSample], choice: impl Fn(&WriterSample) -> (
         written[place] += 1;
         by_choice.entry(choice(sample)).or_default()[place].push(sample.reward);
     }
-    let mean = |rewards: &[f64]| (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64);
+    let mean =
+        |rewards: &[f64]| (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64);
     let told = by_choice.into_iter().map(|((_, what), [present, new])| WriterChoice {
         what,
         present: Tally { count: present.len(), of: written[0] },
@@ -183,7 +187,8 @@ mod tests {
 
     #[test]
     fn examples_are_cut_to_their_bound() {
-        let long = WriterSample { text: "\u{e9}".repeat(601), ..sample(Whose::New, 1, Format::Rewrite, 1.0, false) };
+        let long =
+            WriterSample { text: "\u{e9}".repeat(601), ..sample(Whose::New, 1, Format::Rewrite, 1.0, false) };
         let cut = text(&long).text;
         assert!(cut.chars().count() == 600 && cut.ends_with('\u{2026}'));
         let fits = WriterSample { text: "\u{e9}".repeat(600), ..long };

@@ -2,7 +2,8 @@
 
 use seald::client::{Client, Failure, parse, routes};
 use seald::protocol::{
-    AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, SelfEditsView, StatusView, WriterView,
+    AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, SelfEditsView, StatusView,
+    WriterView,
 };
 use seald::terminal::{
     Look, adapters as generations, documents, edits as self_edits, heatmap, status as glance, story as tale,

@@ -45,7 +45,8 @@ pub(crate) async fn forget(client: &Client, args: Forget, json: bool) -> Result<
 /// Shows what would be removed and asks.
 async fn agreed(client: &Client, document: &DocumentView, keep_history: bool) -> Result<bool, Failure> {
     if let Some(newer) = document.line.replaced_by {
-        let text = format!("document {newer} is a newer version of it: forget that one, and both are forgotten");
+        let text =
+            format!("document {newer} is a newer version of it: forget that one, and both are forgotten");
         return Err(Error::new(Kind::Conflict, text).into());
     }
     let adapters: AdaptersView = client.read(routes::ADAPTERS).await?;

@@ -129,7 +129,8 @@ impl Watch<'_> {
         let waits = count(view.documents.waiting, "document");
         let doing = status::doing_words(view, times());
         let root = one_line(&view.root);
-        self.teller.say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
+        self.teller
+            .say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
     }
 }
 
