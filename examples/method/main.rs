@@ -10,15 +10,19 @@ mod reward;
 mod seal;
 mod sleep;
 mod tables;
+mod writer;
+mod writer_table;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use seald::domain::self_edit::Format;
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::error::{Context, Kind, Result};
 use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
+use seald::learn::writer::WriterOptions;
 
 use crate::forgetting::Sequence;
 use crate::lab::Lab;
@@ -145,6 +149,62 @@ enum What {
         #[arg(long, default_value_t = 80)]
         steps: usize,
     },
+    /// Writer rounds: what writers earn on unseen documents after each
+    Writer(WriterArgs),
+}
+
+#[derive(Args)]
+struct WriterArgs {
+    /// Documents whose winners writers are trained on
+    #[arg(long, default_value_t = 50)]
+    documents: usize,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
+    from: usize,
+    /// Documents that no writer sees
+    #[arg(long, default_value_t = 60)]
+    unseen: usize,
+    /// The first of them
+    #[arg(long, default_value_t = 140)]
+    unseen_from: usize,
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Self-edits for each document of a round, and of the untrained writer for each unseen one
+    #[arg(long, default_value_t = 5)]
+    samples: usize,
+    /// Self-edits of every other writer for each unseen document
+    #[arg(long, default_value_t = 2)]
+    examined: usize,
+    /// Everything so many times, with seeds that follow one another
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Options of writers that differ from the defaults, as JSON: {"epochs": 2}
+    #[arg(long, default_value = "{}")]
+    writer: String,
+    /// Texts that another writer wrote: NAME=FILE, [{"title": .., "texts": {"implications": ..}}]
+    #[arg(long, default_value = "oracle=eval/ideal-60.json")]
+    recorded: Vec<String>,
+    /// Formats of those that are taken
+    #[arg(long, default_value = "implications")]
+    format: Vec<Format>,
+}
+
+impl WriterArgs {
+    fn plan(&self, documents: usize) -> Result<writer::Plan> {
+        let options: WriterOptions = serde_json::from_str(&self.writer)
+            .doing(Kind::Invalid, || format!("--writer {}", self.writer))?;
+        let range = |from: usize, count: usize| from.min(documents)..(from + count).min(documents);
+        Ok(writer::Plan {
+            train: range(self.from, self.documents),
+            unseen: range(self.unseen_from, self.unseen),
+            rounds: self.rounds,
+            samples: self.samples,
+            examined: self.examined,
+            options,
+            recorded: self.recorded.iter().map(|named| writer::recorded(named)).collect::<Result<_>>()?,
+            formats: self.format.clone(),
+        })
+    }
 }
 
 fn main() -> Result<()> {
@@ -213,6 +273,15 @@ fn main() -> Result<()> {
         }
         What::Null { documents, from, steps } => {
             tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)
+        }
+        What::Writer(own) => {
+            let plan = own.plan(lab.documents.len())?;
+            let mut runs = Vec::new();
+            for seed in options.seed..options.seed + own.seeds {
+                runs.push(writer::measure(&lab, &plan, seed)?);
+                eprintln!("seed {} of {}", runs.len(), own.seeds);
+            }
+            writer_table::print(&runs)
         }
     };
     if let Some(path) = options.json {

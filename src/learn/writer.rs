@@ -17,7 +17,7 @@ use crate::engine::lora::{Adapter, LoraConfig, TargetModules};
 use crate::error::{Error, Kind, Result};
 
 pub use options::WriterOptions;
-pub use sample::{Lesson, Sample, earn, sample, write};
+pub use sample::{Lesson, Sample, compose, earn, sample, take_apart, write};
 pub use verdict::{Verdict, decide, diversity};
 
 /// The best self-edit of one accepted document: what a writer learns to write.

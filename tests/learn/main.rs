@@ -4,6 +4,7 @@ mod judging;
 mod rehearsing;
 mod training;
 mod writing;
+mod writing_writers;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

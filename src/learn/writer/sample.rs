@@ -72,18 +72,33 @@ pub fn write(
     seed: u64,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Sample>> {
-    let Lesson { reading, select: _, probes } = lesson;
+    let Reading { key, title, passages } = lesson.reading;
     let menu = directive::menu(&session.options.learning_rates, &session.options.epochs);
-    let first = reading.passages.first().map_or("", String::as_str);
-    let probabilities = directive::probabilities(session, &menu, reading.title, first, writer)?;
-    let drawn = session.seed(reading.key, &format!("writer's directives {seed}"));
+    let first = passages.first().map_or("", String::as_str);
+    let probabilities = directive::probabilities(session, &menu, title, first, writer)?;
+    let drawn = session.seed(key, &format!("writer's directives {seed}"));
     let directives = directive::sample(&menu, &probabilities, count, drawn);
+    compose(session, lesson, directives, writer, seed, tell)
+}
+
+/// Writes a self-edit for each of the directives, whoever chose them.
+///
+/// # Errors
+/// From the engine.
+pub fn compose(
+    session: &Session<'_>,
+    lesson: Lesson<'_>,
+    directives: Vec<Directive>,
+    writer: Option<&Adapter>,
+    seed: u64,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Vec<Sample>> {
     let formats: Vec<_> = directives.iter().map(|d| d.format).collect();
-    let written = session.seed(reading.key, &format!("writer's texts {seed}"));
-    let texts = self_edits::each_format(session, reading, &formats, written, writer)?;
-    let mut samples = Vec::with_capacity(count);
+    let written = session.seed(lesson.reading.key, &format!("writer's texts {seed}"));
+    let texts = self_edits::each_format(session, lesson.reading, &formats, written, writer)?;
+    let mut samples = Vec::with_capacity(texts.len());
     for (number, (directive, texts)) in directives.into_iter().zip(texts).enumerate() {
-        let sample = draft(session, reading, (number, directive), texts, probes)?;
+        let sample = take_apart(session, lesson, directive, texts)?;
         tell(Progress::SelfEdit {
             candidate: number,
             format: sample.directive.format,
@@ -95,17 +110,21 @@ pub fn write(
     Ok(samples)
 }
 
-/// Takes the texts about all passages apart. The self-edit is discarded if none of them leaves a row.
-fn draft(
+/// A self-edit of texts about all passages, whoever wrote them. It is discarded if none of them leaves a row.
+///
+/// # Errors
+/// From the tokenizer.
+pub fn take_apart(
     session: &Session<'_>,
-    reading: Reading<'_>,
-    (number, directive): (usize, Directive),
+    lesson: Lesson<'_>,
+    directive: Directive,
     texts: Vec<String>,
-    probes: &[Probe],
 ) -> Result<Sample> {
     let (mut rows, mut discarded) = (Vec::new(), None);
     for (passage, text) in texts.iter().enumerate() {
-        let draft = self_edits::draft(session, reading, (number, passage), &directive, text.clone(), probes)?;
+        let place = (0, passage);
+        let draft =
+            self_edits::draft(session, lesson.reading, place, &directive, text.clone(), lesson.probes)?;
         rows.extend(draft.rows.into_iter().map(|row| (passage, row)));
         discarded = discarded.or(draft.discarded);
     }

@@ -86,7 +86,7 @@ fn options_out_of_range_are_named() {
     let wrong = [
         ("rank", r#"{"rank": 0}"#),
         ("alpha", r#"{"alpha": 0}"#),
-        ("learning_rate", r#"{"learning_rate": 0}"#),
+        ("learning_rate", r#"{"learning_rate": -1e-3}"#),
         ("epochs", r#"{"epochs": 0}"#),
         ("exam_share", r#"{"exam_share": 1}"#),
         ("exam_documents", r#"{"exam_documents": 1}"#),

@@ -10,7 +10,7 @@ use crate::learn::grade;
 use crate::learn::stats;
 
 /// Words of one window of [`diversity`].
-pub const WINDOW: usize = 400;
+pub(super) const WINDOW: usize = 400;
 
 /// The decision on a new writer, with its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

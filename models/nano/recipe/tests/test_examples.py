@@ -8,6 +8,7 @@ import pytest
 
 from language.names import Split, split_of
 from make_examples import bulletins, inbox
+from make_ideal import write as write_ideal
 
 ROOT = Path(__file__).parents[4]
 
@@ -15,6 +16,11 @@ ROOT = Path(__file__).parents[4]
 def test_the_committed_evaluation_set_is_what_the_generator_makes(tmp_path):
     bulletins(tmp_path / "made.json")
     assert (tmp_path / "made.json").read_text() == (ROOT / "eval" / "bulletins-200.json").read_text()
+
+
+def test_the_committed_ideal_texts_are_those_of_the_committed_documents(tmp_path):
+    write_ideal(ROOT / "eval" / "bulletins-200.json", tmp_path / "made.json")
+    assert (tmp_path / "made.json").read_text() == (ROOT / "eval" / "ideal-60.json").read_text()
 
 
 def test_the_committed_examples_are_what_the_generator_makes(tmp_path):
