@@ -1,16 +1,14 @@
 //! What forgetting a document would remove and what it would not, before anybody says yes.
 
-use std::collections::HashSet;
-
 use console::Style;
 
 use super::look::{Look, one_line};
 use super::page::Page;
 use super::words::count;
-use crate::protocol::{AdaptersView, DocumentView};
+use crate::protocol::DocumentView;
 
-/// The question, with everything that hangs on the answer.
-pub fn question(document: &DocumentView, adapters: &AdaptersView, keep_history: bool, look: &Look) -> String {
+/// The question, with everything that hangs on the answer. `live` is the folder name of the live generation; none for the base.
+pub fn question(document: &DocumentView, live: Option<&str>, keep_history: bool, look: &Look) -> String {
     let plain = Style::new();
     let mut page = Page::new(look);
     let line = &document.line;
@@ -25,20 +23,20 @@ pub fn question(document: &DocumentView, adapters: &AdaptersView, keep_history: 
         &plain,
     );
     page.field("", "its files in inbox/done, with the questions beside them", &plain);
-    let (contain, live) = containing(document.report.generation.as_deref(), adapters);
+    let contain = &document.contained_in;
     if !keep_history {
         page.field("", "every backup of the database; one is made anew without it", &plain);
-        page.field("", &adapters_words(&contain), &plain);
+        page.field("", &adapters_words(contain), &plain);
         page.field("", "writers of self-edits that were trained on it", &plain);
     }
-    let words = if live {
+    let words = if live.is_some_and(|live| contain.iter().any(|name| name == live)) {
         "everything else, anew from the base: about as long as a consolidation"
     } else {
         "nothing: the live model does not contain it"
     };
     page.field("Trained", words, &plain);
     if keep_history {
-        let words = format!("backups, and {}", adapters_words(&contain));
+        let words = format!("backups, and {}", adapters_words(contain));
         page.field("Kept", &words, &Style::new().yellow());
     }
     let words = "what lies elsewhere: your own copies and backups, copied adapters, the system's log; and here that a document of this number was forgotten";
@@ -46,22 +44,7 @@ pub fn question(document: &DocumentView, adapters: &AdaptersView, keep_history: 
     page.text()
 }
 
-/// Names of the generations that contain what one of them learned, oldest first; whether the live one is among them.
-fn containing<'a>(learned: Option<&'a str>, adapters: &'a AdaptersView) -> (Vec<&'a str>, bool) {
-    let mut found: HashSet<&str> = learned.into_iter().collect();
-    let mut names = Vec::new();
-    for generation in adapters.generations.iter().rev() {
-        let inherits = generation.parent.as_deref().is_some_and(|parent| found.contains(parent));
-        if inherits || found.contains(generation.name.as_str()) {
-            found.insert(&generation.name);
-            names.push(generation.name.as_str());
-        }
-    }
-    let live = adapters.live.as_deref().is_some_and(|live| found.contains(live));
-    (names, live)
-}
-
-fn adapters_words(names: &[&str]) -> String {
+fn adapters_words(names: &[String]) -> String {
     match names {
         [] => "no adapter: none contains it".to_string(),
         [one] => format!("the adapter that contains it: {}", one_line(one)),

@@ -46,8 +46,7 @@ pub fn render(view: &JobOutcome, look: &Look) -> String {
 fn shares(label: &str, shares: &[(&str, Option<Share>)], page: &mut Page<'_>) {
     let known = shares.iter().filter_map(|(who, share)| share.as_ref().map(|share| (who, share)));
     for (i, (who, share)) in known.enumerate() {
-        let words = format!("{}, {who}", share_words(share));
-        page.cut_field(if i == 0 { label } else { "" }, &words, &Style::new());
+        page.field(if i == 0 { label } else { "" }, &format!("{who}: {}", share_words(share)), &Style::new());
     }
 }
 

@@ -108,7 +108,7 @@ fn changes(story: &RoundStory, page: &mut Page<'_>, look: &Look) {
     let row = |what_words: &str, present: &str, new: &str| {
         format!("  {}{present:>NUMBERS$}{new:>NUMBERS$}", look.fit(what_words, what))
     };
-    page.line(look.paint(Style::new().dim(), &row("share, reward", "present", "new")));
+    page.line(look.paint(Style::new().dim(), &row("share, gain", "present", "new")));
     for (head, choices) in [("Form", formats), ("Learning rate", learning_rates), ("Epochs", epochs)] {
         page.line(head);
         for WriterChoice { what, present, new, present_reward, new_reward } in choices {

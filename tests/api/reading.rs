@@ -135,6 +135,7 @@ async fn a_document_is_told_with_every_probe_and_answer() {
     assert_eq!((view.job.state, view.job.stage), (JobState::Done, Stage::Replay));
     assert_eq!(view.characters, "The ferry of pier 1 leaves at noon. It carries 1 goats.".len());
     assert_eq!(view.report.generation.as_deref(), Some("gen-000001"));
+    assert_eq!(view.contained_in, ["gen-000001", "gen-000002"]);
     // Numbers that are not finite are null on the wire and come back as no number.
     assert!(view.report.trials.iter().any(|trial| trial.gain.is_nan()));
     assert!(view.report.findings.iter().any(|finding| finding.value.is_nan()));

@@ -189,6 +189,7 @@ pub(crate) fn story() -> DocumentView {
         job: JobView { id: JobId(10), state: JobState::Done, stage: Stage::Replay, attempts: 1, error: None },
         characters: 7120,
         passages: 4,
+        contained_in: (2..=5).map(|i| format!("gen-{i:06}")).collect(),
         report,
         probes: vec![
             probe(Role::Retain, ProbeSource::Generated, vec![]),

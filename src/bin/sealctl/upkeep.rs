@@ -50,7 +50,7 @@ async fn agreed(client: &Client, document: &DocumentView, keep_history: bool) ->
         return Err(Error::new(Kind::Conflict, text).into());
     }
     let adapters: AdaptersView = client.read(routes::ADAPTERS).await?;
-    say(page::question(document, &adapters, keep_history, &Look::of_stderr()));
+    say(page::question(document, adapters.live.as_deref(), keep_history, &Look::of_stderr()));
     say("\nForget it for good? [y/N]");
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).doing(Kind::Io, || "cannot read the answer".to_string())?;
