@@ -8,4 +8,5 @@ mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
 mod upkeep;
+mod waiting;
 mod watching;

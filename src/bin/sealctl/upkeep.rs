@@ -54,7 +54,12 @@ async fn agreed(client: &Client, document: &DocumentView, keep_history: bool) ->
     say("\nForget it for good? [y/N]");
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).doing(Kind::Io, || "cannot read the answer".to_string())?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+    Ok(is_yes(&answer))
+}
+
+/// Whether an answer is a yes; nothing, and the end of the input, is a no.
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// Asks for a job and, unless told otherwise, waits for its end.
@@ -80,4 +85,15 @@ async fn begin(
         output::text(&text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_yes;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        assert!(["y\n", "Yes\r\n", " YES "].into_iter().all(is_yes));
+        assert!(!["", "\n", "n\n", "yess", "y y", "no"].into_iter().any(is_yes));
+    }
 }
