@@ -91,7 +91,9 @@ fn waits_for_the_end_and_prints_what_came_of_it() {
     piece(&pieces, event(30, &ended(true)));
     piece(&pieces, event(31, &Progress::Stage { stage: Stage::Retrain }));
     assert_eq!(said.next().unwrap(), "  training everything anew");
-    server.on("GET /v1/jobs/31", Reply::json(&consolidated()));
+    // It is over a moment before the log says what came of it.
+    let untold = JobOutcome { done: None, outcome: None, ..consolidated() };
+    server.on("GET /v1/jobs/31", Reply::json(&untold)).on("GET /v1/jobs/31", Reply::json(&consolidated()));
     piece(&pieces, event(31, &ended(true)));
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -26,6 +26,8 @@ struct Wait<'a> {
     last: Option<i64>,
     /// Why nothing is begun, as it was said last.
     held: Option<String>,
+    /// Whether it was found over before the log told what came of it, which follows at once unless the daemon died between.
+    untold: bool,
 }
 
 /// Waits until the job is over, tells how it goes, and prints what came of it. Exit code 1 where it failed.
@@ -37,7 +39,7 @@ pub(crate) async fn until_over(
 ) -> Result<ExitCode, Failure> {
     let JobStarted { job, kind } = started;
     let teller = Teller::new(Look::of_stderr());
-    let mut wait = Wait { client, job, teller, last: None, held: None };
+    let mut wait = Wait { client, job, teller, last: None, held: None, untold: false };
     wait.teller.say(&format!("{} is job {job}; Ctrl-C ends the waiting, not the job", kind_words(kind)));
     let (bytes, outcome) = wait.follow(stream).await?;
     if json {
@@ -96,7 +98,11 @@ impl Wait<'_> {
         };
         let outcome: JobOutcome = parse(&bytes, &path)?;
         if outcome.is_over() {
-            return Ok(Some((bytes.to_vec(), outcome)));
+            if outcome.outcome.is_some() || self.untold {
+                return Ok(Some((bytes.to_vec(), outcome)));
+            }
+            self.untold = true;
+            return Ok(None);
         }
         if outcome.state == JobState::Queued {
             match self.client.read::<StatusView>(routes::STATUS).await {
