@@ -83,6 +83,7 @@ fn report() -> OnceReport {
         documents: vec![learned(), unreadable()],
         forgetting: ForgettingView {
             rows: vec!["gen-000001".into(), "gen-000002".into()],
+            consolidated: vec![],
             columns: vec![
                 Column { document: "Harbour rules".into(), learned_in: Some("gen-000001".into()) },
                 Column { document: "Opening hours".into(), learned_in: Some("gen-000002".into()) },

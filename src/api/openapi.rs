@@ -34,6 +34,12 @@ use crate::protocol::AskEvent;
         routes::control::resume,
         routes::control::rollback,
         routes::control::replay,
+        routes::upkeep::forget,
+        routes::upkeep::consolidate,
+        routes::upkeep::consolidations,
+        routes::upkeep::writer,
+        routes::upkeep::train_writer,
+        routes::upkeep::job,
     ),
     components(schemas(AskEvent))
 )]

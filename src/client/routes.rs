@@ -1,7 +1,7 @@
 //! The daemon's routes, with what goes into them made safe.
 
 use crate::domain::document::DocumentState;
-use crate::domain::ids::DocumentId;
+use crate::domain::ids::{DocumentId, JobId};
 
 /// The daemon at a glance.
 pub const STATUS: &str = "/v1/status";
@@ -21,6 +21,10 @@ pub const RESUME: &str = "/v1/resume";
 pub const ROLLBACK: &str = "/v1/rollback";
 /// Asks about everything learned.
 pub const REPLAY: &str = "/v1/replay";
+/// Trains everything anew.
+pub const CONSOLIDATE: &str = "/v1/consolidate";
+/// Trains a new writer.
+pub const TRAIN_WRITER: &str = "/v1/writer/rounds";
 
 /// Which documents.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +68,21 @@ pub fn edits(document: &str) -> String {
 /// Learns one document again.
 pub fn retry(document: &str) -> String {
     format!("/v1/documents/{}/retry", encoded(document))
+}
+
+/// Forgets one document.
+pub fn forget(document: &str) -> String {
+    format!("/v1/documents/{}/forget", encoded(document))
+}
+
+/// One job.
+pub fn job(job: JobId) -> String {
+    format!("/v1/jobs/{job}")
+}
+
+/// Who writes self-edits, and what changed in one round; in the newest where none is named.
+pub fn writer(round: Option<u32>) -> String {
+    round.map_or_else(|| "/v1/writer".into(), |round| format!("/v1/writer?round={round}"))
 }
 
 /// Hands in a file.

@@ -75,16 +75,24 @@ pub struct Examined {
     /// Documents that both wrote about.
     pub documents: usize,
     /// Mean reward of the present writer's self-edits, nats a question.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub reward_before: f64,
     /// The same of the new one's.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub reward_after: f64,
     /// One-sided lower 95 % bound of the mean difference over documents; `null` in JSON where it has none.
     #[serde(deserialize_with = "crate::domain::number::or_nan")]
     #[schema(value_type = Option<f64>)]
     pub bound: f64,
     /// Share of distinct word pairs in what the present one wrote, 0 to 1.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub diversity_before: f64,
     /// The same for the new one.
+    #[serde(deserialize_with = "crate::domain::number::or_nan")]
+    #[schema(value_type = Option<f64>)]
     pub diversity_after: f64,
     /// Whether the new one writes from now on.
     pub promoted: bool,

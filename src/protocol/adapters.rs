@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::domain::decision::Finding;
+use crate::domain::generation::Origin;
 
 /// Every generation, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -20,7 +21,9 @@ pub struct AdaptersView {
 pub struct GenerationView {
     /// Folder name (`gen-000007`).
     pub name: String,
-    /// The one that it continues; none for the base.
+    /// Whether it continues its parent, or was trained anew from the base to take its place.
+    pub origin: Origin,
+    /// The one that it continues, or took the place of; none for the base.
     pub parent: Option<String>,
     /// Whether it is live.
     pub live: bool,
@@ -28,7 +31,7 @@ pub struct GenerationView {
     pub in_live_chain: bool,
     /// When it went live.
     pub created_at: Timestamp,
-    /// Titles of the documents that it learned.
+    /// Titles of the documents that it learned; none for one that was trained anew: it knows what its parent did.
     pub documents: Vec<String>,
     /// Its folder.
     pub path: String,

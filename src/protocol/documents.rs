@@ -62,6 +62,8 @@ pub struct DocumentView {
     pub characters: usize,
     /// Passages it was cut into; 0 before it is learned.
     pub passages: usize,
+    /// Folder names of the generations that contain it or an earlier version of it, oldest first.
+    pub contained_in: Vec<String>,
     /// As `seald once --json` tells it.
     pub report: DocumentReport,
     /// Its probes, with every answer that was given to them.

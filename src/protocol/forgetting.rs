@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 pub struct ForgettingView {
     /// Folder names of the generations, oldest first.
     pub rows: Vec<String>,
+    /// Those of them that were trained anew from the base on everything.
+    pub consolidated: Vec<String>,
     /// The documents, in the order in which they were learned.
     pub columns: Vec<Column>,
     /// For each row one cell a column; none where nothing was asked.
@@ -84,6 +86,9 @@ pub struct Measures {
 struct ForgettingWire {
     /// Folder names of the generations, oldest first.
     rows: Vec<String>,
+    /// Those of them that were trained anew from the base on everything.
+    #[serde(default)]
+    consolidated: Vec<String>,
     /// The documents, in the order in which they were learned.
     columns: Vec<Column>,
     /// For each row the share of right answers for each column, 0 to 1; null where nothing was asked.
@@ -110,9 +115,10 @@ fn shares(cells: &[Option<Cell>]) -> Vec<Option<f64>> {
 
 impl From<ForgettingView> for ForgettingWire {
     fn from(view: ForgettingView) -> Self {
-        let ForgettingView { rows, columns, cells, base, measures } = view;
+        let ForgettingView { rows, consolidated, columns, cells, base, measures } = view;
         Self {
             rows,
+            consolidated,
             columns,
             matrix: cells.iter().map(|row| shares(row)).collect(),
             cells,
@@ -128,7 +134,7 @@ impl From<ForgettingView> for ForgettingWire {
 /// The plain shares and rates say nothing that the counts do not.
 impl From<ForgettingWire> for ForgettingView {
     fn from(wire: ForgettingWire) -> Self {
-        let ForgettingWire { rows, columns, cells, base_cells: base, measures, .. } = wire;
-        Self { rows, columns, cells, base, measures }
+        let ForgettingWire { rows, consolidated, columns, cells, base_cells: base, measures, .. } = wire;
+        Self { rows, consolidated, columns, cells, base, measures }
     }
 }

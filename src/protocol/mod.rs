@@ -33,6 +33,8 @@ mod forgetting;
 mod once;
 mod share;
 mod status;
+mod upkeep;
+mod writer;
 
 pub use adapters::{AdaptersView, GenerationView, ModelsView};
 pub use ask::{AskEvent, AskRequest, AskView, Source};
@@ -47,3 +49,8 @@ pub use status::{
     Activity, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun, StatusView,
     Tending, TrialProgress,
 };
+pub use upkeep::{
+    ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome,
+    JobStarted,
+};
+pub use writer::{RoundStory, RoundView, WriterChoice, WriterExample, WriterText, WriterView};

@@ -1,6 +1,6 @@
 //! The log of what happened: append-only, bounded, for people and for clients that were away.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::Store;
 use super::columns::{Json, all, first, run};
@@ -70,19 +70,28 @@ impl Store {
     pub fn events_after(&self, id: i64, limit: usize) -> Result<Vec<EventRow>> {
         let sql = "SELECT id, at, job, document, kind, body FROM events WHERE id > ? ORDER BY id LIMIT ?";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read("the events", |db| {
-            all(db, sql, params![id, limit], |row| {
-                let event = NewEvent {
-                    at: Timestamp(row.get(1)?),
-                    job: row.get(2)?,
-                    document: row.get(3)?,
-                    kind: row.get(4)?,
-                    body: row.get::<_, Json<_>>(5)?.0,
-                };
-                Ok(EventRow { id: row.get(0)?, event })
-            })
-        })
+        self.read("the events", |db| all(db, sql, params![id, limit], row))
     }
+
+    /// The newest kept event of that kind that a job left.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn event_of(&self, job: JobId, kind: &str) -> Result<Option<EventRow>> {
+        let sql = "SELECT id, at, job, document, kind, body FROM events WHERE job = ? AND kind = ? ORDER BY id DESC LIMIT 1";
+        self.read("the events", |db| first(db, sql, params![job, kind], row))
+    }
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let event = NewEvent {
+        at: Timestamp(row.get(1)?),
+        job: row.get(2)?,
+        document: row.get(3)?,
+        kind: row.get(4)?,
+        body: row.get::<_, Json<_>>(5)?.0,
+    };
+    Ok(EventRow { id: row.get(0)?, event })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
 use super::words::{bytes, count, grouped, rough};
+use crate::domain::generation::Origin;
 use crate::protocol::{AdaptersView, GenerationView, ModelsView};
 
 /// Generations that are shown; `--json` has them all.
@@ -26,7 +27,7 @@ pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
     let width = shown.iter().map(|g| columns(&size(g))).max().unwrap_or(0);
     for generation in shown {
         let (mark, style) = mark(generation, look);
-        let titles: Vec<_> = generation.documents.iter().map(|title| one_line(title)).collect();
+        let what = what(generation);
         let came = times.clock(generation.created_at);
         let head = format!(
             "{mark} {}  {:>width$}  {came}  ",
@@ -35,11 +36,11 @@ pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
         );
         let room = look.width.saturating_sub(columns(&head));
         if room >= 20 {
-            page.line(look.paint(style, &format!("{head}{}", look.cut(&titles.join(", "), room))));
+            page.line(look.paint(style, &format!("{head}{}", look.cut(&what, room))));
         } else {
             page.line(look.paint(style, head.trim_end()));
             let room = look.width.saturating_sub(4);
-            page.line(format!("    {}", look.cut(&titles.join(", "), room)));
+            page.line(format!("    {}", look.cut(&what, room)));
         }
     }
     page.blank();
@@ -61,6 +62,18 @@ pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
         &Style::new().dim(),
     );
     page.text()
+}
+
+/// What it learned, or how else it came to be.
+fn what(generation: &GenerationView) -> String {
+    match (generation.origin, &generation.parent) {
+        (Origin::Consolidated, Some(parent)) => format!("trained anew, in the place of {}", one_line(parent)),
+        (Origin::Consolidated, None) => "trained anew".to_string(),
+        (Origin::Learned, _) => {
+            let titles: Vec<_> = generation.documents.iter().map(|title| one_line(title)).collect();
+            titles.join(", ")
+        }
+    }
 }
 
 fn mark(generation: &GenerationView, look: &Look) -> (&'static str, Style) {

@@ -5,7 +5,7 @@ use console::Style;
 use super::look::{Look, one_line};
 use super::page::Page;
 use super::words::count;
-use crate::domain::self_edit::RowText;
+use crate::domain::self_edit::{Directive, RowText};
 use crate::protocol::{SelfEditView, SelfEditsView};
 
 /// Every self-edit, by candidate and passage.
@@ -22,6 +22,13 @@ pub fn render(view: &SelfEditsView, look: &Look) -> String {
     page.text()
 }
 
+/// `key facts, learning rate 1e-3, 10 epochs`.
+pub fn directive_words(directive: &Directive) -> String {
+    let Directive { format, learning_rate, epochs } = directive;
+    let format = format.as_str().replace('_', " ");
+    format!("{format}, learning rate {learning_rate:e}, {}", count(*epochs, "epoch"))
+}
+
 fn one(edit: &SelfEditView, page: &mut Page<'_>, look: &Look) {
     let SelfEditView { candidate, passage, directive, text, rows, discarded, dropped, chosen } = edit;
     let dim = Style::new().dim();
@@ -32,14 +39,7 @@ fn one(edit: &SelfEditView, page: &mut Page<'_>, look: &Look) {
         (false, None) => (String::new(), Style::new()),
     };
     page.ends(&head, &Style::new().bold(), &mark, &style);
-    let how = format!(
-        "{}, learning rate {:e}, {}; {}",
-        directive.format.as_str().replace('_', " "),
-        directive.learning_rate,
-        count(directive.epochs, "epoch"),
-        count(rows.len(), "row")
-    );
-    page.words(&how, 0, &dim);
+    page.words(&format!("{}; {}", directive_words(directive), count(rows.len(), "row")), 0, &dim);
     if let Some(why) = discarded {
         page.words(&one_line(why), 0, &Style::new().red());
     }

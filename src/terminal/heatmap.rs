@@ -24,7 +24,8 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
     if view.rows.is_empty() || view.columns.is_empty() {
         return String::new();
     }
-    let label = view.rows.iter().map(|row| columns(&one_line(row))).max().unwrap_or(0).max("base".len());
+    let label =
+        view.rows.iter().map(|row| columns(&name(view, row, look))).max().unwrap_or(0).max("base".len());
     let fitting = look.width.saturating_sub(label) / CELL;
     let first_column = view.columns.len().saturating_sub(fitting.max(1));
     let rows = look.height.saturating_sub(OTHER_LINES).max(FEWEST_ROWS);
@@ -40,10 +41,14 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
     for i in first_row..view.rows.len() {
         let row = cells(view.cells.get(i).map_or(&[], Vec::as_slice), view.columns.len());
         let learned = |j: usize| view.columns[first_column + j].learned_in.as_ref() == Some(&view.rows[i]);
-        lines.push(line(&one_line(&view.rows[i]), label, &row[first_column..], learned, look));
+        lines.push(line(&name(view, &view.rows[i], look), label, &row[first_column..], learned, look));
     }
     lines.push(String::new());
     lines.push(legend(look));
+    if !view.consolidated.is_empty() {
+        let words = format!("{} trained anew from the base on everything before", anew(look));
+        lines.push(look.wrapped(&words, 0));
+    }
     lines.extend(left_out(first_row, first_column, look));
     lines.extend(names(view, first_column, look));
     let words = words(&view.measures);
@@ -52,6 +57,17 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
         lines.extend(words.iter().map(|words| look.wrapped(words, 0)));
     }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// A generation's name, with a mark where it was trained anew.
+fn name(view: &ForgettingView, row: &str, look: &Look) -> String {
+    let name = one_line(row);
+    if view.consolidated.iter().any(|one| one == row) { format!("{name} {}", anew(look)) } else { name }
+}
+
+/// The mark of a generation that was trained anew.
+fn anew(look: &Look) -> &'static str {
+    look.sign("↻", "*")
 }
 
 /// What the newest generation knows of each document, 0 to 1; none where it was not asked.

@@ -7,7 +7,9 @@ pub mod checks;
 pub mod documents;
 pub mod edits;
 pub mod feed;
+pub mod forget;
 pub mod heatmap;
+pub mod jobs;
 pub mod lines;
 pub mod look;
 pub mod noted;
@@ -17,6 +19,7 @@ pub mod story;
 pub mod times;
 pub mod top;
 pub mod words;
+pub mod writer;
 
 pub use look::{Look, columns, many_lines, one_line};
 pub use times::{Times, Zone};

@@ -10,3 +10,4 @@ mod problems;
 mod reading;
 mod schema;
 mod streams;
+mod upkeep;

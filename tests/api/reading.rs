@@ -94,7 +94,7 @@ async fn what_replay_finds_changes_what_is_known_at_once() {
         (fading.title.as_str(), fading.was_right, fading.right, fading.asked),
         ("Bulletin 1", 1, 0, 1)
     );
-    daemon.store().roll_back(GenerationId::BASE, Dropped::TurnedAway, "rolled back", Timestamp(9)).unwrap();
+    daemon.store().roll_back(GenerationId::BASE, Dropped::TurnedAway, "rolled back", NOW).unwrap();
     assert_eq!(known().await, Default::default());
 }
 
@@ -135,6 +135,7 @@ async fn a_document_is_told_with_every_probe_and_answer() {
     assert_eq!((view.job.state, view.job.stage), (JobState::Done, Stage::Replay));
     assert_eq!(view.characters, "The ferry of pier 1 leaves at noon. It carries 1 goats.".len());
     assert_eq!(view.report.generation.as_deref(), Some("gen-000001"));
+    assert_eq!(view.contained_in, ["gen-000001", "gen-000002"]);
     // Numbers that are not finite are null on the wire and come back as no number.
     assert!(view.report.trials.iter().any(|trial| trial.gain.is_nan()));
     assert!(view.report.findings.iter().any(|finding| finding.value.is_nan()));
@@ -194,7 +195,7 @@ async fn generations_are_listed_with_their_files_and_the_missing_ones() {
         std::fs::create_dir_all(&folder).unwrap();
         names.iter().for_each(|name| std::fs::write(folder.join(name), [7; 21]).unwrap());
     }
-    daemon.store().roll_back(GenerationId(1), Dropped::TurnedAway, "rolled back", Timestamp(9)).unwrap();
+    daemon.store().roll_back(GenerationId(1), Dropped::TurnedAway, "rolled back", NOW).unwrap();
     let view: AdaptersView = daemon.get("/v1/adapters").await.json();
     assert_eq!(view.live.as_deref(), Some("gen-000001"));
     let [newest, first] = &view.generations[..] else { panic!("{view:?}") };

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::daemon::Daemon;
 use crate::reading::five;
+use crate::upkeep;
 
 #[tokio::test]
 async fn the_description_is_the_golden_one() {
@@ -57,16 +58,26 @@ async fn what_is_described_is_there() {
 /// What the routes answer has the shape that is described: each key is, and each that must be there is there.
 #[tokio::test]
 async fn answers_have_the_described_shape() {
-    let daemon = Daemon::start(five).await;
+    let daemon = Daemon::start(|store| {
+        upkeep::learned(store);
+        upkeep::consolidate(store, false);
+        upkeep::round(store, true);
+        upkeep::forget(store);
+    })
+    .await;
     let description = serde_json::to_value(seald::api::openapi()).unwrap();
     for (path, url) in [
         ("/v1/status", "/v1/status"),
         ("/v1/documents", "/v1/documents"),
-        ("/v1/documents/{id}", "/v1/documents/1"),
-        ("/v1/documents/{id}/edits", "/v1/documents/1/edits"),
+        ("/v1/documents/{id}", "/v1/documents/3"),
+        ("/v1/documents/{id}/edits", "/v1/documents/3/edits"),
         ("/v1/adapters", "/v1/adapters"),
         ("/v1/models/local", "/v1/models/local"),
         ("/v1/forgetting", "/v1/forgetting"),
+        ("/v1/consolidations", "/v1/consolidations"),
+        ("/v1/writer", "/v1/writer"),
+        ("/v1/jobs/{id}", "/v1/jobs/6"),
+        ("/v1/jobs/{id}", "/v1/jobs/8"),
     ] {
         let answer: Value = daemon.get(url).await.json();
         let schema =

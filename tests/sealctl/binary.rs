@@ -22,7 +22,7 @@ fn at(socket: &Path) -> Command {
     command
 }
 
-fn run(server: &Server, args: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(server: &Server, args: &[&str]) -> (Option<i32>, String, String) {
     told(sealctl(server).args(args).output().unwrap())
 }
 

@@ -4,6 +4,7 @@ use seald::clock::Timestamp;
 use seald::domain::decision::{Finding, Rule};
 use seald::domain::document::{DocumentFormat, DocumentState};
 use seald::domain::evaluation::Subject;
+use seald::domain::generation::Origin;
 use seald::domain::ids::{DocumentId, JobId};
 use seald::domain::job::{JobState, Stage};
 use seald::domain::probe::{ProbeSource, Role};
@@ -188,6 +189,7 @@ pub(crate) fn story() -> DocumentView {
         job: JobView { id: JobId(10), state: JobState::Done, stage: Stage::Replay, attempts: 1, error: None },
         characters: 7120,
         passages: 4,
+        contained_in: (2..=5).map(|i| format!("gen-{i:06}")).collect(),
         report,
         probes: vec![
             probe(Role::Retain, ProbeSource::Generated, vec![]),
@@ -248,6 +250,7 @@ pub(crate) fn adapters(n: usize) -> AdaptersView {
     let name = |i: usize| format!("gen-{i:06}");
     let one = |i: usize| GenerationView {
         name: name(i),
+        origin: Origin::Learned,
         parent: (i > 1).then(|| name(i - 1)),
         live: i == n,
         in_live_chain: i + 2 != n,

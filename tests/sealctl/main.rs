@@ -7,4 +7,6 @@ mod pages;
 mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;
+mod upkeep;
+mod waiting;
 mod watching;

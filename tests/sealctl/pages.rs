@@ -15,7 +15,7 @@ use crate::made_up;
 use crate::terminal::{events, golden, matrix, plain};
 
 /// Renders at three widths and compares. Colours must change no character, and nothing may be wider than the place.
-fn check(name: &str, render: impl Fn(&Look) -> String) {
+pub(crate) fn check(name: &str, render: impl Fn(&Look) -> String) {
     let mut all = String::new();
     for width in [40, 80, 120] {
         let look = plain(width);

@@ -44,6 +44,7 @@ pub fn matrix(n: usize) -> ForgettingView {
     };
     ForgettingView {
         rows: (0..n).map(generation).collect(),
+        consolidated: vec![],
         columns: (0..n).map(column).collect(),
         cells: (0..n).map(row).collect(),
         base: (0..n).map(|j| cell(j % 3)).collect(),

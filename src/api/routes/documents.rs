@@ -146,7 +146,7 @@ pub(in crate::api) async fn retry(
 }
 
 /// The document with this number or, if it is none, the newest with this name.
-fn find(store: &Store, id: &str) -> Result<DocumentId> {
+pub(super) fn find(store: &Store, id: &str) -> Result<DocumentId> {
     match id.parse() {
         Ok(number) => Ok(store.document_row(DocumentId(number))?.id),
         Err(_) => store.document_named(id),

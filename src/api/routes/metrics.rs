@@ -15,6 +15,7 @@ use super::super::views;
 use crate::clock::Timestamp;
 use crate::error::{Context, Kind, Result};
 use crate::protocol::{Held, Problem, StatusView};
+use crate::store::Store;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Why learning may be held; each has its own line, 0 or 1.
@@ -28,7 +29,9 @@ pub(in crate::api) async fn show(State(api): State<Api>) -> Result<impl IntoResp
     let text = api.service.read(|service, reading| {
         let status = views::status(service, reading)?;
         let jobs = reading.store.count_open_jobs()?;
-        written(&figures(&status, jobs, service.clock.now()))
+        let mut registry = figures(&status, jobs, service.clock.now());
+        upkeep(&mut registry, &reading.store)?;
+        written(&registry)
     });
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text.await?))
 }
@@ -83,6 +86,40 @@ fn knowledge(registry: &mut Registry, status: &StatusView) {
         let help = "Mean change of what was learned earlier, -1 to 1: below 0 is forgetting";
         registry.register("backward_transfer_ratio", help, ConstGauge::new(transfer));
     }
+}
+
+/// Work that learned no document, by what came of it; jobs under way are not counted.
+fn upkeep(registry: &mut Registry, store: &Store) -> Result<()> {
+    let ended = |counts: [(&'static str, usize); 2]| {
+        let family = Family::<[(&str, &str); 1], Gauge>::default();
+        for (outcome, count) in counts {
+            family.get_or_create(&[("outcome", outcome)]).set(whole(count));
+        }
+        family
+    };
+    let done: Vec<bool> = store
+        .consolidations(usize::MAX)?
+        .iter()
+        .filter(|one| one.ended_at.is_some())
+        .map(|one| one.generation.is_some())
+        .collect();
+    let live = done.iter().filter(|live| **live).count();
+    let family = ended([("live", live), ("kept", done.len() - live)]);
+    registry.register("consolidations", "Retrainings by whether they took the live one's place", family);
+    let done: Vec<bool> = store
+        .writer_rounds(usize::MAX)?
+        .iter()
+        .filter(|one| one.ended_at.is_some())
+        .map(|one| one.writer.is_some())
+        .collect();
+    let promoted = done.iter().filter(|promoted| **promoted).count();
+    let family = ended([("promoted", promoted), ("kept", done.len() - promoted)]);
+    registry.register("writer_rounds", "Writer rounds by whether the new writer was promoted", family);
+    let writer = gauge(store.writer()?.map_or(0, |writer| writer.id.0));
+    registry.register("writer", "Number of the present writer, 0 for the base", writer);
+    let forgotten = store.forgettings(usize::MAX)?.iter().filter(|one| one.ended_at.is_some()).count();
+    registry.register("forgotten_documents", "Documents forgotten on request", gauge(whole(forgotten)));
+    Ok(())
 }
 
 fn process(registry: &mut Registry, status: &StatusView, now: Timestamp) {

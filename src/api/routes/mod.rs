@@ -6,3 +6,4 @@ pub(super) mod documents;
 pub(super) mod metrics;
 pub(super) mod overview;
 pub(super) mod page;
+pub(super) mod upkeep;

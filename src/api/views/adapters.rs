@@ -34,6 +34,7 @@ pub(in crate::api) fn adapters(store: &Store, root: &Path) -> Result<AdaptersVie
         let (id, parent, path) = (generation.id, generation.parent, root.generation(generation.id));
         generations.push(GenerationView {
             name: id.folder(),
+            origin: generation.origin,
             parent: (parent != GenerationId::BASE).then(|| parent.folder()),
             live: live == Some(id),
             in_live_chain: chain.contains(&id),

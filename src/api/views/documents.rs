@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::report::document;
 use crate::domain::evaluation::Evaluation;
-use crate::domain::ids::{DocumentId, GenerationId, PassageId, ProbeId};
+use crate::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId};
 use crate::error::Result;
 use crate::protocol::{
     DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,
@@ -41,6 +41,8 @@ fn as_line(row: DocumentRow) -> DocumentLine {
 pub(in crate::api) fn story(store: &Store, id: DocumentId) -> Result<DocumentView> {
     let job = store.job_of(id)?;
     let (characters, passages) = store.document_size(id)?;
+    // As if a job forgot it that has made nothing yet.
+    let contain = store.generations_with(&store.versions(id)?, JobId(0))?;
     Ok(DocumentView {
         line: line(store, id)?,
         job: JobView {
@@ -52,6 +54,7 @@ pub(in crate::api) fn story(store: &Store, id: DocumentId) -> Result<DocumentVie
         },
         characters,
         passages,
+        contained_in: contain.into_iter().map(GenerationId::folder).collect(),
         report: document(store, id, None)?,
         probes: probes(store, id)?,
     })

@@ -2,11 +2,15 @@
 
 mod adapters;
 mod documents;
+mod jobs;
 mod knowledge;
 mod report;
 mod status;
+mod writer;
 
 pub(super) use adapters::{adapters, models};
 pub(super) use documents::{documents, line, self_edits, story};
+pub(super) use jobs::{consolidations, job};
 pub use report::{document, forgetting};
 pub(super) use status::status;
+pub(super) use writer::writer;

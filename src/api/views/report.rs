@@ -2,6 +2,7 @@
 
 use crate::domain::document::Document;
 use crate::domain::evaluation::Subject;
+use crate::domain::generation::Origin;
 use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::probe::{ProbeSource, Role};
 use crate::error::Result;
@@ -100,6 +101,12 @@ pub fn forgetting(store: &Store) -> Result<ForgettingView> {
     };
     let rows: Vec<GenerationId> =
         matrix.generations().iter().copied().filter(|g| *g != GenerationId::BASE).collect();
+    let mut consolidated = Vec::new();
+    for id in &rows {
+        if store.generation(*id)?.origin == Origin::Consolidated {
+            consolidated.push(id.folder());
+        }
+    }
     let mut columns = Vec::new();
     for column in matrix.columns() {
         let document = store.document(column.document)?.title;
@@ -112,6 +119,7 @@ pub fn forgetting(store: &Store) -> Result<ForgettingView> {
         cells: rows.iter().map(|generation| along(*generation)).collect(),
         base: along(GenerationId::BASE),
         rows: rows.into_iter().map(GenerationId::folder).collect(),
+        consolidated,
         columns,
         measures: Measures {
             accuracy: figures.accuracy.map(|m| m.value),

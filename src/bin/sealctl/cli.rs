@@ -79,6 +79,18 @@ pub(crate) enum Verb {
     },
     /// Ask the model about everything it learned, now
     Replay,
+    /// Train one adapter anew on everything that was learned; it answers from then on if it is no worse
+    Consolidate(Waiting),
+    /// Train another writer of study texts on the best ones so far; it writes from then on if its texts teach more
+    TrainWriter(Waiting),
+    /// Show who writes study texts, the rounds that trained writers, and what changed
+    Writer {
+        /// The round whose changes are shown; the newest that was examined where it is left out
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        round: Option<u32>,
+    },
+    /// Forget a document for good: what it taught, its text and its files
+    Forget(Forget),
     /// Stop learning after the step under way; questions are still answered
     Pause {
         /// For so long (30s, 45m, 2h, 1h30m, 1d); until `resume` where it is left out
@@ -151,6 +163,29 @@ pub(crate) struct Add {
     /// Put them into this subfolder of the inbox
     #[arg(long)]
     pub(crate) tag: Option<String>,
+}
+
+/// Options of verbs that begin a job.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Waiting {
+    /// Do not wait for the end
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+/// Options of `forget`.
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// Its number, or its exact file name
+    pub(crate) doc: String,
+    /// Keep earlier generations that contain it, and backups
+    #[arg(long)]
+    pub(crate) keep_history: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
 }
 
 /// Options of `completions`.

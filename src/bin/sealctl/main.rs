@@ -7,7 +7,10 @@ mod doctor;
 mod manual;
 mod output;
 mod show;
+mod tell;
 mod top;
+mod upkeep;
+mod wait;
 mod watch;
 
 use std::process::ExitCode;
@@ -62,6 +65,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Edits { doc } => show::edits(&client, &doc, json).await,
         Verb::Adapters => show::adapters(&client, json).await,
         Verb::Forgetting => show::forgetting(&client, json).await,
+        Verb::Writer { round } => show::writer(&client, round, json).await,
         Verb::Models => show::models(&client, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
         Verb::Add(args) => act::add(&client, args, json).await,
@@ -70,6 +74,9 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Replay => act::replay(&client, json).await,
         Verb::Pause { duration } => act::pause(&client, duration, json).await,
         Verb::Resume => act::resume(&client, json).await,
+        Verb::Consolidate(args) => return upkeep::consolidate(&client, args, json).await,
+        Verb::TrainWriter(args) => return upkeep::train_writer(&client, args, json).await,
+        Verb::Forget(args) => return upkeep::forget(&client, args, json).await,
         Verb::Watch(args) => return watch::run(&client, args, json).await,
         Verb::Top => return top::run(client).await,
         Verb::Doctor => return doctor::run(&client, json).await,

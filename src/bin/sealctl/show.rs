@@ -3,9 +3,11 @@
 use seald::client::{Client, Failure, parse, routes};
 use seald::protocol::{
     AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, SelfEditsView, StatusView,
+    WriterView,
 };
 use seald::terminal::{
     Look, adapters as generations, documents, edits as self_edits, heatmap, status as glance, story as tale,
+    writer as author,
 };
 use serde::de::DeserializeOwned;
 
@@ -39,6 +41,12 @@ pub(crate) async fn forgetting(client: &Client, json: bool) -> Result<(), Failur
 /// The models that can answer.
 pub(crate) async fn models(client: &Client, json: bool) -> Result<(), Failure> {
     page(client, routes::MODELS, json, |view: &ModelsView, look: &Look| generations::models(view, look)).await
+}
+
+/// Who writes self-edits, and what changed in one round.
+pub(crate) async fn writer(client: &Client, round: Option<u32>, json: bool) -> Result<(), Failure> {
+    let render = |view: &WriterView, look: &Look| author::render(view, times(), look);
+    page(client, &routes::writer(round), json, render).await
 }
 
 /// One document.

@@ -1,23 +1,21 @@
 //! `watch`: what happens, line by line, also over restarts of the daemon.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use seald::client::{self, Client, Failure, Stream, routes};
 use seald::domain::document::DocumentState;
 use seald::domain::progress::Progress;
 use seald::protocol::{Activity, EventView, StatusView};
-use seald::terminal::feed::Feed;
 use seald::terminal::words::count;
 use seald::terminal::{Look, one_line, status};
 use tokio::time::Instant;
 
 use crate::cli;
-use crate::output::{self, say, times};
+use crate::output::{self, times};
+use crate::tell::{self, Teller};
 
-/// Between two looks at whether anything waits, and two attempts to reach a daemon that went away.
+/// Between two looks at whether anything waits.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is known while watching.
@@ -25,10 +23,7 @@ struct Watch<'a> {
     client: &'a Client,
     args: cli::Watch,
     json: bool,
-    feed: Feed,
-    look: Look,
-    /// Steps of the trial under way, where a person looks.
-    bar: Option<ProgressBar>,
+    teller: Teller,
     /// The last number seen: where to go on after a break.
     last: Option<i64>,
     failed_before: usize,
@@ -39,15 +34,12 @@ struct Watch<'a> {
 
 /// Follows events until idle, if that is asked for, or until Ctrl-C.
 pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result<ExitCode, Failure> {
-    let look = Look::of_stdout();
     let mut watch = Watch {
         client,
         last: args.after,
         args,
         json,
-        feed: Feed::new(look),
-        look,
-        bar: None,
+        teller: Teller::new(Look::of_stdout()),
         failed_before: 0,
         failed: false,
         idle_since: None,
@@ -98,39 +90,11 @@ impl Watch<'_> {
         if self.json {
             return Ok(output::json(data.replace('\n', " ").as_bytes())?);
         }
-        self.step(progress.as_ref());
-        let lines: String =
-            self.feed.tell(event, progress.as_ref()).iter().map(|line| format!("{line}\n")).collect();
+        let lines = self.teller.tell(event, progress.as_ref());
         if lines.is_empty() {
             return Ok(());
         }
-        Ok(self.above(|| output::text(&lines))?)
-    }
-
-    /// Moves the bar, or takes it away.
-    fn step(&mut self, progress: Option<&Progress>) {
-        match progress {
-            Some(Progress::Step { trial, step, steps, loss }) => {
-                let bar = self.bar.get_or_insert_with(|| bar(&self.look));
-                bar.set_length(*steps as u64);
-                bar.set_position(*step as u64);
-                bar.set_message(format!("loss {loss:.2}  {}", one_line(trial)));
-            }
-            Some(_) => {
-                if let Some(bar) = self.bar.take() {
-                    bar.finish_and_clear();
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// Writes something where the bar does not overwrite it.
-    fn above<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        Ok(self.teller.above(|| output::text(&lines))?)
     }
 
     /// Whether nothing has waited for long enough.
@@ -139,7 +103,7 @@ impl Watch<'_> {
         let held = view.held.as_ref().map(|held| status::held_words(held, times()));
         if self.held != held {
             if let Some(words) = held.as_ref().filter(|_| view.documents.waiting > 0) {
-                self.say(&format!("nothing is learned now: {words}"));
+                self.teller.say(&format!("nothing is learned now: {words}"));
             }
             self.held = held;
         }
@@ -153,50 +117,21 @@ impl Watch<'_> {
 
     /// Waits for the daemon to come back.
     async fn again(&mut self) -> Result<Stream<EventView>, Failure> {
-        self.say("the daemon went away; waiting for it to come back");
+        self.teller.say("the daemon went away; waiting for it to come back");
         self.idle_since = None;
-        loop {
-            tokio::time::sleep(PAUSE).await;
-            match self.client.events(self.last).await {
-                Ok(stream) => match self.client.read::<StatusView>(routes::STATUS).await {
-                    Ok(view) => {
-                        self.greet(&view, "it is back:");
-                        return Ok(stream);
-                    }
-                    Err(Failure::Unreachable(_)) => {}
-                    Err(failure) => return Err(failure),
-                },
-                Err(Failure::Unreachable(_)) => {}
-                // A daemon that is just starting or stopping.
-                Err(Failure::Problem(problem)) if problem.status == 503 => {}
-                Err(failure) => return Err(failure),
-            }
-        }
+        let (stream, view) = tell::come_back(self.client, self.last).await?;
+        self.greet(&view, "it is back:");
+        Ok(stream)
     }
 
     fn greet(&mut self, view: &StatusView, how: &str) {
-        self.feed.join(view);
+        self.teller.join(view);
         let waits = count(view.documents.waiting, "document");
         let doing = status::doing_words(view, times());
         let root = one_line(&view.root);
-        self.say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
+        self.teller
+            .say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
     }
-
-    fn say(&self, words: &str) {
-        self.above(|| say(words));
-    }
-}
-
-/// A bar on stderr for the steps; nothing where nobody looks at both.
-fn bar(look: &Look) -> ProgressBar {
-    if !(io::stdout().is_terminal() && io::stderr().is_terminal()) {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("    {bar:24} {pos:>3}/{len}  {wide_msg}") {
-        bar.set_style(style.progress_chars(look.sign("━╸ ", "=> ")));
-    }
-    bar
 }
 
 fn closed() -> Failure {
