@@ -4,6 +4,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
 use super::{ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
+use crate::endpoint::EndpointOptions;
 use crate::ingest::Limits;
 use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
@@ -32,6 +33,7 @@ pub(super) fn sections() -> Vec<Section> {
         section::<ApiOptions>("api"),
         section::<InboxOptions>("inbox"),
         section::<LearnOptions>("learn"),
+        section::<EndpointOptions>("writer"),
         section::<GateOptions>("gate"),
         section::<Limits>("reading"),
         section::<ScheduleOptions>("schedule"),

@@ -33,10 +33,10 @@ pub(super) fn hangups() -> Result<Signal> {
 
 /// The learner's settings.
 pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
-    let (learn, gate) = (config.learn.clone(), config.gate.clone());
+    let (learn, writer, gate) = (config.learn.clone(), config.writer.clone(), config.gate.clone());
     let max_memory = config.courtesy.max_memory.as_ref().map(|size| size.bytes());
     Settings {
-        worker: WorkerOptions { learn, gate, max_memory, clock: clock.clone() },
+        worker: WorkerOptions { learn, writer, gate, max_memory, clock: clock.clone() },
         patience: Duration::from_secs(config.courtesy.unload_after_seconds),
     }
 }

@@ -4,6 +4,7 @@
 mod backups;
 pub mod control;
 pub mod crash;
+mod elsewhere;
 mod intake;
 mod knowledge;
 pub mod monitor;

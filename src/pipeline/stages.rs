@@ -71,13 +71,14 @@ impl Worker<'_> {
         let passages = self.store.passages(document.id)?;
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
-        let drafts = self_edits::write(&self.session, reading, &asked, None, tell)?;
+        let author = self.author();
+        let drafts = self_edits::write(&self.session, reading, &asked, author, tell)?;
         let new = drafts.into_iter().map(|d| NewSelfEdit {
             passage: passages[d.passage].id,
             candidate: d.candidate,
             directive: d.directive,
             prompt_version: d.prompt_version,
-            writer: None,
+            writer: author.name(),
             text: d.text,
             rows: d.rows,
             discarded: d.discarded,

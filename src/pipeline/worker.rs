@@ -16,6 +16,7 @@ use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::job::{Event, Job, JobState, Stage};
 use crate::domain::probe::Role;
 use crate::domain::progress::Progress;
+use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::{self, PassageSize};
 use crate::learn::gate::GateOptions;
@@ -33,6 +34,8 @@ const LEASE_SECONDS: i64 = 900;
 pub struct WorkerOptions {
     /// Learning.
     pub learn: LearnOptions,
+    /// Another model that writes the self-edits; off by default.
+    pub writer: EndpointOptions,
     /// Judging.
     pub gate: GateOptions,
     /// Memory that training may take, bytes; none: what the machine has free.
@@ -64,6 +67,7 @@ pub struct Worker<'m> {
     pub(super) store: Store,
     pub(super) session: Session<'m>,
     pub(super) rehearsal: Rehearsal,
+    pub(super) elsewhere: Option<Endpoint>,
     pub(super) gate: GateOptions,
     pub(super) clock: Clock,
     pub(super) live: Option<(GenerationId, Adapter)>,
@@ -74,7 +78,7 @@ impl<'m> Worker<'m> {
     /// without rows are removed.
     ///
     /// # Errors
-    /// From the database and the engine; [`Kind::Conflict`] where the generations belong to another base model; [`Kind::Corrupt`] for a
+    /// From the database and the engine; as [`Endpoint::open`]; [`Kind::Conflict`] where the generations belong to another base model; [`Kind::Corrupt`] for a
     /// generation whose files are gone.
     pub fn open(
         root: Root,
@@ -83,7 +87,8 @@ impl<'m> Worker<'m> {
         options: WorkerOptions,
         cancel: &'m AtomicBool,
     ) -> Result<Self> {
-        let WorkerOptions { learn, gate, max_memory, clock } = options;
+        let WorkerOptions { learn, writer, gate, max_memory, clock } = options;
+        let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let mut session = Session::new(model, learn, cancel)?;
         session.max_memory = max_memory;
         recover::reconcile(&root, &mut store, &model.fingerprint)?;
@@ -96,7 +101,7 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let mut worker = Self { root, store, session, rehearsal, gate, clock, live: None };
+        let mut worker = Self { root, store, session, rehearsal, elsewhere, gate, clock, live: None };
         worker.load_live()?;
         Ok(worker)
     }
