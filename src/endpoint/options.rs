@@ -90,7 +90,10 @@ impl EndpointOptions {
         }
         self.address()?;
         match self.model.trim().is_empty() {
-            true => invalid("model is empty: give the name by which the server knows the model".into()),
+            true => invalid(format!(
+                "url is {:?}, but there is no model: give the name by which the server knows it",
+                self.url
+            )),
             false => Ok(()),
         }
     }
@@ -130,9 +133,9 @@ impl EndpointOptions {
         };
         let mut found = Vec::new();
         for item in parse_pem(&text) {
-            match item.map_err(|e| Error::new(Kind::Invalid, wrong()).with_source(e))? {
-                PemItem::Certificate(one) => found.push(one),
-                _ => {}
+            let item = item.map_err(|e| Error::new(Kind::Invalid, wrong()).with_source(e))?;
+            if let PemItem::Certificate(one) = item {
+                found.push(one);
             }
         }
         if found.is_empty() { invalid(wrong()) } else { Ok(Some(found)) }
@@ -144,16 +147,16 @@ impl EndpointOptions {
         let wrong = |why: &str| {
             invalid(format!("url is {:?}: {why}, for instance \"https://api.example.com/v1\"", self.url))
         };
-        let Ok(uri) = url.parse::<Uri>() else { return wrong("give an address") };
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return wrong("give the whole address, with https:// or http://");
-        };
-        if authority.as_str().contains('@') {
-            // It may hold a password, which does not belong into a message.
+        if url.contains('@') {
+            // Before it may stand a password, which does not belong into a message.
             return invalid(
                 "url has a user name in it: leave that out, and put the key into api_key_file".into(),
             );
         }
+        let uri = url.parse::<Uri>().unwrap_or_default();
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return wrong("give a whole address, with https:// or http://");
+        };
         if url.contains(['?', '#']) {
             return wrong("leave out what begins with ? or #");
         }
@@ -208,7 +211,7 @@ mod tests {
         assert!(EndpointOptions { model: "m".into(), ..off }.validate().is_ok());
         assert!(
             refused(&EndpointOptions { model: " ".into(), ..options("https://a/v1") })
-                .starts_with("model is empty")
+                .contains("there is no model")
         );
     }
 
@@ -238,7 +241,8 @@ mod tests {
         assert_eq!(full("https://a/v1/"), "https://a/v1/chat/completions");
         for (url, words) in [
             ("a.example/v1", "whole address"),
-            ("https://", "give an address"),
+            ("https://", "whole address"),
+            ("https://a b/v1", "whole address"),
             ("ftp://a/v1", "begin with https://"),
             ("https://a/v1?x=1", "leave out what begins with ?"),
             ("https://a/v1/chat/completions", "leave out /chat/completions"),

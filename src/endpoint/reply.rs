@@ -79,7 +79,7 @@ impl Asked<'_> {
                 };
                 self.failure(Kind::Io, later, what, "try again later, or see what is wrong with the server")
             }
-            300..400 => {
+            300..=399 => {
                 let place = answer.location.as_deref().unwrap_or("another address");
                 fixed(format!("sends us to {}", one_line(place)), "give the server's own address as url")
             }
