@@ -43,6 +43,22 @@ pub fn read_text(path: &Path) -> Result<String> {
     })
 }
 
+/// Reads a secret (a token, a key) from a file of its own: the text without white space around it.
+///
+/// [`Kind::Invalid`] with the remedy where it is no file or everyone may use it. What it holds is in no message.
+pub fn read_secret(path: &Path) -> Result<String> {
+    let metadata = fs::metadata(path).map_err(|e| io_error("read", path, e))?;
+    let refused = |why: String| Err(Error::new(Kind::Invalid, format!("{} {why}", path.display())));
+    if !metadata.is_file() {
+        return refused("is not a file: give one that holds the secret".into());
+    }
+    let mode = metadata.permissions().mode();
+    if mode & 0o007 != 0 {
+        return refused(format!("is open to everyone (mode {:04o}): chmod o= it", mode & 0o777));
+    }
+    Ok(read_text(path)?.trim().to_string())
+}
+
 /// Replaces `path` by `bytes` in one step: readers see the old content or the new, also after a power cut.
 ///
 /// An existing file keeps its permissions; a new one gets the umask's.

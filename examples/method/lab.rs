@@ -10,6 +10,7 @@ use seald::domain::self_edit::{Directive, Format, RowText};
 use seald::engine::lora::Adapter;
 use seald::engine::model::Model;
 use seald::error::Result;
+use seald::learn::author::Author;
 use seald::learn::options::LearnOptions;
 use seald::learn::probes::Reading;
 use seald::learn::rehearsal::{self, Rehearsal};
@@ -69,7 +70,7 @@ impl<'a> Lab<'a> {
         let reading = reading(document);
         let directive = Directive { format, learning_rate: 1e-3, epochs: 1 };
         let probes = held_back(document);
-        let texts = self_edits::texts(&self.session, reading, format, seed, None)?;
+        let texts = self_edits::texts(&self.session, reading, format, seed, Author::Model(None))?;
         let mut rows = Vec::new();
         for (passage, text) in texts.into_iter().enumerate() {
             let draft = self_edits::draft(&self.session, reading, (0, passage), &directive, text, &probes)?;

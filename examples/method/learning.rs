@@ -7,6 +7,7 @@ use seald::domain::probe::{Probe, Role};
 use seald::domain::self_edit::{Format, RowText};
 use seald::engine::model::Model;
 use seald::error::Result;
+use seald::learn::author::Author;
 use seald::learn::options::LearnOptions;
 use seald::learn::probes::{self, Kept};
 use seald::learn::self_edits;
@@ -120,7 +121,8 @@ fn ours(
     let (kept, _) = probes::make(&session, reading(document), &[], None)?;
     let mut forbidden = held_back(document);
     forbidden.extend(kept.iter().map(as_probe));
-    let drafts = self_edits::write(&session, reading(document), &forbidden, None, &mut |_| {})?;
+    let drafts =
+        self_edits::write(&session, reading(document), &forbidden, Author::Model(None), &mut |_| {})?;
     let edits = edits(drafts);
     let select: Vec<Question<'_>> = kept
         .iter()

@@ -10,6 +10,7 @@ use seald::engine::lora::{Adapter, LoraConfig, TargetModules};
 use seald::engine::model::Model;
 use seald::engine::train::{Run, TrainOptions, train};
 use seald::error::Result;
+use seald::learn::author::Author;
 use seald::learn::rows;
 use seald::learn::self_edits;
 use seald::learn::session::{Question, Session};
@@ -53,7 +54,13 @@ pub(crate) fn best_of_five(
     let asked: Vec<Question<'_>> = document.of(&["select"]).take(5).map(|q| question(&q.asked)).collect();
     let (mut best, mut tokens, mut padded_tokens): (Option<(usize, Adapter)>, u64, u64) = (None, 0, 0);
     for sample in 0..SAMPLES as u64 {
-        let texts = self_edits::texts(session, reading(document), recipe.format, seed * 1000 + sample, None)?;
+        let texts = self_edits::texts(
+            session,
+            reading(document),
+            recipe.format,
+            seed * 1000 + sample,
+            Author::Model(None),
+        )?;
         let rows = rows_of(session, document, &texts)?;
         let count = rows.len() as u64;
         let adapter = one(model, rows, recipe, seed * 1000 + sample, &mut tokens)?;

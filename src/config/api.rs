@@ -1,8 +1,6 @@
 //! Where the interface listens, and who may use it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -85,25 +83,17 @@ impl ApiOptions {
 }
 
 fn read_token(path: &Path) -> Result<String> {
-    let about = format!("token_file {}", path.display());
-    let metadata = fs::metadata(path).map_err(|e| files::io_error("read", path, e).context("token_file"))?;
-    if !metadata.is_file() {
-        return invalid(format!("{about} is not a file: give a file with the token"));
-    }
-    let mode = metadata.permissions().mode();
-    if mode & 0o007 != 0 {
-        return invalid(format!("{about} is open to everyone (mode {:04o}): chmod o= it", mode & 0o777));
-    }
-    let text = files::read_text(path).map_err(|e| e.context("token_file"))?;
-    let token = text.trim();
+    let token = files::read_secret(path).map_err(|e| e.context("token_file"))?;
     if !(LEAST_TOKEN..=MOST_TOKEN).contains(&token.len())
         || !token.bytes().all(|byte| byte.is_ascii_graphic())
     {
         return invalid(format!(
-            "{about} holds no token: write {LEAST_TOKEN} to {MOST_TOKEN} letters and digits into it, for instance with `openssl rand -hex 32`"
+            "token_file {} holds no token: write {LEAST_TOKEN} to {MOST_TOKEN} letters and digits into it, for instance with \
+             `openssl rand -hex 32`",
+            path.display()
         ));
     }
-    Ok(token.to_string())
+    Ok(token)
 }
 
 fn write_mode<S: Serializer>(mode: &u32, to: S) -> Result<S::Ok, S::Error> {

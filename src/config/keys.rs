@@ -4,6 +4,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
 use super::{ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
+use crate::endpoint::EndpointOptions;
 use crate::ingest::Limits;
 use crate::learn::consolidate::ConsolidateOptions;
 use crate::learn::gate::GateOptions;
@@ -34,6 +35,7 @@ pub(super) fn sections() -> Vec<Section> {
         section::<ApiOptions>("api"),
         section::<InboxOptions>("inbox"),
         section::<LearnOptions>("learn"),
+        section::<EndpointOptions>("writer"),
         section::<GateOptions>("gate"),
         section::<ConsolidateOptions>("consolidate"),
         section::<WriterOptions>("writer_rounds"),

@@ -31,7 +31,8 @@ impl Config {
     ///
     /// # Errors
     /// [`Kind::NotFound`] where a named file is not there; [`Kind::Invalid`] with file, line and option, see
-    /// [`Self::parse`]; from reading; where a token is needed, those of [`super::ApiOptions::token`].
+    /// [`Self::parse`]; from reading; where a token is needed, those of [`super::ApiOptions::token`],
+    /// where another model writes, those of [`crate::endpoint::EndpointOptions::check_files`].
     pub fn load(path: Option<&Path>, root: Option<&Path>) -> Result<Self> {
         Surroundings::real().load(path, root)
     }
@@ -88,6 +89,9 @@ impl Surroundings<'_> {
         if config.api.listen.is_some() {
             config.api.token().map_err(|e| lines.place("api", &e))?;
         }
+        if config.writer.is_on() {
+            config.writer.check_files().map_err(|e| lines.place("writer", &e))?;
+        }
         config.source = Some(file);
         Ok(config)
     }
@@ -122,9 +126,14 @@ impl Surroundings<'_> {
             None if system => PathBuf::from(SYSTEM_ROOT),
             None => whole(&self.default_root()?)?,
         };
-        let Config { inbox_folder, api, model, .. } = config;
+        let Config { inbox_folder, api, model, writer, .. } = config;
         for path in [inbox_folder, &mut api.socket, &mut api.token_file].into_iter().flatten() {
             *path = folder.join(&*path);
+        }
+        for path in [&mut writer.api_key_file, &mut writer.ca_file] {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&*path);
+            }
         }
         if embedded::find(model).is_none() {
             *model = whole(&folder.join(&*model))?;

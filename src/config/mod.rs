@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::endpoint::EndpointOptions;
 use crate::engine::embedded::NANO;
 use crate::error::{Error, Kind, Result};
 use crate::ingest::Limits;
@@ -77,6 +78,10 @@ pub struct Config {
     /// How documents are learned. What is learned depends on these; the defaults were measured.
     #[schema(value_type = Object)]
     pub learn: LearnOptions,
+    /// Another model that writes the self-edits, behind an OpenAI-compatible endpoint. The text of every document that is
+    /// learned is then sent there: it leaves this machine unless the endpoint is on it. Off while `url` is empty.
+    #[schema(value_type = Object)]
+    pub writer: EndpointOptions,
     /// What a candidate must prove before it goes live.
     #[schema(value_type = Object)]
     pub gate: GateOptions,
@@ -112,6 +117,7 @@ impl Default for Config {
             api: ApiOptions::default(),
             inbox: InboxOptions::default(),
             learn: LearnOptions::default(),
+            writer: EndpointOptions::default(),
             gate: GateOptions::default(),
             consolidate: ConsolidateOptions::default(),
             writer_rounds: WriterOptions::default(),
@@ -162,6 +168,7 @@ impl Config {
         self.api.validate().map_err(|e| ("api", e))?;
         self.inbox.validate().map_err(|e| ("inbox", e))?;
         self.learn.validate().map_err(|e| ("learn", e))?;
+        self.writer.validate().map_err(|e| ("writer", e))?;
         self.gate.validate().map_err(|e| ("gate", e))?;
         self.consolidate.validate().map_err(|e| ("consolidate", e))?;
         self.writer_rounds.validate().map_err(|e| ("writer_rounds", e))?;

@@ -148,6 +148,33 @@ fn a_token_is_long_and_secret() {
 }
 
 #[test]
+fn the_files_of_another_writer_are_looked_at_if_there_is_one() {
+    let machine = Machine::new();
+    let off = machine.write("off.toml", "[writer]\napi_key_file = 'key'\n");
+    assert_eq!(machine.load(Some(&off), None).unwrap().writer.api_key_file, machine.path("key"));
+    let text = "[writer]\nurl = 'https://a.example/v1'\nmodel = 'm'\napi_key_file = 'key'\nca_file = 'ca'\n";
+    let file = machine.write("seald.toml", text);
+    let refused = |words: &str| {
+        let error = machine.load(Some(&file), None).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        error
+    };
+    refused("seald.toml, line 4: writer.api_key_file: cannot read");
+    let key = machine.write("key", "sk-secret\n");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o604)).unwrap();
+    refused("mode 0604");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    refused("seald.toml, line 5: writer.ca_file: cannot read");
+    machine.write("ca", "no certificate");
+    refused("line 5: writer.ca_file ");
+    fs::write(&key, "sk secret").unwrap();
+    assert!(
+        !refused("line 4: writer.api_key_file ").contains("secret"),
+        "a key does not belong into a message"
+    );
+}
+
+#[test]
 fn every_option_is_described_and_belongs_to_one_section() {
     let defaults = toml::Table::try_from(Config::default()).unwrap();
     let (tables, values): (Vec<_>, Vec<_>) = defaults.iter().partition(|(_, value)| value.is_table());
@@ -171,6 +198,7 @@ fn a_reload_says_what_changes_now_and_what_later() {
     let mut new = old.clone();
     new.inbox.settle_seconds = 9;
     new.gate.confidence = 0.9;
+    new.writer.max_retries = 0;
     new.learn.candidates = 4;
     new.schedule.keep_backups = 9;
     new.courtesy = CourtesyOptions {
@@ -191,6 +219,7 @@ fn a_reload_says_what_changes_now_and_what_later() {
     let expected = [
         "inbox",
         "learn",
+        "writer",
         "gate",
         "schedule",
         "courtesy.pause_above_others",

@@ -33,11 +33,12 @@ pub(super) fn hangups() -> Result<Signal> {
 
 /// The learner's settings.
 pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
-    let (learn, gate) = (config.learn.clone(), config.gate.clone());
+    let (learn, writer, gate) = (config.learn.clone(), config.writer.clone(), config.gate.clone());
     let max_memory = config.courtesy.max_memory.as_ref().map(|size| size.bytes());
     Settings {
         worker: WorkerOptions {
             learn,
+            writer,
             gate,
             consolidate: config.consolidate.clone(),
             writer_rounds: config.writer_rounds.clone(),

@@ -39,9 +39,9 @@ impl GenerationId {
     /// The base model without any adapter.
     pub const BASE: Self = Self(0);
 
-    /// Name of its folder beneath `adapters`.
+    /// Name of its folder beneath `adapters`; `the base`, which has none, in words.
     pub fn folder(self) -> String {
-        format!("gen-{:06}", self.0)
+        if self == Self::BASE { "the base".into() } else { format!("gen-{:06}", self.0) }
     }
 }
 

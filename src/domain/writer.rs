@@ -96,7 +96,7 @@ pub struct Examined {
     pub diversity_after: f64,
     /// Whether the new one writes from now on.
     pub promoted: bool,
-    /// Why not, in words; empty where it does.
+    /// What decided, in words: a line on the rewards and one on the diversity.
     pub reasons: Vec<String>,
 }
 

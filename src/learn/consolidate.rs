@@ -44,7 +44,7 @@ impl Default for ConsolidateOptions {
         Self {
             after_documents: 16,
             forgetting_budget: 0.05,
-            epochs: 8,
+            epochs: 20,
             rows_in_step: 16,
             base_rows: 2,
             least_steps: 160,

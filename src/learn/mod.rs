@@ -5,6 +5,7 @@ pub use crate::engine::lora::Adapter;
 pub use crate::engine::model::Model;
 
 pub mod answer;
+pub mod author;
 pub mod consolidate;
 pub mod directive;
 pub mod filter;

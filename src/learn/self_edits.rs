@@ -1,5 +1,6 @@
-//! Self-edits: the writer chooses directives, writes a text for each, and what is fit to train on is taken from it.
+//! Self-edits: the model chooses directives, an author writes a text for each, and what is fit to train on is taken from it.
 
+use super::author::Author;
 use super::directive;
 use super::filter::{self, FilterOptions, Filtered};
 use super::grade;
@@ -11,7 +12,6 @@ use super::session::{Session, Writing};
 use crate::domain::probe::Probe;
 use crate::domain::progress::Progress;
 use crate::domain::self_edit::{Directive, DroppedLine, Format, RowText};
-use crate::engine::lora::Adapter;
 use crate::error::Result;
 
 /// Most tokens of a self-edit.
@@ -28,7 +28,7 @@ pub struct Draft {
     pub directive: Directive,
     /// Version of the prompt that it was written with.
     pub prompt_version: String,
-    /// What the writer wrote.
+    /// What the author wrote.
     pub text: String,
     /// Rows to train on; none if it was discarded.
     pub rows: Vec<RowText>,
@@ -39,27 +39,27 @@ pub struct Draft {
 }
 
 /// Writes the candidates of a document, one self-edit for each passage, at temperature 1. `probes` are what no row may copy: the
-/// writer never sees them.
+/// author never sees them.
 ///
 /// # Errors
-/// From the engine.
+/// From the engine; those of an author elsewhere.
 pub fn write(
     session: &Session<'_>,
     document: Reading<'_>,
     probes: &[Probe],
-    writer: Option<&Adapter>,
+    author: Author<'_>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Draft>> {
     let options = &session.options;
     let menu = directive::menu(&options.learning_rates, &options.epochs);
     let first = document.passages.first().map_or("", String::as_str);
-    let probabilities = directive::probabilities(session, &menu, document.title, first, writer)?;
+    let probabilities = directive::probabilities(session, &menu, document.title, first, author.adapter())?;
     let seed = session.seed(document.key, "directives");
     let directives = directive::draw(&menu, &probabilities, options.candidates, seed);
     let mut drafts = Vec::new();
     for (candidate, directive) in directives.into_iter().enumerate() {
         let purpose = format!("self-edit {candidate}");
-        let texts = texts(session, document, directive.format, session.seed(document.key, &purpose), writer)?;
+        let texts = texts(session, document, directive.format, session.seed(document.key, &purpose), author)?;
         for (passage, text) in texts.into_iter().enumerate() {
             let draft = draft(session, document, (candidate, passage), &directive, text, probes)?;
             tell(Progress::SelfEdit {
@@ -74,18 +74,18 @@ pub fn write(
     Ok(drafts)
 }
 
-/// What the writer writes about each passage in one format.
+/// What the author writes about each passage in one format.
 ///
 /// # Errors
-/// From the engine.
+/// From the engine; those of an author elsewhere.
 pub fn texts(
     session: &Session<'_>,
     document: Reading<'_>,
     format: Format,
     seed: u64,
-    writer: Option<&Adapter>,
+    author: Author<'_>,
 ) -> Result<Vec<String>> {
-    let written = each_format(session, document, &[format], seed, writer)?;
+    let written = each_format(session, document, &[format], seed, author)?;
     Ok(written.into_iter().next().unwrap_or_default())
 }
 
@@ -98,7 +98,7 @@ pub fn each_format(
     document: Reading<'_>,
     formats: &[Format],
     seed: u64,
-    writer: Option<&Adapter>,
+    author: Author<'_>,
 ) -> Result<Vec<Vec<String>>> {
     let mut prompts = Vec::with_capacity(formats.len() * document.passages.len());
     for format in formats {
@@ -108,7 +108,7 @@ pub fn each_format(
         prompts.extend(document.passages.iter().map(ask));
     }
     let writing = Writing { max_tokens: EDIT_TOKENS.min(session.context() / 2), temperature: 1.0, seed };
-    let mut written = session.write(&prompts, writing, writer)?.into_iter();
+    let mut written = author.write(session, &prompts, writing)?.into_iter();
     Ok(formats.iter().map(|_| written.by_ref().take(document.passages.len()).collect()).collect())
 }
 

@@ -71,14 +71,14 @@ impl Worker<'_> {
         let passages = self.store.passages(document.id)?;
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
-        let author = self.writer.as_ref();
-        let drafts = self_edits::write(&self.session, reading, &asked, author.map(|a| &a.adapter), tell)?;
+        let (author, name) = (self.author(), self.author_name());
+        let drafts = self_edits::write(&self.session, reading, &asked, author, tell)?;
         let new = drafts.into_iter().map(|d| NewSelfEdit {
             passage: passages[d.passage].id,
             candidate: d.candidate,
             directive: d.directive,
             prompt_version: d.prompt_version,
-            writer: author.map(|a| a.hash.clone()),
+            writer: name.clone(),
             text: d.text,
             rows: d.rows,
             discarded: d.discarded,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::authors::Scribe;
 use super::crash::{self, Place};
 use super::publish::{point_live, refuse_without_files};
 use super::recover;
@@ -13,10 +14,11 @@ use crate::clock::Clock;
 use crate::domain::document::{Document, DocumentState};
 use crate::domain::evaluation::Subject;
 use crate::domain::generation::Generation;
-use crate::domain::ids::{DocumentId, GenerationId, WriterId};
+use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::job::{Event, Job, JobKind, JobState, Stage};
 use crate::domain::probe::Role;
 use crate::domain::progress::Progress;
+use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::error::{Error, Kind, Result};
 use crate::ingest::{self, PassageSize};
 use crate::learn::consolidate::ConsolidateOptions;
@@ -36,6 +38,8 @@ const LEASE_SECONDS: i64 = 900;
 pub struct WorkerOptions {
     /// Learning.
     pub learn: LearnOptions,
+    /// Another model that writes the self-edits; off by default.
+    pub writer: EndpointOptions,
     /// Judging.
     pub gate: GateOptions,
     /// Consolidation.
@@ -82,22 +86,14 @@ pub struct Worker<'m> {
     pub(super) store: Store,
     pub(super) session: Session<'m>,
     pub(super) rehearsal: Rehearsal,
+    pub(super) elsewhere: Option<Endpoint>,
     pub(super) gate: GateOptions,
     pub(super) consolidate: ConsolidateOptions,
     pub(super) writer_rounds: WriterOptions,
     pub(super) done: Option<PathBuf>,
     pub(super) clock: Clock,
     pub(super) live: Option<(GenerationId, Adapter)>,
-    pub(super) writer: Option<Author>,
-}
-
-/// The adapter that writes self-edits.
-#[derive(Debug)]
-pub(super) struct Author {
-    pub(super) id: WriterId,
-    /// Content hash of its folder, which self-edits record.
-    pub(super) hash: String,
-    pub(super) adapter: Adapter,
+    pub(super) writer: Option<Scribe>,
 }
 
 impl<'m> Worker<'m> {
@@ -105,7 +101,7 @@ impl<'m> Worker<'m> {
     /// without rows are removed.
     ///
     /// # Errors
-    /// From the database and the engine; [`Kind::Conflict`] where the generations belong to another base model; [`Kind::Corrupt`] for a
+    /// From the database and the engine; as [`Endpoint::open`]; [`Kind::Conflict`] where the generations belong to another base model; [`Kind::Corrupt`] for a
     /// generation whose files are gone.
     pub fn open(
         root: Root,
@@ -114,7 +110,9 @@ impl<'m> Worker<'m> {
         options: WorkerOptions,
         cancel: &'m AtomicBool,
     ) -> Result<Self> {
-        let WorkerOptions { learn, gate, consolidate, writer_rounds, done, max_memory, clock } = options;
+        let WorkerOptions { learn, writer, gate, consolidate, writer_rounds, done, max_memory, clock } =
+            options;
+        let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let mut session = Session::new(model, learn, cancel)?;
         session.max_memory = max_memory;
         recover::reconcile(&root, &mut store, &model.fingerprint)?;
@@ -133,6 +131,7 @@ impl<'m> Worker<'m> {
             store,
             session,
             rehearsal,
+            elsewhere,
             gate,
             consolidate,
             writer_rounds,
@@ -176,25 +175,6 @@ impl<'m> Worker<'m> {
 
     pub(super) fn live_id(&self) -> GenerationId {
         self.live.as_ref().map_or(GenerationId::BASE, |(id, _)| *id)
-    }
-
-    /// Loads the writer. One whose files are gone or damaged gives way to the base, which is said aloud: the next round trains another.
-    pub(super) fn load_writer(&mut self) -> Result<()> {
-        self.writer = None;
-        let Some(writer) = self.store.writer()? else { return Ok(()) };
-        match self.session.load_adapter(&self.root.writer(writer.id)) {
-            Ok(adapter) => {
-                self.writer = Some(Author { id: writer.id, hash: writer.adapter_hash, adapter });
-                Ok(())
-            }
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                let why =
-                    format!("{} cannot be used ({error}): the base writes in its place", writer.id.folder());
-                tracing::error!(writer = writer.id.0, "{why}");
-                self.store.set_writer(WriterId::BASE)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops

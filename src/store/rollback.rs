@@ -48,10 +48,10 @@ impl Store {
         why: &str,
         now: Timestamp,
     ) -> Result<RolledBack> {
-        self.write(format_args!("roll back to {}", name(to)), |db| {
+        self.write(format_args!("roll back to {}", to.folder()), |db| {
             let from = generations::live_id(db)?;
             if from == to {
-                return Err(conflict(format!("{} is live already", name(to))));
+                return Err(conflict(format!("{} is live already", to.folder())));
             }
             if let Some(job) = jobs::all_of(db, JobState::Running)?.first() {
                 return Err(conflict(format!("job {} is under way ({})", job.id, job.kind)));
@@ -84,11 +84,7 @@ fn accept_again(db: &Connection, id: DocumentId, to: GenerationId) -> Result<()>
         JobState::Done | JobState::Failed => documents::set_state(db, id, DocumentState::Accepted, &[]),
         JobState::Queued | JobState::Running => Err(conflict(format!(
             "{} contains document {id}, which waits to be learned again: let it finish first",
-            name(to)
+            to.folder()
         ))),
     }
-}
-
-fn name(id: GenerationId) -> String {
-    if id == GenerationId::BASE { "the base".into() } else { id.folder() }
 }

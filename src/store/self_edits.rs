@@ -21,7 +21,7 @@ pub struct NewSelfEdit {
     pub directive: Directive,
     /// Hash of the prompt it was written with.
     pub prompt_version: String,
-    /// Content hash of the writer adapter; none for the base.
+    /// Content hash of the writer adapter, or `MODEL at URL` of a model elsewhere; none for the base.
     pub writer: Option<String>,
     /// What the model wrote, word for word.
     pub text: String,

@@ -9,6 +9,8 @@ use crate::{read, repository};
 
 /// The highest exposure that `systemd-analyze security` may find, 0 to 10.
 const MOST_EXPOSED: f64 = 1.5;
+/// What changes the unit on request.
+const DROP_INS: [&str; 3] = ["gpu.conf", "tcp.conf", "writer.conf"];
 /// Files that every system with systemd has.
 const OF_THE_SYSTEM: [&str; 1] = ["/bin/kill"];
 
@@ -69,9 +71,8 @@ fn the_units_name_only_what_the_package_ships() {
     }
     // Comments send people to files too.
     let path = regex::Regex::new(r"/usr/[a-z0-9/._-]+[a-z]").unwrap();
-    for file in
-        ["systemd/seald.service", "systemd/seald.service.d/gpu.conf", "systemd/seald.service.d/tcp.conf"]
-    {
+    let drop_ins = DROP_INS.map(|name| format!("systemd/seald.service.d/{name}"));
+    for file in drop_ins.iter().map(String::as_str).chain(["systemd/seald.service"]) {
         for named in path.find_iter(&read(file)).map(|found| found.as_str().to_string()) {
             let folder = shipped.iter().any(|(_, to)| to.starts_with(&format!("{named}/")));
             assert!(folder || there(&named), "{file} speaks of {named}, which is not shipped");
@@ -172,7 +173,7 @@ fn systemd_understands_the_unit_and_its_drop_ins() {
         .replace("/usr/bin/seald", "/bin/true")
         .replace("/bin/kill", "/bin/true");
     fs::write(dir.path().join("seald.service"), unit).unwrap();
-    for name in ["gpu.conf", "tcp.conf"] {
+    for name in DROP_INS {
         fs::copy(repository("systemd/seald.service.d").join(name), drop_ins.join(name)).unwrap();
     }
     let path = dir.path().join("seald.service");

@@ -112,6 +112,14 @@ fn listening_needs_a_token_and_a_word_for_other_machines() {
 }
 
 #[test]
+fn another_writer_needs_an_address_that_keeps_the_documents_secret() {
+    says("writer", "url = 'https://a.example/v1'", &["writer.url is", "no model"]);
+    says("writer", "url = 'http://a.example/v1'\nmodel = 'm'", &["writer.url is", "allow_plain_http = true"]);
+    says("writer", "timeout_seconds = 0", &["writer.timeout_seconds is 0: give 1 to 3600"]);
+    says("writer", "temperature = 1.0", &["temperature is no option in [writer]"]);
+}
+
+#[test]
 fn what_is_no_toml_is_named_with_its_line() {
     says("inbox", "settle_seconds = ", &[]);
     says("inbox", "settle_seconds 2", &[]);

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use seald::domain::ids::ProbeId;
 use seald::domain::probe::{Probe, ProbeSource, Role};
 use seald::domain::self_edit::RowText;
+use seald::learn::author::Author;
 use seald::learn::filter::grounded;
 use seald::learn::probes;
 use seald::learn::self_edits;
 use seald::learn::session::Question;
 
 use crate::{model, passages, reading, session};
+
+const BASE: Author<'static> = Author::Model(None);
 
 #[test]
 fn probes_are_grounded_answerable_unknown_and_split_by_wording() {
@@ -48,7 +51,7 @@ fn self_edits_follow_the_menu_and_copy_no_probe() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     // What the model itself would write as a question, taken as a probe: it must not be trained on.
-    let free = self_edits::write(&session, reading(&passages), &[], None, &mut |_| {}).unwrap();
+    let free = self_edits::write(&session, reading(&passages), &[], BASE, &mut |_| {}).unwrap();
     let question = free.iter().flat_map(|d| &d.rows).find_map(|row| match row {
         RowText::Turn { question, answer } => Some((question.clone(), answer.clone())),
         RowText::Text(_) => None,
@@ -64,7 +67,7 @@ fn self_edits_follow_the_menu_and_copy_no_probe() {
         role: Role::Gate,
         source: ProbeSource::Generated,
     };
-    let drafts = self_edits::write(&session, reading(&passages), &[probe], None, &mut |_| {}).unwrap();
+    let drafts = self_edits::write(&session, reading(&passages), &[probe], BASE, &mut |_| {}).unwrap();
     assert_eq!(drafts.len(), 4);
     let texts = |drafts: &[self_edits::Draft]| drafts.iter().map(|d| d.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&free), texts(&drafts), "the writer never sees the probes");

@@ -4,6 +4,7 @@ mod binary;
 mod client;
 mod made_up;
 mod pages;
+#[path = "../support/server.rs"]
 mod server;
 #[path = "../support/terminal.rs"]
 mod terminal;

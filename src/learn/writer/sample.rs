@@ -6,6 +6,7 @@ use crate::domain::progress::Progress;
 use crate::domain::self_edit::{Directive, RowText};
 use crate::engine::lora::Adapter;
 use crate::error::Result;
+use crate::learn::author::Author;
 use crate::learn::directive;
 use crate::learn::probes::Reading;
 use crate::learn::rehearsal::Rehearsal;
@@ -95,7 +96,7 @@ pub fn compose(
 ) -> Result<Vec<Sample>> {
     let formats: Vec<_> = directives.iter().map(|d| d.format).collect();
     let written = session.seed(lesson.reading.key, &format!("writer's texts {seed}"));
-    let texts = self_edits::each_format(session, lesson.reading, &formats, written, writer)?;
+    let texts = self_edits::each_format(session, lesson.reading, &formats, written, Author::Model(writer))?;
     let mut samples = Vec::with_capacity(texts.len());
     for (number, (directive, texts)) in directives.into_iter().zip(texts).enumerate() {
         let sample = take_apart(session, lesson, directive, texts)?;

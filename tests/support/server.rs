@@ -1,11 +1,12 @@
 //! A small HTTP server on a real socket that answers what a test tells it to, and remembers what it was asked.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 use http_body_util::combinators::BoxBody;
@@ -24,6 +25,8 @@ pub(crate) type Pieces = mpsc::UnboundedSender<Result<Frame<Bytes>, io::Error>>;
 pub(crate) enum Reply {
     /// A status and a JSON text.
     Json(u16, String),
+    /// The same with one more header.
+    With(u16, (&'static str, String), String),
     /// Pieces as they come.
     Stream(mpsc::UnboundedReceiver<Result<Frame<Bytes>, io::Error>>),
     /// The connection breaks.
@@ -80,6 +83,7 @@ struct Shared {
 /// The server; gone when it is dropped.
 pub(crate) struct Server {
     shared: Arc<Mutex<Shared>>,
+    arrived: Arc<Condvar>,
     socket: PathBuf,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -96,20 +100,21 @@ impl Server {
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap().to_string();
         let shared = Arc::new(Mutex::new(Shared::default()));
+        let arrived = Arc::new(Condvar::new());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn({
-            let shared = Arc::clone(&shared);
+            let (shared, arrived) = (Arc::clone(&shared), Arc::clone(&arrived));
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     tokio::select! {
-                        () = serve(unix, tcp, shared) => {}
+                        () = serve(unix, tcp, shared, arrived) => {}
                         _ = stopped => {}
                     }
                 });
             }
         });
-        Self { shared, socket, stop: Some(stop), thread: Some(thread), _dir: dir, address }
+        Self { shared, arrived, socket, stop: Some(stop), thread: Some(thread), _dir: dir, address }
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -126,6 +131,12 @@ impl Server {
         self.shared.lock().unwrap().asked.clone()
     }
 
+    /// Returns once so many requests came.
+    pub(crate) fn wait_for(&self, count: usize) {
+        let shared = self.shared.lock().unwrap();
+        drop(self.arrived.wait_while(shared, |shared| shared.asked.len() < count).unwrap());
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         self.asked().into_iter().map(|asked| asked.line).collect()
     }
@@ -138,31 +149,39 @@ impl Drop for Server {
     }
 }
 
-async fn serve(unix: UnixListener, tcp: std::net::TcpListener, shared: Arc<Mutex<Shared>>) {
+async fn serve(
+    unix: UnixListener,
+    tcp: std::net::TcpListener,
+    shared: Arc<Mutex<Shared>>,
+    arrived: Arc<Condvar>,
+) {
     unix.set_nonblocking(true).unwrap();
     tcp.set_nonblocking(true).unwrap();
     let unix = tokio::net::UnixListener::from_std(unix).unwrap();
     let tcp = tokio::net::TcpListener::from_std(tcp).unwrap();
+    let both = || (Arc::clone(&shared), Arc::clone(&arrived));
     loop {
         tokio::select! {
-            stream = unix.accept() => drop(tokio::spawn(connection(stream.unwrap().0, Arc::clone(&shared)))),
-            stream = tcp.accept() => drop(tokio::spawn(connection(stream.unwrap().0, Arc::clone(&shared)))),
+            stream = unix.accept() => drop(tokio::spawn(connection(stream.unwrap().0, both()))),
+            stream = tcp.accept() => drop(tokio::spawn(connection(stream.unwrap().0, both()))),
         }
     }
 }
 
-async fn connection<S>(stream: S, shared: Arc<Mutex<Shared>>)
+type Both = (Arc<Mutex<Shared>>, Arc<Condvar>);
+
+async fn connection<S>(stream: S, both: Both)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    let service = service_fn(|request| answer(request, Arc::clone(&shared)));
+    let service = service_fn(|request| answer(request, both.clone()));
     // A client may leave when it likes.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 type Answer = Response<BoxBody<Bytes, io::Error>>;
 
-async fn answer(request: Request<Incoming>, shared: Arc<Mutex<Shared>>) -> Result<Answer, io::Error> {
+async fn answer(request: Request<Incoming>, (shared, arrived): Both) -> Result<Answer, io::Error> {
     let line = format!("{} {}", request.method(), request.uri());
     let header = |name: &str| request.headers().get(name).map(|v| v.to_str().unwrap().to_string());
     let (token, host) = (header("authorization"), header("host"));
@@ -170,6 +189,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Mutex<Shared>>) -> Resul
     let reply = {
         let mut shared = shared.lock().unwrap();
         shared.asked.push(Asked { line: line.clone(), token, host, body });
+        arrived.notify_all();
         let answers = shared.answers.entry(line.clone()).or_default();
         match (answers.len(), answers.front()) {
             (1, Some(Reply::Json(status, text))) => Some(Reply::Json(*status, text.clone())),
@@ -177,8 +197,13 @@ async fn answer(request: Request<Incoming>, shared: Arc<Mutex<Shared>>) -> Resul
         }
     };
     let whole = |text: String| Full::new(Bytes::from(text)).map_err(|e: Infallible| match e {}).boxed();
+    let mut header = None;
     let (status, body) = match reply {
         Some(Reply::Json(status, text)) => (status, whole(text)),
+        Some(Reply::With(status, more, text)) => {
+            header = Some(more);
+            (status, whole(text))
+        }
         Some(Reply::Stream(pieces)) => (200, StreamBody::new(UnboundedReceiverStream::new(pieces)).boxed()),
         Some(Reply::Break) => return Err(io::Error::other("broken on purpose")),
         None => (
@@ -188,5 +213,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Mutex<Shared>>) -> Resul
             )),
         ),
     };
-    Ok(Response::builder().status(status).body(body).unwrap())
+    let response = Response::builder().status(status);
+    let response = header.into_iter().fold(response, |response, (name, value)| response.header(name, value));
+    Ok(response.body(body).unwrap())
 }

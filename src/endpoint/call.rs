@@ -1,0 +1,82 @@
+//! One request over HTTP and what came back, bounded in time and size.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::HeaderValue;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::options::{Address, EndpointOptions};
+use super::pause;
+use crate::error::{Context, Kind, Result};
+
+/// Bytes that an answer may have. A self-edit has some kilobytes.
+pub(super) const MOST_ANSWER: u64 = 256 << 10;
+/// Longest time for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Who we say we are.
+const AGENT: &str = concat!("seald/", env!("CARGO_PKG_VERSION"));
+
+/// The way to one server.
+pub(super) struct Line {
+    agent: Agent,
+    address: String,
+    authorization: Option<HeaderValue>,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Status of HTTP.
+    pub(super) status: u16,
+    /// Seconds after which it wants to be asked again, if it said.
+    pub(super) retry_after: Option<u64>,
+    /// Where it sends us, if it does.
+    pub(super) location: Option<String>,
+    /// Up to [`MOST_ANSWER`] bytes.
+    pub(super) body: Vec<u8>,
+}
+
+impl Line {
+    /// Redirects are not followed: a document goes where the options say, and nowhere else. The proxy of the environment (`HTTPS_PROXY`)
+    /// is used, but not for this machine.
+    pub(super) fn new(options: &EndpointOptions, address: &Address, key: Option<&str>) -> Result<Self> {
+        let roots = options.certificates()?.map_or(RootCerts::WebPki, RootCerts::from);
+        let timeout = Duration::from_secs(options.timeout_seconds);
+        let mut config = Agent::config_builder()
+            .https_only(address.encrypted)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(AGENT)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .timeout_global(Some(timeout))
+            .timeout_connect(Some(CONNECT.min(timeout)));
+        if address.local {
+            config = config.proxy(None);
+        }
+        let authorization = key.map(|key| {
+            let mut value = HeaderValue::try_from(format!("Bearer {key}"))?;
+            value.set_sensitive(true);
+            Ok::<_, ureq::http::header::InvalidHeaderValue>(value)
+        });
+        let authorization =
+            authorization.transpose().doing(Kind::Invalid, || "api_key_file holds no key".to_string())?;
+        Ok(Self { agent: config.build().new_agent(), address: address.full.clone(), authorization })
+    }
+
+    /// Sends a request once.
+    pub(super) fn post(&self, body: &str) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.post(&self.address).content_type("application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let mut response = request.send(body)?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(pause::seconds);
+        let location = header("location").map(str::to_string);
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec()?;
+        Ok(Answer { status, retry_after, location, body })
+    }
+}

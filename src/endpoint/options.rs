@@ -1,0 +1,269 @@
+//! Where another model is reached: every option with its unit and range.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use ureq::http::Uri;
+use ureq::tls::{Certificate, PemItem, parse_pem};
+use utoipa::ToSchema;
+
+use crate::error::{Error, Kind, Result};
+use crate::files;
+
+/// What is added to `url`.
+const ROUTE: &str = "/chat/completions";
+/// Characters that a key may have at most: it travels in a header.
+const MOST_KEY: usize = 4096;
+
+/// Options of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndpointOptions {
+    /// Where the other model is reached, the address before `/chat/completions`, for instance "http://127.0.0.1:8080/v1".
+    /// Empty: off; the model writes for itself and nothing is sent.
+    pub url: String,
+    /// The model's name there, as the server knows it; `url` needs it.
+    pub model: String,
+    /// File with the key that the server wants to see: up to 4,096 characters, not readable by others. Empty: none is shown.
+    #[schema(value_type = String)]
+    pub api_key_file: PathBuf,
+    /// Whether `url` may begin with http:// for another machine. Documents and key can then be read on the way there.
+    pub allow_plain_http: bool,
+    /// File with the certificates (PEM) of those who vouch for the server, in place of the public authorities that are
+    /// built in. Empty: the built-in ones.
+    #[schema(value_type = String)]
+    pub ca_file: PathBuf,
+    /// Longest time for one text, from connecting to its last byte, seconds, 1 to 3,600.
+    pub timeout_seconds: u64,
+    /// Times that a text is asked for again, with growing pauses, while the server is busy, broken or not there, 0 to 20.
+    pub max_retries: u32,
+}
+
+impl Default for EndpointOptions {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            model: String::new(),
+            api_key_file: PathBuf::new(),
+            allow_plain_http: false,
+            ca_file: PathBuf::new(),
+            timeout_seconds: 120,
+            max_retries: 5,
+        }
+    }
+}
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    /// The whole address, [`ROUTE`] included.
+    pub(super) full: String,
+    /// Whether it is on this machine.
+    pub(super) local: bool,
+    /// Whether what is sent is encrypted.
+    pub(super) encrypted: bool,
+}
+
+impl EndpointOptions {
+    /// Whether there is an endpoint.
+    pub fn is_on(&self) -> bool {
+        !self.url.is_empty()
+    }
+
+    /// Checks what can be checked without looking at files.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`]; the message begins with the option's name.
+    pub fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("timeout_seconds", self.timeout_seconds, 1, 3_600),
+            ("max_retries", self.max_retries.into(), 0, 20),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return invalid(format!("{name} is {value}: give {least} to {most}"));
+            }
+        }
+        if !self.is_on() {
+            return Ok(());
+        }
+        self.address()?;
+        match self.model.trim().is_empty() {
+            true => invalid(format!(
+                "url is {:?}, but there is no model: give the name by which the server knows it",
+                self.url
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks the files that are named.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a key that others may read or that is none, and for a `ca_file` without certificates; from
+    /// reading them. The message begins with the option's name; the key is never part of it.
+    pub fn check_files(&self) -> Result<()> {
+        self.key()?;
+        self.certificates().map(drop)
+    }
+
+    /// The key to show; none where there is no file for it.
+    pub(super) fn key(&self) -> Result<Option<String>> {
+        let Some(path) = given(&self.api_key_file) else { return Ok(None) };
+        let key = files::read_secret(path).map_err(|e| e.context("api_key_file"))?;
+        if !(1..=MOST_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return invalid(format!(
+                "api_key_file {} holds no key: write the key alone into it, up to {MOST_KEY} letters, digits and signs",
+                path.display()
+            ));
+        }
+        Ok(Some(key))
+    }
+
+    /// The certificates of `ca_file`; none where the built-in ones count.
+    pub(super) fn certificates(&self) -> Result<Option<Vec<Certificate<'static>>>> {
+        let Some(path) = given(&self.ca_file) else { return Ok(None) };
+        let text = files::read(path).map_err(|e| e.context("ca_file"))?;
+        let wrong = || {
+            format!(
+                "ca_file {} holds no certificate: give a file with BEGIN CERTIFICATE in it",
+                path.display()
+            )
+        };
+        let mut found = Vec::new();
+        for item in parse_pem(&text) {
+            let item = item.map_err(|e| Error::new(Kind::Invalid, wrong()).with_source(e))?;
+            if let PemItem::Certificate(one) = item {
+                found.push(one);
+            }
+        }
+        if found.is_empty() { invalid(wrong()) } else { Ok(Some(found)) }
+    }
+
+    /// Where requests go.
+    pub(super) fn address(&self) -> Result<Address> {
+        let url = self.url.trim_end_matches('/');
+        let wrong = |why: &str| {
+            invalid(format!("url is {:?}: {why}, for instance \"https://api.example.com/v1\"", self.url))
+        };
+        if url.contains('@') {
+            // Before it may stand a password, which does not belong into a message.
+            return invalid(
+                "url has a user name in it: leave that out, and put the key into api_key_file".into(),
+            );
+        }
+        let uri = url.parse::<Uri>().unwrap_or_default();
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return wrong("give a whole address, with https:// or http://");
+        };
+        if url.contains(['?', '#']) {
+            return wrong("leave out what begins with ? or #");
+        }
+        if url.ends_with(ROUTE) {
+            return wrong(&format!("leave out {ROUTE}, which is added"));
+        }
+        let host = authority.host().trim_matches(['[', ']']);
+        let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        match scheme {
+            "https" => {}
+            "http" if local || self.allow_plain_http => {}
+            "http" => {
+                return invalid(format!(
+                    "url is {:?}: what goes to another machine would not be encrypted: write https://, or set \
+                     allow_plain_http = true",
+                    self.url
+                ));
+            }
+            _ => return wrong("it must begin with https:// or http://"),
+        }
+        Ok(Address { full: format!("{url}{ROUTE}"), local, encrypted: scheme == "https" })
+    }
+}
+
+/// A path that is not empty.
+fn given(path: &Path) -> Option<&Path> {
+    (!path.as_os_str().is_empty()).then_some(path)
+}
+
+fn invalid<T>(text: String) -> Result<T> {
+    Err(Error::new(Kind::Invalid, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(url: &str) -> EndpointOptions {
+        EndpointOptions { url: url.into(), model: "m".into(), ..EndpointOptions::default() }
+    }
+
+    fn refused(options: &EndpointOptions) -> String {
+        let error = options.validate().unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        error.to_string()
+    }
+
+    #[test]
+    fn it_is_off_unless_an_address_is_given() {
+        let off = EndpointOptions::default();
+        assert!(!off.is_on() && off.validate().is_ok());
+        assert!(EndpointOptions { model: "m".into(), ..off }.validate().is_ok());
+        assert!(
+            refused(&EndpointOptions { model: " ".into(), ..options("https://a/v1") })
+                .contains("there is no model")
+        );
+    }
+
+    #[test]
+    fn what_is_not_encrypted_stays_on_this_machine_unless_allowed() {
+        for good in
+            ["https://a.example/v1", "http://127.0.0.1:1/v1", "http://[::1]:80", "http://localhost/v1/"]
+        {
+            assert!(options(good).validate().is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a.example/v1",
+            "http://192.168.1.5:8080/v1",
+            "http://localhost.example/v1",
+            "http://0.0.0.0/v1",
+        ] {
+            let words = refused(&options(bad));
+            assert!(words.starts_with("url is") && words.contains("allow_plain_http = true"), "{words}");
+            assert!(EndpointOptions { allow_plain_http: true, ..options(bad) }.validate().is_ok(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_whole_and_holds_no_secret() {
+        let full = |url: &str| options(url).address().unwrap().full;
+        assert_eq!(full("https://a/v1"), "https://a/v1/chat/completions");
+        assert_eq!(full("https://a/v1/"), "https://a/v1/chat/completions");
+        for (url, words) in [
+            ("a.example/v1", "whole address"),
+            ("https://", "whole address"),
+            ("https://a b/v1", "whole address"),
+            ("ftp://a/v1", "begin with https://"),
+            ("https://a/v1?x=1", "leave out what begins with ?"),
+            ("https://a/v1/chat/completions", "leave out /chat/completions"),
+        ] {
+            let said = refused(&options(url));
+            assert!(said.starts_with("url is") && said.contains(words), "{said}");
+        }
+        let said = refused(&options("https://me:secret@a/v1"));
+        assert!(said.starts_with("url has") && !said.contains("secret"), "{said}");
+    }
+
+    #[test]
+    fn each_number_has_its_range() {
+        let given = |timeout_seconds, max_retries| EndpointOptions {
+            timeout_seconds,
+            max_retries,
+            ..options("https://a")
+        };
+        assert!(given(1, 0).validate().is_ok() && given(3_600, 20).validate().is_ok());
+        assert!(refused(&given(0, 0)).starts_with("timeout_seconds is 0: give 1 to 3600"));
+        assert!(refused(&given(3_601, 0)).starts_with("timeout_seconds is 3601"));
+        assert!(refused(&given(1, 21)).starts_with("max_retries is 21: give 0 to 20"));
+    }
+}

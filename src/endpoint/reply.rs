@@ -1,0 +1,268 @@
+//! What an answer means: the text, or why there is none and what to do about it.
+
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::Timeout;
+
+use super::call::{Answer, MOST_ANSWER};
+use super::options::{Address, EndpointOptions};
+use super::pause::Again;
+use crate::error::{Error, Kind};
+
+/// Characters of a server's own words that are shown.
+const MOST_WORDS: usize = 200;
+
+/// Why there is no text.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// In words, with address and remedy.
+    pub(super) error: Error,
+    /// Whether asking again helps.
+    pub(super) again: Again,
+}
+
+/// Whom we asked.
+pub(super) struct Asked<'a> {
+    pub(super) options: &'a EndpointOptions,
+    pub(super) address: &'a Address,
+    /// So that it is not shown where a server repeats it.
+    pub(super) key: Option<&'a str>,
+}
+
+/// What we read of an answer.
+#[derive(Deserialize)]
+struct Reply {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<String>,
+}
+
+impl Asked<'_> {
+    /// The text of an answer; "" where the model declined.
+    pub(super) fn text(&self, answer: &Answer) -> Result<String, Failure> {
+        if !(200..300).contains(&answer.status) {
+            return Err(self.refused(answer));
+        }
+        let reply = serde_json::from_slice(&answer.body).ok();
+        match reply.and_then(|Reply { choices }| choices.into_iter().next()) {
+            Some(choice) => Ok(choice.message.content.unwrap_or_default().trim().to_string()),
+            None => {
+                let what = format!(
+                    "answers in a form that is not that of an OpenAI-compatible server{}",
+                    self.words(answer)
+                );
+                Err(self.failure(Kind::Conflict, Again::No, what, "check url"))
+            }
+        }
+    }
+
+    /// Why an answer with a status of failure is one, by RFC 9110.
+    fn refused(&self, answer: &Answer) -> Failure {
+        let (status, words) = (answer.status, self.words(answer));
+        let fixed = |what: String, remedy: &str| self.failure(Kind::Conflict, Again::No, what, remedy);
+        match status {
+            408 | 429 | 500.. => {
+                let later = Again::Later(answer.retry_after);
+                let what = match answer.retry_after {
+                    Some(seconds) => {
+                        format!("answers {status}{words} and wants to be left alone for {seconds} seconds")
+                    }
+                    None => format!("answers {status}{words}"),
+                };
+                self.failure(Kind::Io, later, what, "try again later, or see what is wrong with the server")
+            }
+            300..=399 => {
+                let place = answer.location.as_deref().unwrap_or("another address");
+                fixed(format!("sends us to {}", one_line(place)), "give the server's own address as url")
+            }
+            401 | 403 => match self.key {
+                Some(_) => {
+                    let remedy = format!("check the key in {}", self.options.api_key_file.display());
+                    fixed(format!("refuses the key: {status}{words}"), &remedy)
+                }
+                None => {
+                    fixed(format!("wants a key: {status}{words}"), "name a file with one as api_key_file")
+                }
+            },
+            404 | 405 => {
+                let what = format!(
+                    "has nothing at that address or no model {:?}: {status}{words}",
+                    self.options.model
+                );
+                fixed(what, "check url and model")
+            }
+            _ => {
+                let what = format!("refuses the request: {status}{words}");
+                self.failure(
+                    Kind::Invalid,
+                    Again::No,
+                    what,
+                    "see whether the model takes texts of this length",
+                )
+            }
+        }
+    }
+
+    /// Why no whole answer came.
+    pub(super) fn broken(&self, error: ureq::Error) -> Failure {
+        let (seconds, later) = (self.options.timeout_seconds, Again::Later(None));
+        match error {
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed => {
+                let what = format!("cannot be reached ({error})");
+                self.failure(Kind::Io, later, what, "see whether it runs and whether url is right")
+            }
+            ureq::Error::Timeout(_) => {
+                let what = format!("did not finish within {seconds} seconds");
+                self.failure(Kind::Io, Again::No, what, "raise timeout_seconds, or ask a faster model")
+            }
+            ureq::Error::Io(ref io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+                let what = "refuses the connection".to_string();
+                self.failure(Kind::Io, later, what, "see whether it runs and whether url is right")
+            }
+            ureq::Error::Io(ref io) if io.kind() != std::io::ErrorKind::InvalidData => {
+                let what = format!("broke the connection off ({io})");
+                self.failure(Kind::Io, later, what, "see what is wrong with the server")
+            }
+            ureq::Error::BodyExceedsLimit(_) => {
+                let what = format!("sends more than {} KiB for one text", MOST_ANSWER >> 10);
+                self.failure(Kind::Conflict, Again::No, what, "see whether it honours max_tokens")
+            }
+            ureq::Error::Io(_) | ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
+                let what = format!("cannot be trusted ({error})");
+                let remedy = "check url, or name who vouches for the server as ca_file";
+                self.failure(Kind::Conflict, Again::No, what, remedy)
+            }
+            other => {
+                let what = format!("cannot be talked to ({other})");
+                self.failure(Kind::Conflict, Again::No, what, "check url, and the proxy if there is one")
+            }
+        }
+    }
+
+    fn failure(&self, kind: Kind, again: Again, what: String, remedy: &str) -> Failure {
+        Failure { error: Error::new(kind, format!("{} {what}: {remedy}", self.address.full)), again }
+    }
+
+    /// A server's own words in brackets: where it follows the usual forms its message, else how its answer begins; "" if there are none.
+    fn words(&self, answer: &Answer) -> String {
+        let text = match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(value) => message(&value).map_or_else(|| value.to_string(), str::to_string),
+            Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
+        };
+        let text = match self.key {
+            Some(key) => text.replace(key, "(the key)"),
+            None => text,
+        };
+        let text = one_line(&text);
+        if text.is_empty() { text } else { format!(" ({text})") }
+    }
+}
+
+/// `{"error": {"message"}}` as OpenAI has it; `{"error"}`, `{"message"}`, `{"detail"}` as others have it.
+fn message(value: &Value) -> Option<&str> {
+    let error = &value["error"];
+    [&error["message"], error, &value["message"], &value["detail"]].into_iter().find_map(Value::as_str)
+}
+
+/// A line that a terminal can show, of bounded length.
+fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-0123456789";
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, retry_after: None, location: None, body: body.as_bytes().to_vec() }
+    }
+
+    fn asked<T>(key: Option<&str>, with: impl FnOnce(Asked<'_>) -> T) -> T {
+        let options = EndpointOptions {
+            url: "http://localhost:1/v1".into(),
+            model: "teacher".into(),
+            api_key_file: "/etc/key".into(),
+            ..EndpointOptions::default()
+        };
+        with(Asked { options: &options, address: &options.address().unwrap(), key })
+    }
+
+    fn failure(answer: &Answer) -> Failure {
+        asked(Some(KEY), |asked| asked.text(answer).unwrap_err())
+    }
+
+    #[test]
+    fn the_first_choice_is_the_text() {
+        let text = |body: &str| asked(None, |asked| asked.text(&answer(200, body)).unwrap());
+        let body = r#"{"id":"x","choices":[{"index":0,"finish_reason":"length","message":{"role":"assistant","content":" A.\nB. "}}],"usage":{}}"#;
+        assert_eq!(text(body), "A.\nB.");
+        assert_eq!(text(r#"{"choices":[{"message":{"content":null,"refusal":"no"}}]}"#), "");
+    }
+
+    #[test]
+    fn each_status_has_its_kind_and_remedy() {
+        for (status, kind, again, words) in [
+            (400, Kind::Invalid, Again::No, "refuses the request: 400 (told so)"),
+            (401, Kind::Conflict, Again::No, "check the key in /etc/key"),
+            (403, Kind::Conflict, Again::No, "check the key in /etc/key"),
+            (404, Kind::Conflict, Again::No, "no model \"teacher\""),
+            (408, Kind::Io, Again::Later(None), "answers 408 (told so)"),
+            (422, Kind::Invalid, Again::No, "refuses the request"),
+            (429, Kind::Io, Again::Later(None), "answers 429"),
+            (500, Kind::Io, Again::Later(None), "answers 500"),
+            (599, Kind::Io, Again::Later(None), "answers 599"),
+        ] {
+            let failure = failure(&answer(status, r#"{"error":{"message":"told so","type":"x"}}"#));
+            let said = failure.error.to_string();
+            assert_eq!((failure.error.kind(), failure.again), (kind, again), "{status}");
+            assert!(
+                said.starts_with("http://localhost:1/v1/chat/completions ") && said.contains(words),
+                "{said}"
+            );
+        }
+        let moved = Answer { location: Some("https://b/".into()), ..answer(302, "") };
+        assert!(failure(&moved).error.to_string().contains("sends us to https://b/"));
+        let busy = Answer { retry_after: Some(7), ..answer(503, "") };
+        assert_eq!(failure(&busy).again, Again::Later(Some(7)));
+        let none = asked(None, |asked| asked.text(&answer(401, "")).unwrap_err());
+        assert!(none.error.to_string().contains("wants a key: 401: name a file with one as api_key_file"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_shown_in_one_line_and_without_the_key() {
+        for body in
+            ["<html>\n hi", "{}", r#"{"choices":[]}"#, r#"{"choices":[{"message":{"content":[1]}}]}"#, ""]
+        {
+            let error = failure(&answer(200, body)).error;
+            assert_eq!(error.kind(), Kind::Conflict);
+            assert!(error.to_string().contains("check url"), "{error}");
+        }
+        let said = failure(&answer(200, "<html>\n \u{1b}[31mhi")).error.to_string();
+        assert!(said.contains("(<html> [31mhi)"), "{said:?}");
+        for body in
+            [format!(r#"{{"error":"no {KEY}"}}"#), format!(r#"{{"detail":"no {KEY}"}}"#), format!("no {KEY}")]
+        {
+            let said = failure(&answer(401, &body)).error.to_string();
+            assert!(said.contains("(no (the key))") && !said.contains(KEY), "{said}");
+        }
+        let long = failure(&answer(400, &"ä ".repeat(10_000))).error.to_string();
+        assert!(long.chars().count() < 400, "{long}");
+    }
+}
