@@ -59,6 +59,13 @@ pub struct Document {
     pub received_at: Timestamp,
 }
 
+impl Document {
+    /// The first digits of its hash, to tell documents of one title apart.
+    pub fn short_hash(&self) -> &str {
+        self.hash.get(..16).unwrap_or(&self.hash)
+    }
+}
+
 /// A piece of a document that fits the model: 400-600 tokens where the model is large enough. The passages of a document, put end to
 /// end, are its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,7 +60,7 @@ impl Worker<'_> {
         text.push_str("\n## Learned\n\n");
         for lesson in lessons {
             let document = self.store.document(lesson.document)?;
-            let _ = writeln!(text, "- {} (`{}`)", document.title, &document.hash[..16]);
+            let _ = writeln!(text, "- {} (`{}`)", document.title, document.short_hash());
         }
         Ok(text)
     }
@@ -77,9 +77,9 @@ impl Worker<'_> {
         let earlier = self.store.chain(self.live_id())?;
         for one in earlier.iter().flat_map(|g| &g.documents) {
             let one = self.store.document(*one)?;
-            let _ = writeln!(text, "- {} (`{}`)", one.title, &one.hash[..16]);
+            let _ = writeln!(text, "- {} (`{}`)", one.title, one.short_hash());
         }
-        let _ = writeln!(text, "- {} (`{}`), new", document.title, &document.hash[..16]);
+        let _ = writeln!(text, "- {} (`{}`), new", document.title, document.short_hash());
         if let Some(decision) = self.store.decision(document.id)? {
             text.push_str("\n## Why it was accepted\n\n");
             for finding in decision.findings {
