@@ -19,8 +19,9 @@ use crate::lab::{Lab, NEVER, Table, edit, held_back, reading};
 use crate::seal::{self, Recipe};
 
 /// Optimiser steps of every row of the table but ours and SEAL's.
-const STEPS: usize = 80;
-const RATE: f64 = 3e-3;
+pub(crate) const STEPS: usize = 80;
+/// Their learning rate.
+pub(crate) const RATE: f64 = 3e-3;
 /// The ways that train on all formats at once.
 const UNIONS: [&str; 2] = ["union of the six", "union of the six, KL to the base"];
 

@@ -1,6 +1,7 @@
 //! Measures the method on `eval/bulletins-200.json`: `cargo run --release --example method -- learning --model nano`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measuring program")]
 
+mod cost;
 mod data;
 mod forgetting;
 mod lab;
@@ -101,7 +102,19 @@ enum What {
         #[arg(long)]
         ours_only: bool,
     },
-    /// Every self-edit trained twice: how well the scores agree
+    /// Trials side by side in one batch against one after the other
+    Cost {
+        /// Documents of the set to take
+        #[arg(long, default_value_t = 10)]
+        documents: usize,
+        /// The first of them
+        #[arg(long, default_value_t = 150)]
+        from: usize,
+        /// Times that each is trained both ways
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Every self-edit trained twice a little and once to its end: how well the scores agree
     Reward {
         /// Documents of the set to take
         #[arg(long, default_value_t = 20)]
@@ -109,7 +122,7 @@ enum What {
         /// The first of them
         #[arg(long, default_value_t = 110)]
         from: usize,
-        /// Optimiser steps of each training; none: those of a trial
+        /// Optimiser steps of each short training; none: those of a trial
         #[arg(long)]
         steps: Option<usize>,
     },
@@ -250,6 +263,9 @@ fn main() -> Result<()> {
                 eprintln!("sequence {} of {sequences}", number + 1);
             }
             tables::forgetting(&ways)
+        }
+        What::Cost { documents, from, rounds } => {
+            tables::cost(&cost::measure(&lab, some(from, documents), rounds)?)
         }
         What::Reward { documents, from, steps } => {
             tables::reward(&reward::measure(&lab, some(from, documents), steps)?)

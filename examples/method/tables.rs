@@ -4,9 +4,10 @@ use seald::domain::decision::Decision;
 use seald::learn::stats;
 use serde_json::{Value, json};
 
+use crate::cost::{Seconds, Timed};
 use crate::forgetting::Sequence;
 use crate::lab::Table;
-use crate::reward::{Twice, within};
+use crate::reward::{Choice, Scored, choices, within};
 use crate::sleep::Point;
 
 /// Mean and Student's 95 % interval, times `unit`.
@@ -105,24 +106,79 @@ pub(crate) fn sleep(ways: &[(String, Vec<Point>)]) -> Value {
     ways.iter().map(|(name, points)| json!({"way": name, "points": points})).collect()
 }
 
-/// Correlations of two trainings of the same self-edit.
-pub(crate) fn reward(twice: &[Twice]) -> Value {
-    println!("| score | pairs | reliability within documents (95 %) | over all documents (95 %) |");
-    println!("|---|---|---|---|");
-    type Score = fn(&Twice) -> (f64, f64);
-    let scores: [(&str, Score); 2] = [
-        ("mean gain of log p(answer), select probes", |t| t.gain),
-        ("share right of 5 questions", |t| t.accuracy),
+/// Correlations of two short trainings of the same self-edit, and of the first with the whole training.
+pub(crate) fn reward(scored: &[Scored]) -> Value {
+    println!("| score | against | pairs | within documents (95 %) | over all documents (95 %) |");
+    println!("|---|---|---|---|---|");
+    type Score = fn(&Scored) -> (f64, f64);
+    const GAIN: &str = "mean gain of log p(answer), select probes";
+    let scores: [(&str, &str, Score); 4] = [
+        (GAIN, "another short training", |t| t.gain),
+        ("share right of 5 questions", "another short training", |t| t.accuracy),
+        (GAIN, "gain after the whole training", |t| (t.gain.0, t.whole_gain)),
+        (GAIN, "share right after the whole training", |t| (t.gain.0, t.whole_accuracy)),
     ];
     let shown = |pairs: &[(f64, f64)]| match stats::correlation(pairs, 0.95) {
         Some(r) => format!("{:.2} ({:.2} to {:.2})", r.mean, r.interval.low, r.interval.high),
         None => "-".into(),
     };
-    for (name, score) in scores {
-        let all: Vec<(f64, f64)> = twice.iter().map(score).collect();
-        println!("| {name} | {} | {} | {} |", all.len(), shown(&within(twice, score)), shown(&all));
+    for (name, against, score) in scores {
+        let all: Vec<(f64, f64)> = scored.iter().map(score).collect();
+        println!(
+            "| {name} | {against} | {} | {} | {} |",
+            all.len(),
+            shown(&within(scored, score)),
+            shown(&all)
+        );
     }
-    twice.iter().map(|t| json!({"document": t.document, "gain": t.gain, "accuracy": t.accuracy})).collect()
+    let choices = choices(scored);
+    let of = |figure: fn(&Choice) -> f64| interval(&choices.iter().map(figure).collect::<Vec<_>>(), 100.0);
+    println!(
+        "\nRight after the whole training, %: {} of the candidate that the short one ranks first, {} of all, {} of the best one.",
+        of(|c| c.chosen),
+        of(|c| c.average),
+        of(|c| c.best),
+    );
+    println!("Chosen less average, points: {}.", of(|c| c.chosen - c.average));
+    json!(scored)
+}
+
+/// Medians over all rounds of all documents; times against one after the other are those of the same round, with quartiles.
+pub(crate) fn cost(timed: &[Timed]) -> Value {
+    println!(
+        "| trials of a document | seconds | processor seconds | against one after the other: seconds | processor seconds |"
+    );
+    println!("|---|---|---|---|---|");
+    let sorted = |figure: &dyn Fn(&Timed) -> f64| {
+        let mut values: Vec<f64> = timed.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let middle = |figure: &dyn Fn(&Timed) -> f64| stats::quantile(&sorted(figure), 0.5);
+    let quartiles = |figure: &dyn Fn(&Timed) -> f64| {
+        let values = sorted(figure);
+        let at = |share| stats::quantile(&values, share);
+        format!("{:.2} ({:.2} to {:.2})", at(0.5), at(0.25), at(0.75))
+    };
+    let ways: [(&str, fn(&Timed) -> Seconds); 2] =
+        [("one after the other", |t| t.alone), ("side by side", |t| t.together)];
+    for (name, way) in ways {
+        println!(
+            "| {name} | {:.2} | {:.2} | {} | {} |",
+            middle(&|t| way(t).wall),
+            middle(&|t| way(t).processor),
+            quartiles(&|t| way(t).wall / t.alone.wall),
+            quartiles(&|t| way(t).processor / t.alone.processor),
+        );
+    }
+    let most = timed.iter().map(|t| t.difference).fold(0.0, f64::max);
+    println!(
+        "\n{} rounds; {:.0} trials and {:.0} tokens a document (medians); losses differ by {most:.0e} at most.",
+        timed.len(),
+        middle(&|t| t.trials as f64),
+        middle(&|t| t.tokens as f64),
+    );
+    json!(timed)
 }
 
 /// How many null edits pass.

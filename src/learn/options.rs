@@ -71,7 +71,7 @@ impl Default for LearnOptions {
             base_samples: 256,
             rung_steps: vec![6],
             trial_rows: 4,
-            final_steps: 105,
+            final_steps: 100,
             final_rate: 0.7,
             union_of: 8,
             distil: false,

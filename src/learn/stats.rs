@@ -148,8 +148,9 @@ fn variance(values: &[f64], mean: f64) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
-/// The quantile of sorted values, straight lines between them (numpy's default, type 7 of Hyndman and Fan 1996).
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+/// The quantile of sorted values, at least one: straight lines between them (numpy's default, type 7 of Hyndman and Fan 1996). `share` is clamped
+/// to 0 to 1; .5 gives the median.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     below + (above - below) * at.fract()

@@ -138,3 +138,12 @@ fn intervals_cover_as_they_say() {
 fn normal(rng: &mut Pcg64Mcg) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
+
+#[test]
+fn quantiles_lie_on_straight_lines_between_sorted_values() {
+    // np.quantile([1, 2, 4, 8], [0, .25, .5, .75, 1])
+    let expected = [1.0, 1.75, 3.0, 5.0, 8.0];
+    for (share, value) in [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().zip(expected) {
+        assert!((quantile(&[1.0, 2.0, 4.0, 8.0], share) - value).abs() < 1e-12);
+    }
+}
