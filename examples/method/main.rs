@@ -182,12 +182,15 @@ struct WriterArgs {
     unseen_from: usize,
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Self-edits for each document of a round, and of the untrained writer for each unseen one
+    /// Self-edits for each document of a round, and of the untrained writer for each unseen one at the first seed
     #[arg(long, default_value_t = 5)]
     samples: usize,
     /// Self-edits of every other writer for each unseen document
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     examined: usize,
+    /// Optimiser steps that reward the self-edits of a round; none: those of the product's trials
+    #[arg(long)]
+    reward_steps: Option<usize>,
     /// Everything so many times, with seeds that follow one another
     #[arg(long, default_value_t = 3)]
     seeds: u64,
@@ -203,7 +206,8 @@ struct WriterArgs {
 }
 
 impl WriterArgs {
-    fn plan(&self, documents: usize) -> Result<writer::Plan> {
+    /// `trial_steps`: how long the product's trials are.
+    fn plan(&self, documents: usize, trial_steps: usize) -> Result<writer::Plan> {
         let options: WriterOptions = serde_json::from_str(&self.writer)
             .doing(Kind::Invalid, || format!("--writer {}", self.writer))?;
         let range = |from: usize, count: usize| from.min(documents)..(from + count).min(documents);
@@ -213,6 +217,7 @@ impl WriterArgs {
             rounds: self.rounds,
             samples: self.samples,
             examined: self.examined,
+            reward_steps: self.reward_steps.unwrap_or(trial_steps),
             options,
             recorded: self.recorded.iter().map(|named| writer::recorded(named)).collect::<Result<_>>()?,
             formats: self.format.clone(),
@@ -291,13 +296,15 @@ fn main() -> Result<()> {
             tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)
         }
         What::Writer(own) => {
-            let plan = own.plan(lab.documents.len())?;
-            let mut runs = Vec::new();
+            let plan =
+                own.plan(lab.documents.len(), lab.session.options.rung_steps.last().copied().unwrap_or(1))?;
+            let (mut runs, mut json) = (Vec::new(), serde_json::Value::Null);
             for seed in options.seed..options.seed + own.seeds {
-                runs.push(writer::measure(&lab, &plan, seed)?);
-                eprintln!("seed {} of {}", runs.len(), own.seeds);
+                runs.push(writer::measure(&lab, &plan, seed, seed == options.seed)?);
+                println!("\nAfter {} of {} seeds:\n", runs.len(), own.seeds);
+                json = writer_table::print(&runs);
             }
-            writer_table::print(&runs)
+            json
         }
     };
     if let Some(path) = options.json {

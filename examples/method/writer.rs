@@ -26,10 +26,13 @@ pub(crate) struct Plan {
     /// Documents that no writer sees.
     pub(crate) unseen: Range<usize>,
     pub(crate) rounds: usize,
-    /// Self-edits for each document of a round, and of the untrained writer for each unseen one.
+    /// Self-edits for each document of a round, and of the untrained writer for each unseen one at the first seed.
     pub(crate) samples: usize,
     /// Self-edits of every other row for each unseen document.
     pub(crate) examined: usize,
+    /// Optimiser steps that reward the self-edits of a round.
+    pub(crate) reward_steps: usize,
+    /// How writers are trained, and for how long their self-edits are on unseen documents.
     pub(crate) options: WriterOptions,
     /// Texts of other writers, with their names.
     pub(crate) recorded: Vec<(String, Vec<Recorded>)>,
@@ -85,12 +88,16 @@ pub(crate) struct Rounds {
     pub(crate) verdicts: Vec<(String, Verdict)>,
 }
 
-/// Both rounds of one seed, and beside them what they are compared with.
-pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64) -> Result<Rounds> {
+/// Both rounds of one seed and, if it is the first, what they are compared with.
+pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64, first: bool) -> Result<Rounds> {
     let options = LearnOptions { seed, ..lab.session.options.clone() };
     let bench = Bench { session: Session::new(lab.session.model, options, &NEVER)?, lab, plan };
-    let untrained = bench.examine("untrained writer", None, plan.samples)?;
-    let mut rows = vec![untrained.clone(), best(&untrained)];
+    let count = if first { plan.samples } else { plan.examined };
+    let untrained = bench.examine("untrained writer", None, count)?;
+    let mut rows = vec![untrained.clone()];
+    if first {
+        rows.push(best(&untrained, count));
+    }
     let (mut winners, mut verdicts) = (Vec::new(), Vec::new());
     let (mut before, mut adapter): (Examined, Option<Adapter>) = (untrained, None);
     for round in 1..=plan.rounds {
@@ -102,19 +109,19 @@ pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64) -> Result<Rounds> {
         rows.push(after.clone());
         (before, adapter) = (after, Some(new));
     }
-    if plan.rounds > 0 {
+    if first {
         rows.push(bench.texts_alone(&before)?);
-    }
-    for (name, texts) in &plan.recorded {
-        for format in &plan.formats {
-            rows.push(bench.recorded(&format!("{name}, {format}"), texts, *format)?);
+        for (name, texts) in &plan.recorded {
+            for format in &plan.formats {
+                rows.push(bench.recorded(&format!("{name}, {format}"), texts, *format)?);
+            }
         }
     }
     Ok(Rounds { seed, rows, verdicts })
 }
 
 /// The best of each document's self-edits, by reward.
-fn best(of: &Examined) -> Examined {
+fn best(of: &Examined, count: usize) -> Examined {
     let mut best: Vec<Tried> = Vec::new();
     for tried in &of.tried {
         match best.iter_mut().find(|b| b.document == tried.document) {
@@ -124,7 +131,7 @@ fn best(of: &Examined) -> Examined {
         }
     }
     let diversity = f64::NAN;
-    Examined { name: "best of its self-edits, by reward".into(), tried: best, diversity }
+    Examined { name: format!("untrained writer, best of {count} by reward"), tried: best, diversity }
 }
 
 /// The rule of promotion on mean rewards.
@@ -154,7 +161,7 @@ impl Bench<'_, '_> {
 
     /// The base's texts for the directives that another writer chose: what is left of the difference is the texts.
     fn texts_alone(&self, other: &Examined) -> Result<Examined> {
-        self.each("its directives, the untrained writer's texts", |lesson, document| {
+        self.each("untrained writer's texts, directives of the last round's", |lesson, document| {
             let own = other.tried.iter().filter(|t| t.document == document);
             let directives = own.map(|t| t.directive.clone()).collect();
             writer::compose(&self.session, lesson, directives, None, 0, &mut |_| {})
@@ -174,13 +181,14 @@ impl Bench<'_, '_> {
 
     /// The self-edits of a round; the best of each document that taught something.
     fn winners(&self, writer: Option<&Adapter>, round: usize) -> Result<Vec<Winner>> {
-        let Plan { train, samples, options, .. } = self.plan;
+        let Plan { train, samples, reward_steps, options, .. } = self.plan;
+        let options = WriterOptions { trial_steps: *reward_steps, ..options.clone() };
         let (mut winners, mut rewards) = (Vec::new(), Vec::new());
         for document in &self.lab.documents[train.clone()] {
             let (select, probes) = prepare(document);
             let lesson = Lesson { reading: reading(document), select: &select, probes: &probes };
             let seed = round as u64;
-            let found = writer::sample(&self.session, lesson, writer, *samples, options, seed, &mut |_| {})?;
+            let found = writer::sample(&self.session, lesson, writer, *samples, &options, seed, &mut |_| {})?;
             rewards.extend(found.iter().filter_map(|s| s.reward));
             let reward = |s: &Sample| s.reward.unwrap_or(0.0);
             let best = found.into_iter().max_by(|a, b| reward(a).total_cmp(&reward(b)));

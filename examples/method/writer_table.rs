@@ -44,14 +44,14 @@ pub(crate) fn print(runs: &[Rounds]) -> Value {
         let mean =
             |of: &dyn Fn(&Tried) -> f64| stats::mean(&line.tried.iter().map(|t| of(t)).collect::<Vec<_>>());
         println!(
-            "| {} | {} | {} | {} | {} | {:.1} | {:.3} | {} | {} | {:.1} | {:.0} |",
+            "| {} | {} | {} | {} | {} | {:.1} | {} | {} | {} | {:.1} | {:.0} |",
             line.name,
             line.tried.len(),
             interval(&values(own), 1),
             interval(&differences, 1),
             interval(&values(line.by_document(|t| t.reward)), 2),
             line.share(|t| t.discarded.is_some()),
-            stats::mean(&line.diversity),
+            diversity(line),
             formats(line),
             rates(line),
             mean(&|t| t.directive.epochs as f64),
@@ -84,6 +84,12 @@ fn interval(values: &[f64], digits: usize) -> String {
     let found = stats::mean_interval(values, 0.95);
     let (mean, low, high) = (found.mean, found.interval.low, found.interval.high);
     format!("{mean:.digits$} ({low:.digits$} to {high:.digits$})")
+}
+
+/// Mean over the seeds; nothing where texts were picked by reward.
+fn diversity(line: &Line<'_>) -> String {
+    let mean = stats::mean(&line.diversity);
+    if mean.is_finite() { format!("{mean:.3}") } else { "-".into() }
 }
 
 /// The formats that were chosen, in the order of the menu.
