@@ -21,6 +21,7 @@ use seald::domain::self_edit::Format;
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::error::{Context, Kind, Result};
+use seald::learn::consolidate::ConsolidateOptions;
 use seald::learn::gate::GateOptions;
 use seald::learn::options::LearnOptions;
 use seald::learn::writer::WriterOptions;
@@ -54,6 +55,9 @@ struct Options {
     /// Options of the gate that differ from the defaults, as JSON: {"loss_budget": 0.01}
     #[arg(long, global = true, default_value = "{}")]
     gate: String,
+    /// Options of consolidation that differ from the defaults, as JSON: {"epochs": 10}
+    #[arg(long, global = true, default_value = "{}")]
+    consolidate: String,
     /// Also write the rows here, as JSON
     #[arg(long, global = true)]
     json: Option<PathBuf>,
@@ -232,6 +236,8 @@ fn main() -> Result<()> {
         serde_json::from_str(&options.learn).doing(Kind::Invalid, || format!("--learn {}", options.learn))?;
     let gate: GateOptions =
         serde_json::from_str(&options.gate).doing(Kind::Invalid, || format!("--gate {}", options.gate))?;
+    let consolidate: ConsolidateOptions = serde_json::from_str(&options.consolidate)
+        .doing(Kind::Invalid, || format!("--consolidate {}", options.consolidate))?;
     let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
     let some = |from: usize, count: usize| {
         let last = (from + count).min(lab.documents.len());
@@ -280,14 +286,16 @@ fn main() -> Result<()> {
             let mut ways = Vec::new();
             for (name, after) in [("without", 0), ("with", after)] {
                 if wants(name) {
-                    let found = sleep::sequence(&lab, some(from, documents), every, after, &gate)?;
+                    let consolidate = ConsolidateOptions { after_documents: after, ..consolidate.clone() };
+                    let found = sleep::sequence(&lab, some(from, documents), every, &consolidate, &gate)?;
                     ways.push((format!("one after another, {name} consolidation"), found));
                 }
             }
             if wants("joint") {
                 let sizes = joint.into_iter();
-                let found =
-                    sizes.map(|size| sleep::joint(&lab, some(0, size), rate)).collect::<Result<_>>()?;
+                let found = sizes
+                    .map(|size| sleep::joint(&lab, some(0, size), rate, &consolidate))
+                    .collect::<Result<_>>()?;
                 ways.push(("jointly".to_string(), found));
             }
             tables::sleep(&ways)
