@@ -11,6 +11,7 @@ use seald::engine::schedule::Schedule;
 use seald::engine::step::step_together;
 use seald::engine::train::{Run, TrainOptions};
 use seald::error::{Error, Kind, Result};
+use seald::learn::author::Author;
 use seald::learn::rows::{self, Mixture, StepRows};
 use seald::learn::self_edits;
 use seald::learn::trials::Edit;
@@ -51,8 +52,13 @@ pub(crate) struct Timed {
 pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], rounds: usize) -> Result<Vec<Timed>> {
     let mut found = Vec::new();
     for (number, document) in documents.iter().enumerate() {
-        let drafts =
-            self_edits::write(&lab.session, reading(document), &held_back(document), None, &mut |_| {})?;
+        let drafts = self_edits::write(
+            &lab.session,
+            reading(document),
+            &held_back(document),
+            Author::Model(None),
+            &mut |_| {},
+        )?;
         let edits = edits(drafts);
         let warm_up = usize::from(number == 0);
         for round in 0..rounds + warm_up {

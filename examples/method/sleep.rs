@@ -46,20 +46,21 @@ impl Point {
     }
 }
 
-/// Documents one after another through the product; measured after every `every` documents. `after` documents bring a consolidation, 0: none ever.
+/// Documents one after another through the product; measured after every `every` documents. With 0 in `after_documents` nothing is ever consolidated.
 pub(crate) fn sequence(
     lab: &Lab<'_>,
     documents: &[Document],
     every: usize,
-    after: usize,
+    consolidate: &ConsolidateOptions,
     gate: &GateOptions,
 ) -> Result<Vec<Point>> {
     let dir = tempfile::tempdir().doing(Kind::Io, || "cannot make a folder".into())?;
     let root = Root::open(dir.path())?;
     let store = Store::open(&root.database())?;
-    let forgetting_budget = if after == 0 { 1.0 } else { ConsolidateOptions::default().forgetting_budget };
-    let consolidate =
-        ConsolidateOptions { after_documents: after, forgetting_budget, ..ConsolidateOptions::default() };
+    let mut consolidate = consolidate.clone();
+    if consolidate.after_documents == 0 {
+        consolidate.forgetting_budget = 1.0;
+    }
     let (learn, gate) = (lab.session.options.clone(), gate.clone());
     let options = WorkerOptions { learn, gate, consolidate, ..WorkerOptions::default() };
     let mut worker = Worker::open(root, store, lab.session.model, options, &NEVER)?;
@@ -102,7 +103,12 @@ fn take_in(worker: &mut Worker<'_>, document: &Document) -> Result<()> {
 }
 
 /// One adapter from the base on self-edits of every format about all documents, none of them tried or judged.
-pub(crate) fn joint(lab: &Lab<'_>, documents: &[Document], rate: f64) -> Result<Point> {
+pub(crate) fn joint(
+    lab: &Lab<'_>,
+    documents: &[Document],
+    rate: f64,
+    options: &ConsolidateOptions,
+) -> Result<Point> {
     let mut curriculum = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         for passage in &document.passages {
@@ -116,16 +122,8 @@ pub(crate) fn joint(lab: &Lab<'_>, documents: &[Document], rate: f64) -> Result<
         }
     }
     curriculum.retain(rows::has_target);
-    let options = ConsolidateOptions::default();
-    let done = consolidate::retrain(
-        &lab.session,
-        &curriculum,
-        &lab.rehearsal,
-        rate,
-        &options,
-        "joint",
-        &mut |_| {},
-    )?;
+    let done =
+        consolidate::retrain(&lab.session, &curriculum, &lab.rehearsal, rate, options, "joint", &mut |_| {})?;
     let found = point(lab, documents, Some(&done.adapter))?;
     eprintln!("{} documents jointly, {} rows, {} steps", documents.len(), curriculum.len(), done.steps);
     Ok(Point { accepted: documents.len(), tokens: done.tokens, seconds: done.seconds, ..found })
