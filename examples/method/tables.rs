@@ -160,7 +160,8 @@ pub(crate) fn cost(timed: &[Timed]) -> Value {
         let at = |share| stats::quantile(&values, share);
         format!("{:.2} ({:.2} to {:.2})", at(0.5), at(0.25), at(0.75))
     };
-    let ways: [(&str, fn(&Timed) -> Seconds); 2] =
+    type Way = fn(&Timed) -> Seconds;
+    let ways: [(&str, Way); 2] =
         [("one after the other", |t| t.alone), ("side by side", |t| t.together)];
     for (name, way) in ways {
         println!(

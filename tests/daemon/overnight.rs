@@ -99,6 +99,7 @@ fn documents() -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "an hour on two cores"]
+#[expect(clippy::print_stdout, reason = "the story of the night is for whoever runs it")]
 async fn a_night_alone_ends_with_more_knowledge_and_nothing_below_the_base() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().to_path_buf();
