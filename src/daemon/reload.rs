@@ -91,6 +91,7 @@ impl Reload {
         config.inbox = new.inbox;
         config.courtesy = new.courtesy;
         config.learn = new.learn;
+        config.writer = new.writer;
         config.gate = new.gate;
         config.consolidate = new.consolidate;
         config.writer_rounds = new.writer_rounds;
