@@ -161,8 +161,7 @@ pub(crate) fn cost(timed: &[Timed]) -> Value {
         format!("{:.2} ({:.2} to {:.2})", at(0.5), at(0.25), at(0.75))
     };
     type Way = fn(&Timed) -> Seconds;
-    let ways: [(&str, Way); 2] =
-        [("one after the other", |t| t.alone), ("side by side", |t| t.together)];
+    let ways: [(&str, Way); 2] = [("one after the other", |t| t.alone), ("side by side", |t| t.together)];
     for (name, way) in ways {
         println!(
             "| {name} | {:.2} | {:.2} | {} | {} |",

@@ -234,11 +234,13 @@ impl Store {
     }
 }
 
-/// The trial of one candidate alone that gained most, with its gain; none where every trial joined several.
+/// The trial of one candidate alone that gained most, with its gain; none where every trial joined several. What another model wrote (recorded as
+/// `MODEL at URL`) does not count: a writer learns from what it, or the base, wrote.
 fn best_single(db: &Connection, document: DocumentId) -> Result<Option<(i64, f64)>> {
     let sql = "SELECT t.id, t.gain FROM trials t WHERE t.document = ? AND t.gain > 0
                AND (SELECT count(DISTINCT s.candidate) FROM trial_self_edits u JOIN self_edits s ON s.id = u.self_edit
-                    WHERE u.trial = t.id) = 1 ORDER BY t.gain DESC, t.id LIMIT 1";
+                    WHERE u.trial = t.id AND ifnull(s.writer, '') NOT LIKE '% at http%') = 1
+               ORDER BY t.gain DESC, t.id LIMIT 1";
     first(db, sql, [document], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
