@@ -14,6 +14,8 @@ use crate::error::Result;
 use crate::learn::consolidate::over_budget;
 use crate::store::{Dropped, NewEvent, Store};
 
+/// What the log says at the end of work that learned no document.
+pub(super) const ENDED: &str = "ended";
 /// What the log says of a rollback that the budget asked for, and to which generation.
 const FOR_BUDGET: &str = "rolled_back_for_budget";
 
@@ -88,6 +90,19 @@ impl Worker<'_> {
             body,
         }])?;
         self.load_live()
+    }
+
+    /// Says what came of the newest job that learned no document, where a kill between its last stage and its last word left that unsaid: somebody may
+    /// wait for it.
+    pub(super) fn say_last_word(&mut self) -> Result<()> {
+        let ended =
+            |job: &Job| job.kind != JobKind::Learn && matches!(job.state, JobState::Done | JobState::Failed);
+        let Some(job) = self.store.jobs(None)?.into_iter().rfind(ended) else { return Ok(()) };
+        if self.store.event_of(job.id, ENDED)?.is_none() {
+            let told = self.ended(&job, 0.0)?;
+            self.note(&job, ENDED, serde_json::to_value(&told).unwrap_or_default())?;
+        }
+        Ok(())
     }
 
     /// What is told of work that learned no document, at its end.

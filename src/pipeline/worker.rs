@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::authors::Scribe;
+use super::budget::ENDED;
 use super::crash::{self, Place};
 use super::publish::{point_live, refuse_without_files};
 use super::recover;
@@ -142,6 +143,7 @@ impl<'m> Worker<'m> {
         };
         worker.load_live()?;
         worker.load_writer()?;
+        worker.say_last_word()?;
         Ok(worker)
     }
 
@@ -259,7 +261,7 @@ impl<'m> Worker<'m> {
         let seconds = started.elapsed().as_secs_f64();
         let (event, finished, state) = match (kind, document) {
             (JobKind::Learn, Some(document)) => self.learned(document, seconds)?,
-            _ => ("ended", self.ended(&job, seconds)?, None),
+            _ => (ENDED, self.ended(&job, seconds)?, None),
         };
         // As it was told, so that who was away reads the same, and who was not reads it once.
         self.note(&job, event, serde_json::to_value(&finished).unwrap_or_default())?;

@@ -194,6 +194,10 @@ fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> State {
 fn die_and_go_on(tiny: &TinyModel, root: &Path, place: &str, expected: &State) {
     assert!(!run(tiny, root, Some(place)), "{place}: the process did not die");
     assert!(run(tiny, root, None));
+    let opened = store(root);
+    let last = opened.jobs(None).unwrap().pop().unwrap();
+    assert!(opened.event_of(last.id, "ended").unwrap().is_some(), "{place}: nobody said how it ended");
+    drop(opened);
     let found = state(root);
     assert_eq!(found.0, expected.0, "{place}: another database");
     assert!(found.1 == expected.1, "{place}: other files beneath adapters");
