@@ -46,7 +46,7 @@ fn a_second_one_on_the_same_root_is_refused_with_the_first_ones_number() {
 fn a_hangup_reads_the_configuration_again() {
     let host = Host::new();
     let daemon = host.start();
-    host.configure("[schedule]\nprune = \"\"\nbackup = \"\"\n");
+    host.configure("[schedule]\nconsolidate = \"\"\nwriter_round = \"\"\nprune = \"\"\nbackup = \"\"\n");
     daemon.signal(libc::SIGHUP);
     host.wait_notified("RELOADING=1");
     host.wait_notified("READY=1");
