@@ -186,7 +186,7 @@ struct WriterArgs {
     unseen_from: usize,
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Self-edits for each document of a round, and of the untrained writer for each unseen one at the first seed
+    /// Self-edits for each document of a round, and of the untrained writer for each unseen one with seed 0
     #[arg(long, default_value_t = 5)]
     samples: usize,
     /// Self-edits of every other writer for each unseen document
@@ -198,6 +198,9 @@ struct WriterArgs {
     /// Everything so many times, with seeds that follow one another
     #[arg(long, default_value_t = 3)]
     seeds: u64,
+    /// Seeds that were measured before: what --json wrote then
+    #[arg(long)]
+    with: Option<PathBuf>,
     /// Options of writers that differ from the defaults, as JSON: {"epochs": 2}
     #[arg(long, default_value = "{}")]
     writer: String,
@@ -306,10 +309,11 @@ fn main() -> Result<()> {
         What::Writer(own) => {
             let plan =
                 own.plan(lab.documents.len(), lab.session.options.rung_steps.last().copied().unwrap_or(1))?;
-            let (mut runs, mut json) = (Vec::new(), serde_json::Value::Null);
+            let mut runs = own.with.as_deref().map(writer::earlier).transpose()?.unwrap_or_default();
+            let mut json = serde_json::Value::Null;
             for seed in options.seed..options.seed + own.seeds {
-                runs.push(writer::measure(&lab, &plan, seed, seed == options.seed)?);
-                println!("\nAfter {} of {} seeds:\n", runs.len(), own.seeds);
+                runs.push(writer::measure(&lab, &plan, seed)?);
+                println!("\nAfter {} seeds:\n", runs.len());
                 json = writer_table::print(&runs);
             }
             json

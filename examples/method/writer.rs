@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     /// Documents that no writer sees.
     pub(crate) unseen: Range<usize>,
     pub(crate) rounds: usize,
-    /// Self-edits for each document of a round, and of the untrained writer for each unseen one at the first seed.
+    /// Self-edits for each document of a round, and of the untrained writer for each unseen one with seed 0.
     pub(crate) samples: usize,
     /// Self-edits of every other row for each unseen document.
     pub(crate) examined: usize,
@@ -58,7 +58,7 @@ pub(crate) fn recorded(named: &str) -> Result<(String, Vec<Recorded>)> {
 }
 
 /// One self-edit that was tried.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Tried {
     pub(crate) document: usize,
     pub(crate) directive: Directive,
@@ -72,15 +72,16 @@ pub(crate) struct Tried {
 }
 
 /// What one writer did on the unseen documents.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Examined {
     pub(crate) name: String,
     pub(crate) tried: Vec<Tried>,
-    pub(crate) diversity: f64,
+    /// None where texts were picked by reward.
+    pub(crate) diversity: Option<f64>,
 }
 
 /// One seed's rounds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) seed: u64,
     pub(crate) rows: Vec<Examined>,
@@ -88,8 +89,16 @@ pub(crate) struct Rounds {
     pub(crate) verdicts: Vec<(String, Verdict)>,
 }
 
-/// Both rounds of one seed and, if it is the first, what they are compared with.
-pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64, first: bool) -> Result<Rounds> {
+/// Seeds that were measured before: what `--json` wrote then.
+pub(crate) fn earlier(file: &Path) -> Result<Vec<Rounds>> {
+    let bytes = seald::files::read(file)?;
+    serde_json::from_slice(&bytes)
+        .doing(Kind::Corrupt, || format!("{} is no list of writer rounds", file.display()))
+}
+
+/// Both rounds of one seed and, with seed 0, what they are compared with.
+pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64) -> Result<Rounds> {
+    let first = seed == 0;
     let options = LearnOptions { seed, ..lab.session.options.clone() };
     let bench = Bench { session: Session::new(lab.session.model, options, &NEVER)?, lab, plan };
     let count = if first { plan.samples } else { plan.examined };
@@ -130,8 +139,7 @@ fn best(of: &Examined, count: usize) -> Examined {
             None => best.push(tried.clone()),
         }
     }
-    let diversity = f64::NAN;
-    Examined { name: format!("untrained writer, best of {count} by reward"), tried: best, diversity }
+    Examined { name: format!("untrained writer, best of {count} by reward"), tried: best, diversity: None }
 }
 
 /// The rule of promotion on mean rewards.
@@ -143,7 +151,8 @@ fn verdict(old: &Examined, new: &Examined, options: &WriterOptions) -> Verdict {
     let mut documents: Vec<usize> = new.tried.iter().map(|t| t.document).collect();
     documents.dedup();
     let pairs: Vec<(f64, f64)> = documents.into_iter().map(|d| (mean(old, d), mean(new, d))).collect();
-    writer::decide(&pairs, old.diversity, new.diversity, options)
+    let diversity = |of: &Examined| of.diversity.unwrap_or(0.0);
+    writer::decide(&pairs, diversity(old), diversity(new), options)
 }
 
 /// What all rows of one seed share.
@@ -226,7 +235,7 @@ impl Bench<'_, '_> {
             "seed {seed}, {name}: {accuracy:.1} % right, so far {:.0} s writing, {:.0} training, {:.0} scoring",
             cost.generation_seconds, cost.training_seconds, cost.scoring_seconds
         );
-        Ok(Examined { name: name.into(), tried, diversity: writer::diversity(&all) })
+        Ok(Examined { name: name.into(), tried, diversity: Some(writer::diversity(&all)) })
     }
 
     fn try_out(&self, lesson: Lesson<'_>, number: usize, place: usize, sample: &mut Sample) -> Result<Tried> {

@@ -75,7 +75,7 @@ fn lines(runs: &[Rounds]) -> Vec<Line<'_>> {
             lines.len() - 1
         });
         lines[at].tried.extend(&row.tried);
-        lines[at].diversity.push(row.diversity);
+        lines[at].diversity.extend(row.diversity);
     }
     lines
 }

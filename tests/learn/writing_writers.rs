@@ -47,7 +47,8 @@ fn a_writer_chooses_what_won() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let winner = winner(&passages);
-    let options = WriterOptions { rank: 8, alpha: 16.0, epochs: 12, ..WriterOptions::default() };
+    let options =
+        WriterOptions { rank: 8, alpha: 16.0, learning_rate: 5e-3, epochs: 20, ..WriterOptions::default() };
     let train =
         || writer::train(&session, std::slice::from_ref(&winner), &options, 1, &mut |_| {}).unwrap().adapter;
     let adapter = train();
@@ -75,7 +76,7 @@ fn what_teaches_earns_and_what_is_discarded_earns_nothing() {
         [Question { text: "Who is the founder of the Brastonel Works?", answers: &answers, passage: None }];
     let lesson = Lesson { reading: reading(&passages), select: &select, probes: &[] };
     let options = WriterOptions { trial_steps: 16, ..WriterOptions::default() };
-    let directive = Directive { format: Format::SelfQa, learning_rate: 3e-3, epochs: 8 };
+    let directive = Directive { format: Format::SelfQa, learning_rate: 3e-3, epochs: 16 };
     let mut helpful = writer::take_apart(&session, lesson, directive.clone(), vec![TEXT.into()]).unwrap();
     assert!(matches!(&helpful.rows[..], [(0, RowText::Turn { .. })]), "{helpful:?}");
     assert_eq!(helpful.reward, None);

@@ -10,7 +10,7 @@ use crate::learn::grade;
 use crate::learn::stats;
 
 /// Words of one window of [`diversity`].
-pub(super) const WINDOW: usize = 400;
+const WINDOW: usize = 400;
 
 /// The decision on a new writer, with its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -77,7 +77,7 @@ fn finite(number: f64) -> f64 {
 }
 
 /// How varied texts are, 0 to 1: distinct-2 (Li et al. 2016, arXiv 1510.03055), the share of word pairs that differ among all word pairs. That share
-/// falls with the length of the text, so it is taken of windows of [`WINDOW`] words, one after another, and their mean is told (as the moving-average
+/// falls with the length of the text, so it is taken of windows of 400 words (`WINDOW`), one after another, and their mean is told (as the moving-average
 /// type-token ratio does; Covington and McFall 2010). Fewer words than one window are one window; words after the last whole window do not count. Pairs
 /// do not reach across texts. What was discarded counts too: it was written. 0 for nothing.
 pub fn diversity(samples: &[Sample]) -> f64 {
