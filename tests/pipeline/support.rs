@@ -48,7 +48,7 @@ pub(crate) fn options() -> WorkerOptions {
         ..WriterOptions::default()
     };
     let consolidate =
-        ConsolidateOptions { rows_in_step: 8, least_steps: 200, ..ConsolidateOptions::default() };
+        ConsolidateOptions { rows_in_step: 8, least_steps: 120, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
     WorkerOptions { learn, consolidate, writer_rounds, clock, ..WorkerOptions::default() }
 }

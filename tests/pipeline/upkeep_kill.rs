@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use seald::clock::{Clock, Timestamp};
+use seald::domain::generation::Origin;
 use seald::domain::ids::{DocumentId, GenerationId, WriterId};
 use seald::domain::job::{Event, Job, JobKind, JobState, Stage};
 use seald::domain::writer::{Examined, TrainedWriter};
@@ -187,6 +188,20 @@ fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> State {
     match kind {
         JobKind::WriterRound => assert_eq!(ended.stage, Stage::Examine, "random weights are no better"),
         _ => assert_eq!(Some(&ended.stage), kind.stages().last(), "{kind}"),
+    }
+    if kind == JobKind::Consolidate {
+        let store = store(root.path());
+        let live = store.live().unwrap().unwrap();
+        assert_eq!(
+            (live.id, live.parent, live.origin),
+            (GenerationId(4), GenerationId(3), Origin::Consolidated)
+        );
+        assert!(live.documents.is_empty(), "it learned nothing that its parent had not");
+        let compared = store.consolidation(job.id).unwrap().unwrap().comparison.unwrap();
+        assert_eq!(store.replay_row(live.id).unwrap().len(), compared.asked, "the whole bank is its row");
+        let card = std::fs::read_to_string(root.path().join("adapters/gen-000004/README.md")).unwrap();
+        assert!(card.contains("Bulletin 5") && card.contains("took the place of gen-000003"), "{card}");
+        assert_eq!(std::fs::read_link(root.path().join("adapters/live")).unwrap(), Path::new("gen-000004"));
     }
     state(root.path())
 }
