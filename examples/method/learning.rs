@@ -33,7 +33,11 @@ pub(crate) struct Ways {
 
 impl Ways {
     fn wants(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|n| name.starts_with(n.as_str()))
+        let fits = |wanted: &String| match wanted.strip_suffix('.') {
+            Some(whole) => name == whole,
+            None => name.starts_with(wanted.as_str()),
+        };
+        self.names.is_empty() || self.names.iter().any(fits)
     }
 }
 

@@ -81,7 +81,7 @@ enum What {
         /// Epochs of the tuned SEAL recipe
         #[arg(long, default_value_t = 20)]
         seal_epochs: usize,
-        /// Only the ways whose name begins so
+        /// Only the ways whose name begins so, or is so where a full stop ends it
         #[arg(long)]
         only: Vec<String>,
     },
