@@ -44,8 +44,11 @@ impl Worker<'_> {
         let next = self.store.finish_purge(job, &gone, self.clock.now())?;
         self.load_writer()?;
         // The database is smaller now, and no backup is left that holds the document.
-        if !forgetting.keep_history {
-            back_up(&self.root, &self.store, self.clock.now(), 1)?;
+        if !forgetting.keep_history
+            && let Err(error) = back_up(&self.root, &self.store, self.clock.now(), 1)
+        {
+            // The document is forgotten all the same; the next scheduled backup makes good for this one.
+            tracing::warn!(%error, "no backup could be made after a document was forgotten");
         }
         tell(Progress::Forgotten { documents: gone.len(), files, adapters });
         Ok(next)
