@@ -17,6 +17,8 @@ pub enum Kind {
     NotFound,
     /// Something else holds what is needed, or the state forbids it.
     Conflict,
+    /// Too much is asked for at once: try again in a moment.
+    Busy,
     /// Well-formed, but this program does not do it (another architecture, DoRA, ...).
     Unsupported,
     /// A file is damaged or does not fit what it should belong to.
@@ -39,7 +41,7 @@ impl Kind {
         match self {
             Kind::Invalid => 2,
             Kind::NotFound => 3,
-            Kind::Conflict => 4,
+            Kind::Conflict | Kind::Busy => 4,
             Kind::Unsupported | Kind::Corrupt | Kind::Io | Kind::Memory => 1,
             Kind::Diverged | Kind::Cancelled | Kind::Internal => 1,
         }

@@ -24,6 +24,21 @@ impl Failure {
         Self { status, word, detail: detail.into() }
     }
 
+    /// The status that it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What sort it is, in a word.
+    pub(super) fn word(&self) -> &'static str {
+        self.word
+    }
+
+    /// What the client is told.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Input that is wrong.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::from(Error::new(Kind::Invalid, detail))
@@ -49,6 +64,7 @@ fn meaning(kind: Kind) -> (StatusCode, &'static str) {
         Kind::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
         Kind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
         Kind::Conflict => (StatusCode::CONFLICT, "conflict"),
+        Kind::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
         Kind::Unsupported => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported"),
         Kind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "corrupt"),
         Kind::Io => (StatusCode::INTERNAL_SERVER_ERROR, "io"),

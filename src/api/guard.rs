@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use tracing::info;
 
 use super::failure::Failure;
+use super::openai;
 use super::serve::Peer;
 use crate::error::{Error, Kind, Result};
 
@@ -71,6 +72,9 @@ pub(super) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next
         Err(failure) => {
             let peer = request.extensions().get::<Peer>();
             info!(method = %request.method(), path = request.uri().path(), ?peer, "turned a request away");
+            if openai::is_spoken_at(request.uri().path()) {
+                return openai::Refusal::from(failure).into_response();
+            }
             failure.into_response()
         }
     }

@@ -6,6 +6,7 @@ mod events;
 mod extract;
 mod failure;
 mod guard;
+mod openai;
 mod openapi;
 mod router;
 mod routes;

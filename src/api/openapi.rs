@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{events, routes};
+use super::{events, openai, routes};
 use crate::protocol::AskEvent;
 
 #[derive(OpenApi)]
@@ -30,6 +30,11 @@ use crate::protocol::AskEvent;
         routes::documents::retry,
         events::follow,
         routes::ask::ask,
+        openai::models,
+        openai::model,
+        openai::chat,
+        openai::completions,
+        openai::embeddings,
         routes::control::pause,
         routes::control::resume,
         routes::control::rollback,

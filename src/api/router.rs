@@ -7,7 +7,7 @@ use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 
 use super::service::Service;
-use super::{events, failure, openapi, routes, trace};
+use super::{events, failure, openai, openapi, routes, trace};
 
 /// Files that may arrive at a time: each is held in memory.
 const UPLOADS: usize = 4;
@@ -44,6 +44,11 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/forgetting", get(routes::overview::forgetting))
         .route("/v1/events", get(events::follow))
         .route("/v1/ask", post(routes::ask::ask))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{id}", get(openai::model))
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/pause", post(routes::control::pause))
         .route("/v1/resume", post(routes::control::resume))
         .route("/v1/rollback", post(routes::control::rollback))

@@ -3,6 +3,7 @@
 //! An option is a documented field; its range is checked by its struct, its default stands in `Default`. The example
 //! file, the messages about wrong keys and `seald config` all follow from these structs.
 
+mod answers;
 mod api;
 mod courtesy;
 mod difference;
@@ -31,6 +32,7 @@ use crate::learn::gate::GateOptions;
 use crate::learn::options::LearnOptions;
 use crate::learn::writer::WriterOptions;
 
+pub use answers::AnswersOptions;
 pub use api::ApiOptions;
 pub use courtesy::CourtesyOptions;
 pub use load::{SYSTEM_FILE, default_root};
@@ -72,6 +74,9 @@ pub struct Config {
     /// The interface that `sealctl`, programs and browsers talk to.
     #[schema(value_type = Object)]
     pub api: ApiOptions,
+    /// How questions and chats are answered.
+    #[schema(value_type = Object)]
+    pub answers: AnswersOptions,
     /// When a file in the inbox is taken.
     #[schema(value_type = Object)]
     pub inbox: InboxOptions,
@@ -115,6 +120,7 @@ impl Default for Config {
             threads: None,
             dtype: Dtype::Auto,
             api: ApiOptions::default(),
+            answers: AnswersOptions::default(),
             inbox: InboxOptions::default(),
             learn: LearnOptions::default(),
             writer: EndpointOptions::default(),
@@ -166,6 +172,7 @@ impl Config {
     fn check(&self) -> Result<(), (&'static str, Error)> {
         self.check_top().map_err(|e| ("", e))?;
         self.api.validate().map_err(|e| ("api", e))?;
+        self.answers.validate().map_err(|e| ("answers", e))?;
         self.inbox.validate().map_err(|e| ("inbox", e))?;
         self.learn.validate().map_err(|e| ("learn", e))?;
         self.writer.validate().map_err(|e| ("writer", e))?;

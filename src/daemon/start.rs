@@ -126,7 +126,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     courteous(config.courtesy.nice);
 
     let monitor = Arc::new(Monitor::new(clock.clone()));
-    let (control, desk) = Control::new();
+    let (control, desk) = Control::new(config.answers.most_waiting);
     let teller = Teller::new();
     let slot = Arc::new(ModelSlot::new(&config.model, compute, monitor.clone()));
     let reload = reload(&config, &clock, set_log_level, &teller)?;
@@ -194,7 +194,7 @@ fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, teller: &T
 
 /// Starts the threads that need the model, and the clerk who sees to them.
 fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk: Desk) -> Result<()> {
-    let Desk { requests, questions } = desk;
+    let Desk { requests, orders, load } = desk;
     let (to_learner, work) = mpsc::channel();
     let learner = Learner {
         root: shared.root.clone(),
@@ -231,10 +231,11 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         store: shared.store()?,
         slot: shared.slot.clone(),
         hold: shared.hold.clone(),
-        loaded: None,
+        load,
+        options: shared.config.answers,
     };
     threads.start("answers", || {
-        answers.run(questions);
+        answers.run(orders);
         Ok(())
     })
 }

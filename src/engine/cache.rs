@@ -30,35 +30,51 @@ pub struct KvCache {
     fused: bool,
     num_layers: usize,
     slots: Vec<Slot>,
+    /// Slots that were released and not given out again.
+    free: Vec<usize>,
 }
 
 impl KvCache {
     pub(super) fn new(compute: &Compute, heads: Heads, num_layers: usize) -> Self {
-        Self { heads, fused: compute.fused(), num_layers, slots: Vec::new() }
+        Self { heads, fused: compute.fused(), num_layers, slots: Vec::new(), free: Vec::new() }
     }
 
     /// Adds an empty slot and returns its number.
     pub fn add_slot(&mut self) -> usize {
         let empty =
             if self.fused { LayerKv::Rows { k: Vec::new(), v: Vec::new() } } else { LayerKv::Tensors(None) };
-        self.slots.push(Slot { layers: vec![empty; self.num_layers], len: 0 });
-        self.slots.len() - 1
+        self.put(Slot { layers: vec![empty; self.num_layers], len: 0 })
     }
 
     /// Adds a copy of slot `from`, so that several continuations share a prompt that was read once.
     pub fn fork(&mut self, from: usize) -> usize {
-        self.slots.push(self.slots[from].clone());
-        self.slots.len() - 1
+        self.put(self.slots[from].clone())
     }
 
-    /// Empties a slot and gives its memory back; its number stays.
-    pub fn clear(&mut self, slot: usize) {
-        let slot = &mut self.slots[slot];
-        slot.len = 0;
-        for layer in &mut slot.layers {
+    /// Empties a slot and gives its memory back; its number may be given out again.
+    pub fn release(&mut self, slot: usize) {
+        let emptied = &mut self.slots[slot];
+        emptied.len = 0;
+        for layer in &mut emptied.layers {
             match layer {
                 LayerKv::Rows { k, v } => (*k, *v) = (Vec::new(), Vec::new()),
                 LayerKv::Tensors(kv) => *kv = None,
+            }
+        }
+        if !self.free.contains(&slot) {
+            self.free.push(slot);
+        }
+    }
+
+    fn put(&mut self, slot: Slot) -> usize {
+        match self.free.pop() {
+            Some(number) => {
+                self.slots[number] = slot;
+                number
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
             }
         }
     }

@@ -1,24 +1,19 @@
 //! Generation: prompts of any length and any adapters in one batch, read once, continued token by token.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Device;
-use rayon::prelude::*;
-
-use super::batch::Batch;
-use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
-use super::kernels::Slice;
-use super::live_rows::{Live, Prompt, prompts};
-use super::loss;
-use super::sampler::{Chosen, Sampler, Sampling};
-use super::stop::RowText;
+use super::grammar::Grammar;
+use super::live_rows::distinct;
+use super::running::{Bounds, Member, Running};
+use super::sampler::Sampling;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Kind, Result};
 
-/// Rows of logits made at a time: 39 MB of them for a vocabulary of 151,936.
-const HEAD_ROWS: usize = 64;
+/// Most alternatives of a token that are told.
+pub const MOST_TOP: usize = 20;
 
 /// When and how a generation goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +29,38 @@ pub struct GenerateOptions {
     pub stop_tokens: Vec<u32>,
     /// Texts that end a row; its text ends before them, its ids with the token that completed one.
     pub stop_strings: Vec<String>,
+    /// The form that the text must take: only tokens that can lead to it are chosen.
+    pub grammar: Option<Grammar>,
+    /// How many of the most probable tokens are told with each, 0 to 20.
+    pub top: usize,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
         let (stop_tokens, stop_strings) = (Vec::new(), Vec::new());
-        Self { max_tokens: 256, sampling: Sampling::default(), seed: 0, stop_tokens, stop_strings }
+        let sampling = Sampling::default();
+        Self { max_tokens: 256, sampling, seed: 0, stop_tokens, stop_strings, grammar: None, top: 0 }
+    }
+}
+
+impl GenerateOptions {
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        self.sampling.validate()?;
+        if self.max_tokens == 0 {
+            return invalid("max_tokens is 0: give 1 or more".into());
+        }
+        if self.stop_strings.iter().any(String::is_empty) {
+            return invalid("a stop string is empty: give text, or leave it out".into());
+        }
+        if self.top > MOST_TOP {
+            return invalid(format!("top is {}: give at most {MOST_TOP}", self.top));
+        }
+        Ok(())
     }
 }
 
@@ -62,8 +83,10 @@ pub struct TokenEvent<'a> {
     pub row: usize,
     /// The token.
     pub token: u32,
-    /// See [`Chosen::log_prob`].
+    /// See [`super::sampler::Chosen::log_prob`].
     pub log_prob: f32,
+    /// The most probable tokens in its place with their log-probabilities, as many as [`GenerateOptions::top`] says.
+    pub top: &'a [(u32, f32)],
     /// The text that became certain with it, often more or less than its own. A row's texts together are
     /// [`Generated::text`].
     pub text: &'a str,
@@ -90,7 +113,7 @@ pub enum FinishReason {
 pub struct Generated {
     /// The new tokens, with the stop token if one came.
     pub token_ids: Vec<u32>,
-    /// See [`Chosen::log_prob`]; one for each token.
+    /// See [`super::sampler::Chosen::log_prob`]; one for each token.
     pub log_probs: Vec<f32>,
     /// Their text, special tokens left out; empty without a tokenizer.
     pub text: String,
@@ -139,229 +162,42 @@ impl<'a> Generator<'a> {
         on_token: &mut OnToken<'_>,
         cancel: &AtomicBool,
     ) -> Result<Vec<Generated>> {
-        self.check_options(options)?;
-        for (i, row) in rows.iter().enumerate() {
-            self.check_row(row).map_err(|e| e.context(format!("row {i}")))?;
-        }
-        let mut waiting = prompts(rows, self.batch_rows.max(1));
-        let mut run = Run {
-            generator: *self,
-            rows,
-            options,
-            cache: self.decoder.new_cache(),
-            live: Vec::new(),
-            done: vec![None; rows.len()],
+        options.validate()?;
+        let Self { decoder, tokenizer, adapters, prefill_tokens, batch_rows } = *self;
+        let mut running = Running::new(decoder, tokenizer, Bounds { prefill_tokens, batch_rows });
+        let shared = Arc::new(options.clone());
+        let member = |row: usize| match &rows[row].options {
+            Some(own) => Member { row, options: Arc::new(own.clone()), draw: 0 },
+            None => Member { row, options: shared.clone(), draw: row },
         };
-        while !(waiting.is_empty() && run.live.is_empty()) {
-            if cancel.load(Ordering::Relaxed) {
-                break;
-            }
-            let mut next = Vec::new();
-            let mut room = self.batch_rows.max(1) - run.live.len();
-            while let Some(prompt) = waiting.pop_front_if(|p| p.members.len() <= room) {
-                room -= prompt.members.len();
-                next.push(prompt);
-            }
-            if next.is_empty() {
-                run.step(on_token)?;
-            } else {
-                run.read_prompts(next, on_token, cancel)?;
+        for (row, members) in distinct(rows) {
+            let first = members.first().copied().unwrap_or_default();
+            self.check_adapter(row.adapter)
+                .and_then(|()| {
+                    running.add(row.prompt.clone(), row.adapter, members.into_iter().map(member).collect())
+                })
+                .map_err(|e| e.context(format!("row {first}")))?;
+        }
+        let mut done: Vec<Option<Generated>> = vec![None; rows.len()];
+        while !running.is_empty() && !cancel.load(Ordering::Relaxed) {
+            for (row, result) in running.step(adapters, on_token)? {
+                done[row] = Some(result?);
             }
         }
-        Ok(run.finish())
+        // Those that did not end are cancelled; those that never began too.
+        for (row, so_far) in running.finish() {
+            done[row] = Some(so_far);
+        }
+        Ok(done.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    fn check_options(&self, options: &GenerateOptions) -> Result<()> {
-        let invalid = |text: &str| Err(Error::new(Kind::Invalid, text));
-        options.sampling.validate()?;
-        if options.max_tokens == 0 {
-            return invalid("max_tokens is 0: give 1 or more");
-        }
-        if options.stop_strings.iter().any(String::is_empty) {
-            return invalid("a stop string is empty: give text, or leave it out");
-        }
-        if self.tokenizer.is_none() && !options.stop_strings.is_empty() {
-            return invalid("stop strings need a tokenizer: give one, or use stop_tokens");
-        }
-        Ok(())
-    }
-
-    fn check_row(&self, row: &GenerateRow) -> Result<()> {
-        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
-        let config = self.decoder.config();
-        let (n, limit) = (row.prompt.len(), config.max_position_embeddings);
-        if n == 0 {
-            return invalid("the prompt has no tokens".into());
-        }
-        if n >= limit {
-            return invalid(format!(
-                "the prompt has {n} tokens, which leaves no room for an answer: the model's limit is {limit}"
-            ));
-        }
-        if let Some(token) = row.prompt.iter().find(|&&t| t as usize >= config.vocab_size) {
-            let size = config.vocab_size;
-            return invalid(format!("token id {token} is outside the model's vocabulary of {size}"));
-        }
-        if row.adapter.is_some_and(|a| a >= self.adapters.len()) {
-            let (name, count) = (row.adapter.unwrap_or_default(), self.adapters.len());
-            return invalid(format!("names adapter {name}, but {count} were given"));
-        }
-        row.options.as_ref().map_or(Ok(()), |options| self.check_options(options))
-    }
-
-    /// One pass of the decoder: the tokens chosen after the batch's tokens `after`. Each of `picks` is an index
-    /// into `after`, in ascending order, with the sampler that chooses.
-    fn pass(
-        &self,
-        batch: &Batch,
-        cache: (&mut KvCache, &[usize]),
-        after: &[u32],
-        mut picks: Vec<(usize, &mut Sampler)>,
-    ) -> Result<Vec<Chosen>> {
-        let (decoder, adapters) = (self.decoder, self.adapters);
-        let compute = decoder.compute();
-        compute.run(|| {
-            let states = decoder.forward(batch, adapters, Some(cache))?;
-            let mut all = Vec::with_capacity(picks.len());
-            for (chunk, wanted) in after.chunks(HEAD_ROWS).enumerate() {
-                let hidden = decoder.head_input(&states, wanted)?;
-                let logits = loss::logits(compute, decoder.head(), &hidden)?.to_device(&Device::Cpu)?;
-                let (data, v, first) = (Slice::of(&logits)?, decoder.config().vocab_size, chunk * HEAD_ROWS);
-                let end = picks.partition_point(|p| p.0 < first + wanted.len());
-                let from = all.len();
-                let choose = |(at, sampler): &mut (usize, &mut Sampler)| {
-                    sampler.choose(compute.isa(), &data[(*at - first) * v..][..v])
-                };
-                let chosen = picks[from..end].par_iter_mut().map(choose);
-                all.extend(chosen.collect::<Vec<Result<Chosen>>>());
+    fn check_adapter(&self, adapter: Option<usize>) -> Result<()> {
+        match adapter {
+            Some(name) if name >= self.adapters.len() => {
+                let count = self.adapters.len();
+                Err(Error::new(Kind::Invalid, format!("names adapter {name}, but {count} were given")))
             }
-            all.into_iter().collect()
-        })
-    }
-}
-
-/// One call of [`Generator::generate`].
-struct Run<'r, 'a> {
-    generator: Generator<'a>,
-    rows: &'r [GenerateRow],
-    options: &'r GenerateOptions,
-    cache: KvCache,
-    /// Those of one adapter together.
-    live: Vec<Live<'r>>,
-    done: Vec<Option<Generated>>,
-}
-
-impl<'r, 'a: 'r> Run<'r, 'a> {
-    /// Reads prompts in passes of at most `prefill_tokens`, and chooses the first token of their rows.
-    fn read_prompts(
-        &mut self,
-        mut prompts: Vec<Prompt<'r>>,
-        on_token: &mut OnToken<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<()> {
-        for prompt in &mut prompts {
-            prompt.slot = self.cache.add_slot();
+            _ => Ok(()),
         }
-        while !prompts.is_empty() && !cancel.load(Ordering::Relaxed) {
-            let (mut batch, mut slots, mut after, mut starting) =
-                (Batch::new(), Vec::new(), Vec::new(), Vec::new());
-            for prompt in &mut prompts {
-                let room = self.generator.prefill_tokens.max(1) - batch.len();
-                let count = room.min(prompt.tokens.len() - prompt.read);
-                if count == 0 {
-                    break;
-                }
-                batch.push(&prompt.tokens[prompt.read..][..count], prompt.read, prompt.adapter)?;
-                slots.push(prompt.slot);
-                prompt.read += count;
-                if prompt.read == prompt.tokens.len() {
-                    starting.extend(prompt.members.iter().map(|&row| (after.len(), self.start(prompt, row))));
-                    after.push(batch.len() as u32 - 1);
-                }
-            }
-            prompts.drain(..after.len()); // passes go in order: the first ones are complete
-            let picks = starting.iter_mut().map(|(at, live)| (*at, &mut live.sampler)).collect();
-            let chosen = self.generator.pass(&batch, (&mut self.cache, &slots), &after, picks)?;
-            self.begin(starting, chosen, on_token)?;
-        }
-        self.live.sort_by_key(|live| (live.adapter, live.row));
-        Ok(())
-    }
-
-    fn start(&self, prompt: &Prompt<'r>, row: usize) -> Live<'r> {
-        let own = self.rows[row].options.as_ref();
-        let options = own.unwrap_or(self.options);
-        let n = prompt.tokens.len();
-        let limit = self.generator.decoder.config().max_position_embeddings;
-        Live {
-            row,
-            adapter: prompt.adapter,
-            slot: prompt.slot,
-            cached: n,
-            options,
-            most: options.max_tokens.min(limit - n),
-            sampler: Sampler::new(options.sampling, options.seed, if own.is_some() { 0 } else { row }),
-            text: RowText::new(self.generator.tokenizer, &options.stop_strings),
-            out: Generated::default(),
-        }
-    }
-
-    /// Takes the first tokens. The first row of a prompt that goes on keeps the prompt's slot, others get copies.
-    fn begin(
-        &mut self,
-        starting: Vec<(usize, Live<'r>)>,
-        chosen: Vec<Chosen>,
-        on_token: &mut OnToken<'_>,
-    ) -> Result<()> {
-        let (mut kept, mut ended) = (None, Vec::new());
-        for ((at, mut live), chosen) in starting.into_iter().zip(chosen) {
-            if live.accept(chosen, on_token)? {
-                ended.push(live.slot);
-                self.done[live.row] = Some(live.out);
-                continue;
-            }
-            if kept == Some(at) {
-                live.slot = self.cache.fork(live.slot);
-            }
-            kept = Some(at);
-            self.live.push(live);
-        }
-        for slot in ended {
-            if !self.live.iter().any(|live| live.slot == slot) {
-                self.cache.clear(slot);
-            }
-        }
-        Ok(())
-    }
-
-    /// One more token for every row.
-    fn step(&mut self, on_token: &mut OnToken<'_>) -> Result<()> {
-        let mut batch = Batch::new();
-        let mut slots = Vec::with_capacity(self.live.len());
-        for live in &self.live {
-            batch.push(&live.out.token_ids[live.out.token_ids.len() - 1..], live.cached, live.adapter)?;
-            slots.push(live.slot);
-        }
-        let after: Vec<u32> = (0..slots.len() as u32).collect();
-        let picks = self.live.iter_mut().enumerate().map(|(i, live)| (i, &mut live.sampler)).collect();
-        let chosen = self.generator.pass(&batch, (&mut self.cache, &slots), &after, picks)?;
-        for (mut live, chosen) in std::mem::take(&mut self.live).into_iter().zip(chosen) {
-            live.cached += 1;
-            if live.accept(chosen, on_token)? {
-                self.cache.clear(live.slot);
-                self.done[live.row] = Some(live.out);
-            } else {
-                self.live.push(live);
-            }
-        }
-        Ok(())
-    }
-
-    /// The results; rows that did not end are cancelled, those that never began too.
-    fn finish(mut self) -> Vec<Generated> {
-        for live in self.live {
-            self.done[live.row] = Some(live.out);
-        }
-        self.done.into_iter().map(Option::unwrap_or_default).collect()
     }
 }

@@ -6,6 +6,8 @@
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as Draw};
 
+use super::generate::GenerateOptions;
+use super::grammar::Grammar;
 use super::kernels::cpu::Isa;
 use super::kernels::dropout::mix;
 use super::kernels::softmax;
@@ -50,26 +52,31 @@ impl Sampling {
 }
 
 /// A token that was chosen.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chosen {
     /// The token.
     pub token: u32,
-    /// Its natural log-probability under the model itself: before temperature, top-k and top-p.
+    /// Its natural log-probability under the model itself: before temperature, top-k, top-p and grammar.
     pub log_prob: f32,
+    /// The most probable tokens in its place, likewise, the most probable first.
+    pub top: Vec<(u32, f32)>,
 }
 
 /// Chooses the tokens of one row. Its random numbers depend on its seed alone, not on the other rows.
 pub(super) struct Sampler {
     sampling: Sampling,
     draw: LogitsProcessor,
+    grammar: Option<Grammar>,
+    top: usize,
 }
 
 impl Sampler {
-    /// The sampler of row `row` of a call with `seed`.
-    pub(super) fn new(sampling: Sampling, seed: u64, row: usize) -> Self {
+    /// The sampler of row `row` of a call with these options.
+    pub(super) fn new(options: &GenerateOptions, row: usize) -> Self {
+        let GenerateOptions { sampling, seed, ref grammar, top, .. } = *options;
         let seed = mix(seed ^ mix(row as u64));
         let draw = Draw::All { temperature: sampling.temperature };
-        Self { sampling, draw: LogitsProcessor::from_sampling(seed, draw) }
+        Self { sampling, draw: LogitsProcessor::from_sampling(seed, draw), grammar: grammar.clone(), top }
     }
 
     /// The next token for a row of logits.
@@ -82,8 +89,27 @@ impl Sampler {
             let text = "the model's logits are not finite: its weights or the adapter's are damaged";
             return Err(Error::new(Kind::Diverged, text));
         }
-        let token = if self.sampling.greedy() { argmax(logits) } else { self.sample(isa, logits)? };
-        Ok(Chosen { token, log_prob: logits[token as usize] - log_sum })
+        let token = match &mut self.grammar {
+            None => self.pick(isa, logits)?,
+            Some(grammar) => {
+                let mut fitting = vec![f32::NEG_INFINITY; logits.len()];
+                grammar.allowed(|id| fitting[id] = logits[id])?;
+                let token = self.pick(isa, &fitting)?;
+                self.grammar.as_mut().map_or(Ok(()), |grammar| grammar.take(token))?;
+                token
+            }
+        };
+        let log_prob = |id: u32| logits[id as usize] - log_sum;
+        let top = if self.top == 0 { Vec::new() } else { softmax::top_k(logits, self.top) };
+        Ok(Chosen {
+            token,
+            log_prob: log_prob(token),
+            top: top.into_iter().map(|id| (id, log_prob(id))).collect(),
+        })
+    }
+
+    fn pick(&mut self, isa: Isa, logits: &[f32]) -> Result<u32> {
+        if self.sampling.greedy() { Ok(argmax(logits)) } else { self.sample(isa, logits) }
     }
 
     fn sample(&mut self, isa: Isa, logits: &[f32]) -> Result<u32> {
@@ -185,7 +211,8 @@ mod tests {
 
     /// How often each token comes in `draws` draws, after checking the log-probabilities.
     fn frequencies(sampling: Sampling, logits: &[f32], draws: usize) -> Vec<f64> {
-        let mut sampler = Sampler::new(sampling, 7, 0);
+        let options = GenerateOptions { sampling, seed: 7, ..GenerateOptions::default() };
+        let mut sampler = Sampler::new(&options, 0);
         let mut counts = vec![0.0; logits.len()];
         let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
         for _ in 0..draws {
@@ -284,7 +311,7 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut row = logits(100);
             row[77] = bad;
-            let error = Sampler::new(Sampling::default(), 0, 0).choose(ISA, &row).unwrap_err();
+            let error = Sampler::new(&GenerateOptions::default(), 0).choose(ISA, &row).unwrap_err();
             assert_eq!(error.kind(), Kind::Diverged);
         }
     }

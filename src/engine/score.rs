@@ -256,7 +256,7 @@ impl<T: Send, P: FnMut(usize)> Reading<'_, T, P> {
             self.pass(parts)?;
         }
         for part in parts.drain(..) {
-            self.cache.clear(part.slot);
+            self.cache.release(part.slot);
         }
         Ok(())
     }

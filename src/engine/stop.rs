@@ -18,47 +18,46 @@ pub(super) struct Piece<'a> {
 pub(super) struct RowText<'a> {
     /// `None` without a tokenizer, and after the end.
     stream: Option<DecodeStream<'a>>,
-    stops: &'a [String],
     /// Decoded, but not given out yet.
     held: String,
 }
 
 impl<'a> RowText<'a> {
-    /// Without a tokenizer all text is empty. No string of `stops` may be empty.
-    pub(super) fn new(tokenizer: Option<&'a Tokenizer>, stops: &'a [String]) -> Self {
-        Self { stream: tokenizer.map(|t| t.decode_stream(true)), stops, held: String::new() }
+    /// Without a tokenizer all text is empty.
+    pub(super) fn new(tokenizer: Option<&'a Tokenizer>) -> Self {
+        Self { stream: tokenizer.map(|t| t.decode_stream(true)), held: String::new() }
     }
 
-    /// What `id` makes certain.
-    pub(super) fn push(&mut self, id: u32) -> Result<Piece<'a>> {
+    /// What `id` makes certain. `stops` are the same each time, and none is empty.
+    pub(super) fn push<'s>(&mut self, id: u32, stops: &'s [String]) -> Result<Piece<'s>> {
         match &mut self.stream {
             Some(stream) => {
                 let text = stream.push(id)?;
-                Ok(self.take(&text, false))
+                Ok(self.take(&text, stops, false))
             }
             None => Ok(Piece::default()),
         }
     }
 
     /// The rest, when no more tokens come.
-    pub(super) fn finish(&mut self) -> Result<Piece<'a>> {
+    pub(super) fn finish<'s>(&mut self, stops: &'s [String]) -> Result<Piece<'s>> {
         match self.stream.take() {
             Some(stream) => {
                 let text = stream.finish()?;
-                Ok(self.take(&text, true))
+                Ok(self.take(&text, stops, true))
             }
             None => Ok(Piece::default()),
         }
     }
 
-    fn take(&mut self, text: &str, last: bool) -> Piece<'a> {
+    fn take<'s>(&mut self, text: &str, stops: &'s [String], last: bool) -> Piece<'s> {
         self.held.push_str(text);
-        if let Some((start, stop)) = first_stop(&self.held, self.stops) {
+        if let Some((start, stop)) = first_stop(&self.held, stops) {
             self.stream = None;
             self.held.truncate(start);
             return Piece { text: std::mem::take(&mut self.held), stop: Some(stop) };
         }
-        let certain = if last { self.held.len() } else { undecided(&self.held, self.stops) };
+        let certain = if last { self.held.len() } else { undecided(&self.held, stops) };
         let rest = self.held.split_off(certain);
         Piece { text: std::mem::replace(&mut self.held, rest), stop: None }
     }
@@ -83,16 +82,16 @@ mod tests {
 
     /// What is given out for each part of a text, and the stop string.
     fn run<'a>(parts: &[&str], stops: &'a [String]) -> (Vec<String>, Option<&'a str>) {
-        let mut row = RowText::new(None, stops);
+        let mut row = RowText::new(None);
         let mut out = Vec::new();
         for part in parts {
-            let piece = row.take(part, false);
+            let piece = row.take(part, stops, false);
             out.push(piece.text);
             if piece.stop.is_some() {
                 return (out, piece.stop);
             }
         }
-        let piece = row.take("", true);
+        let piece = row.take("", stops, true);
         out.push(piece.text);
         (out, piece.stop)
     }

@@ -15,6 +15,7 @@ use tokenizers::{
 
 use super::decode_stream::DecodeStream;
 use super::special_tokens::{SpecialSpan, SpecialToken, SpecialTokens};
+use super::token_bytes::Spelling;
 use super::tokenizer_files::{DirectoryFiles, GenerationDefaults, Settings, TokenizerBytes};
 use crate::error::{Error, Kind, Result};
 
@@ -41,6 +42,7 @@ pub struct Tokenizer {
     has_ordinary_added: bool,
     eos_ids: Vec<u32>,
     text_prefix: Vec<u32>,
+    spelling: Spelling,
     settings: Settings,
 }
 
@@ -65,7 +67,8 @@ impl Tokenizer {
         let (specials, has_ordinary_added) = added_tokens(&inner)?;
         let eos_ids = eos_ids(&inner, &specials, &settings)?;
         let text_prefix = text_prefix(&inner)?;
-        Ok(Self { inner, specials, has_ordinary_added, eos_ids, text_prefix, settings })
+        let spelling = Spelling::of(inner.get_decoder().and_then(|d| serde_json::to_value(d).ok()).as_ref());
+        Ok(Self { inner, specials, has_ordinary_added, eos_ids, text_prefix, spelling, settings })
     }
 
     /// The ids of `text` as data: a special token in it becomes ordinary pieces. Nothing is put before or after it.
@@ -161,6 +164,20 @@ impl Tokenizer {
     /// The id of a token by its text.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// The text by which the vocabulary knows a token, and whether it is an added one.
+    pub(super) fn piece(&self, id: u32) -> Option<(String, bool)> {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        match added.get(&id) {
+            Some(token) => Some((token.content.clone(), true)),
+            None => Some((self.inner.id_to_token(id)?, false)),
+        }
+    }
+
+    /// How the vocabulary writes bytes.
+    pub(super) fn spelling(&self) -> Spelling {
+        self.spelling
     }
 
     /// The special tokens.

@@ -1,60 +1,48 @@
-//! Answering a person: the prompt that learning trained for, the text as it comes, and how sure the model was.
+//! Answering a person: the prompt that learning trained for, after what was said before.
 
-use std::ops::ControlFlow;
-
+use super::Model;
 use super::prompt::{self, Fill};
-use super::session::Session;
-use crate::engine::decoder::ActiveAdapter;
-use crate::engine::generate::{GenerateOptions, GenerateRow, Generator};
-use crate::engine::lora::Adapter;
-use crate::engine::sampler::Sampling;
-use crate::error::{Error, Kind, Result};
+use crate::engine::chat::{Message, Role};
+use crate::error::Result;
 
-/// An answer.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answer {
-    /// Its text.
-    pub text: String,
-    /// Its tokens, the end of the turn counted.
-    pub tokens: usize,
-    /// Mean ln p of its tokens, at most 0; 0 for none.
-    pub mean_log_prob: f64,
+/// Tokens of a conversation up to where the model answers. A model without chat template gets the texts, each with a line end.
+///
+/// # Errors
+/// From the tokenizer and the template.
+pub fn prompt_tokens(model: &Model, messages: &[Message]) -> Result<Vec<u32>> {
+    match &model.chat {
+        Some(chat) => chat.encode_prompt(&model.tokenizer, messages),
+        None => {
+            let text: String = messages.iter().map(|m| format!("{}\n", m.content)).collect();
+            model.tokenizer.encode_document(&text)
+        }
+    }
 }
 
-impl Session<'_> {
-    /// Answers a question from memory, the most probable text; `on_text` gets what became certain, and `Break` ends it.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] for a question longer than the model can read; from the engine; [`Kind::Cancelled`].
-    pub fn answer(
-        &self,
-        question: &str,
-        max_tokens: usize,
-        adapter: Option<&Adapter>,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Answer> {
-        let prompt = self.user(&prompt::CLOSED_BOOK.fill(Fill { question, ..Fill::default() }))?;
-        if prompt.len() >= self.context() {
-            let (tokens, most) = (prompt.len(), self.context());
-            let text = format!(
-                "the question comes to {tokens} tokens, and this model reads {most}: ask a shorter one"
-            );
-            return Err(Error::new(Kind::Invalid, text));
+/// Tokens of a question after earlier questions and answers, the oldest of which are left out where fewer than `room` tokens would be left
+/// for the answer.
+///
+/// # Errors
+/// As [`prompt_tokens`].
+pub fn question_tokens(
+    model: &Model,
+    question: &str,
+    earlier: &[(String, String)],
+    room: usize,
+) -> Result<Vec<u32>> {
+    let context = model.decoder.config().max_position_embeddings;
+    let asked = |question: &str| prompt::CLOSED_BOOK.fill(Fill { question, ..Fill::default() });
+    let mut first = 0;
+    loop {
+        let mut messages: Vec<Message> = earlier[first..]
+            .iter()
+            .flat_map(|(q, a)| [Message::new(Role::User, asked(q)), Message::new(Role::Assistant, a)])
+            .collect();
+        messages.push(Message::new(Role::User, asked(question)));
+        let tokens = prompt_tokens(model, &messages)?;
+        if tokens.len() + room <= context || first == earlier.len() {
+            return Ok(tokens);
         }
-        let active: Vec<_> = adapter.into_iter().map(ActiveAdapter::inference).collect();
-        let options = GenerateOptions {
-            max_tokens,
-            sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-            stop_tokens: self.model.tokenizer.eos_ids().to_vec(),
-            ..GenerateOptions::default()
-        };
-        let rows = [GenerateRow { prompt, adapter: adapter.map(|_| 0), options: None }];
-        let generator = Generator::new(&self.model.decoder, Some(&self.model.tokenizer), &active);
-        let found = generator.generate(&rows, &options, &mut |event| on_text(event.text), self.cancel)?;
-        self.stop_if_cancelled()?;
-        let Some(one) = found.into_iter().next() else { return Ok(Answer::default()) };
-        let sum: f64 = one.log_probs.iter().map(|p| f64::from(*p)).sum();
-        let tokens = one.token_ids.len();
-        Ok(Answer { text: one.text.trim().to_string(), tokens, mean_log_prob: sum / tokens.max(1) as f64 })
+        first += 1;
     }
 }

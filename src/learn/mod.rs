@@ -1,5 +1,6 @@
 //! The method: how a document is read, turned into training data, tried and judged. It knows no database and no HTTP.
 
+pub use crate::engine::chat::{Message, Role};
 pub use crate::engine::examples::TrainRow;
 pub use crate::engine::lora::Adapter;
 pub use crate::engine::model::Model;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::answer::prompt_tokens;
 use super::grade::{Grade, grade};
 use super::options::LearnOptions;
 use super::prompt::{self, Fill};
@@ -143,10 +144,7 @@ impl<'a> Session<'a> {
 
     /// Tokens of what a user says, up to where the answer begins. A model without chat template gets the text and a line end.
     pub(super) fn user(&self, text: &str) -> Result<Vec<u32>> {
-        match &self.model.chat {
-            Some(chat) => chat.encode_prompt(&self.model.tokenizer, &[Message::new(Role::User, text)]),
-            None => self.model.tokenizer.encode_document(&format!("{text}\n")),
-        }
+        prompt_tokens(self.model, &[Message::new(Role::User, text)])
     }
 
     /// Tokens of a turn and the index of the answer's first one; the last is the end of the turn.

@@ -1,39 +1,16 @@
 //! What others may ask of the learner: each request goes to its thread and comes back answered.
 
-use std::sync::mpsc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::{mpsc as stream, oneshot};
 
+use super::asking::{Asked, Asking, Load, Order, Piece, Weighing};
 use crate::clock::Timestamp;
 use crate::domain::ids::{DocumentId, GenerationId, JobId};
 use crate::domain::job::JobKind;
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{AskEvent, ReplayView, RollbackView};
-
-/// Pieces of an answer that wait for a slow reader before its writing waits too.
-const PIECES: usize = 64;
-/// Questions that may wait.
-const QUESTIONS: usize = 32;
-
-/// A question with its bounds checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// What is asked.
-    pub text: String,
-    /// Who answers; none for the live model.
-    pub generation: Option<GenerationId>,
-    /// Most tokens of the answer.
-    pub max_tokens: usize,
-}
-
-/// A question and where its answer goes.
-#[derive(Debug)]
-pub struct Asking {
-    /// The question.
-    pub question: Question,
-    /// Where the answer goes; closed by a reader that has gone.
-    pub events: stream::Sender<AskEvent>,
-}
+use crate::protocol::{ReplayView, RollbackView};
 
 /// One request to the learner.
 #[derive(Debug)]
@@ -63,7 +40,8 @@ pub type Reply<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug, Clone)]
 pub struct Control {
     requests: mpsc::Sender<Request>,
-    questions: stream::Sender<Asking>,
+    orders: stream::Sender<Order>,
+    load: Arc<Load>,
 }
 
 /// The other side of a [`Control`].
@@ -71,15 +49,18 @@ pub struct Control {
 pub struct Desk {
     /// Requests, in order.
     pub requests: mpsc::Receiver<Request>,
-    /// Questions, in order.
-    pub questions: stream::Receiver<Asking>,
+    /// What the model is asked for, in order.
+    pub orders: stream::Receiver<Order>,
+    /// How busy it is with that.
+    pub load: Arc<Load>,
 }
 
 impl Control {
-    /// A front desk and its other side.
-    pub fn new() -> (Self, Desk) {
-        let ((to, requests), (ask, questions)) = (mpsc::channel(), stream::channel(QUESTIONS));
-        (Self { requests: to, questions: ask }, Desk { requests, questions })
+    /// A front desk where so many requests to the model may wait, 1 or more, and its other side.
+    pub fn new(most_waiting: usize) -> (Self, Desk) {
+        let ((to, requests), (order, orders)) = (mpsc::channel(), stream::channel(most_waiting.max(1)));
+        let load = Arc::new(Load::default());
+        (Self { requests: to, orders: order, load: load.clone() }, Desk { requests, orders, load })
     }
 
     /// Holds learning until then, or until somebody resumes; also over a restart.
@@ -145,21 +126,50 @@ impl Control {
         let _ = self.requests.send(Request::Look);
     }
 
-    /// Puts a question; the answer comes in pieces and ends with [`AskEvent::Done`] or [`AskEvent::Failed`].
+    /// Asks the model; the answers come in pieces that end with [`Piece::Done`] or [`Piece::Failed`], or without either
+    /// where the daemon goes down.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] where too many wait.
-    pub fn ask(&self, question: Question) -> Result<stream::Receiver<AskEvent>> {
-        let (events, answer) = stream::channel(PIECES);
-        let sent = self.questions.try_send(Asking { question, events });
-        sent.map_err(|e| match e {
-            stream::error::TrySendError::Full(_) => Error::new(
-                Kind::Conflict,
-                format!("{QUESTIONS} questions wait already: ask again in a moment"),
-            ),
-            stream::error::TrySendError::Closed(_) => going_down(),
-        })?;
-        Ok(answer)
+    /// [`Kind::Busy`] where too many wait.
+    pub fn ask(&self, asked: Asked) -> Result<stream::UnboundedReceiver<Piece>> {
+        let (pieces, answers) = stream::unbounded_channel();
+        self.order(Order::Answer(Asking { asked, pieces }))?;
+        Ok(answers)
+    }
+
+    /// How probable `answer` is to each of `generations`: sums of ln p, none where files are gone.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; from the engine.
+    pub async fn weigh(
+        &self,
+        question: String,
+        answer: String,
+        generations: Vec<GenerationId>,
+    ) -> Result<Vec<Option<f64>>> {
+        let (reply, found) = oneshot::channel();
+        self.order(Order::Weigh(Weighing { question, answer, generations, reply }))?;
+        found.await.unwrap_or_else(|_| Err(going_down()))
+    }
+
+    /// How busy the model is with what it is asked.
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    fn order(&self, order: Order) -> Result<()> {
+        match self.orders.try_send(order) {
+            Ok(()) => {
+                self.load.waiting.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(stream::error::TrySendError::Full(_)) => {
+                self.load.refused.fetch_add(1, Ordering::Relaxed);
+                let waiting = self.orders.max_capacity();
+                Err(Error::new(Kind::Busy, format!("{waiting} requests wait already: ask again in a moment")))
+            }
+            Err(stream::error::TrySendError::Closed(_)) => Err(going_down()),
+        }
     }
 
     async fn ask_learner<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {

@@ -1,6 +1,7 @@
 //! Jobs in motion: a worker takes them one after the other through their stages. Every stage computes, writes its files, and stores its
 //! rows in one transaction; whatever kills the process, the stage is done again and ends the same.
 
+pub mod asking;
 mod authors;
 mod backups;
 mod budget;

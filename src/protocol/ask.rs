@@ -14,12 +14,26 @@ pub struct AskRequest {
     /// Who answers: `live` (also where it is left out), `base`, or a generation (`gen-000007`).
     #[serde(default)]
     pub model: Option<String>,
+    /// Earlier questions with their answers, the oldest first, at most 100; the oldest are left out where the model cannot
+    /// take all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Turn>,
     /// Most tokens of the answer, 1 to 1,024; 64 where it is left out.
     #[serde(default)]
     pub max_tokens: Option<usize>,
     /// Whether the answer comes as an event stream of [`AskEvent`] instead of one [`AskView`].
     #[serde(default)]
     pub stream: bool,
+}
+
+/// An earlier question and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// What was asked.
+    pub question: String,
+    /// What was answered.
+    pub answer: String,
 }
 
 /// A whole answer.

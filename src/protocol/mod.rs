@@ -31,13 +31,14 @@ mod control;
 mod documents;
 mod forgetting;
 mod once;
+pub mod openai;
 mod share;
 mod status;
 mod upkeep;
 mod writer;
 
 pub use adapters::{AdaptersView, GenerationView, ModelsView};
-pub use ask::{AskEvent, AskRequest, AskView, Source};
+pub use ask::{AskEvent, AskRequest, AskView, Source, Turn};
 pub use control::{AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView};
 pub use documents::{
     DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,

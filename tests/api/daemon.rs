@@ -27,6 +27,8 @@ use crate::made_up;
 /// The time in every test.
 pub(crate) const NOW: Timestamp = Timestamp(1_763_769_600_000);
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Requests to the model that may wait.
+pub(crate) const WAITING: usize = 32;
 /// Nothing that a test waits for takes longer; one that hangs fails by it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,7 +63,7 @@ impl Daemon {
         fill(&mut root.open());
         let clock = Clock::at(NOW);
         let monitor = Arc::new(Monitor::new(clock.clone()));
-        let (control, desk) = Control::new();
+        let (control, desk) = Control::new(WAITING);
         let inbox = root.file("inbox");
         let service = Service {
             root: root.file(""),

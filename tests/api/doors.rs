@@ -6,7 +6,8 @@ use std::os::unix::net::UnixListener as Listener;
 use std::sync::{Arc, Mutex};
 
 use seald::api::{Token, bind_unix};
-use seald::error::Kind;
+use seald::error::{Error, Kind};
+use seald::pipeline::asking::{Order, Piece};
 use seald::protocol::StatusView;
 use tokio::io::AsyncWriteExt;
 
@@ -23,6 +24,10 @@ async fn tcp_needs_the_token_for_everything_but_health() {
         answer.is_problem(401, "unauthorized", "Authorization: Bearer");
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
     }
+    // In OpenAI's words where its clients ask.
+    let answer = daemon.tcp().await.send(request("GET", "/v1/models", "")).await;
+    let error: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, error["error"]["type"].as_str()), (401, Some("authentication_error")));
     let with = |value: String| {
         let mut request = request("GET", "/v1/status", "");
         request.headers_mut().insert("authorization", value.parse().unwrap());
@@ -118,10 +123,10 @@ async fn stopping_ends_streams_finishes_answers_and_removes_the_socket() {
     let mut client = daemon.unix().await;
     let asking =
         tokio::spawn(async move { client.send(request("POST", "/v1/ask", r#"{"question":"When?"}"#)).await });
-    let question = patiently(desk.questions.recv()).await.unwrap();
+    let Order::Answer(question) = patiently(desk.orders.recv()).await.unwrap() else { panic!("a question") };
     daemon.ask_to_stop();
     assert_eq!(events.next().await, None, "the stream ends");
-    question.events.send(seald::protocol::AskEvent::Failed { error: "stopped".into() }).await.unwrap();
+    question.pieces.send(Piece::Failed(Error::new(Kind::Internal, "stopped"))).unwrap();
     patiently(asking).await.unwrap().is_problem(500, "internal", "stopped");
     daemon.stopped().await;
     assert!(!daemon.socket.exists());

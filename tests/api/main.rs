@@ -6,6 +6,7 @@ mod doors;
 #[path = "../store/made_up.rs"]
 #[allow(dead_code, reason = "the tests of the database use all of it, these some")]
 mod made_up;
+mod openai;
 mod problems;
 mod reading;
 mod schema;

@@ -2,14 +2,18 @@
 
 use std::sync::mpsc;
 
+use seald::Kind;
+use seald::domain::ids::GenerationId;
 use seald::domain::ids::{DocumentId, JobId};
 use seald::domain::job::Stage;
 use seald::domain::progress::Progress;
-use seald::pipeline::control::Question;
+use seald::error::Error;
+use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token};
+use seald::pipeline::control::Desk;
 use seald::protocol::{AskEvent, AskView};
 use seald::store::{NewEvent, Store};
 
-use crate::daemon::{Daemon, NOW, patiently, request};
+use crate::daemon::{Daemon, NOW, WAITING, patiently, request};
 use crate::reading::five;
 
 fn log(store: &mut Store, numbers: std::ops::RangeInclusive<i64>) {
@@ -126,19 +130,41 @@ async fn clients_that_vanish_leave_room_for_others() {
     patiently(another).await;
 }
 
-fn done() -> AskEvent {
-    AskEvent::Done(AskView {
-        answer: "At noon.".into(),
-        model: "gen-000002".into(),
-        tokens: 3,
-        mean_log_prob: -0.25,
-        sources: vec![],
-        seconds: 0.5,
-    })
+/// The next request to the model.
+pub(crate) fn next_asking(desk: &mut Desk) -> Option<Asking> {
+    match desk.orders.blocking_recv()? {
+        Order::Answer(asking) => Some(asking),
+        other => panic!("{other:?}"),
+    }
 }
 
-fn text(text: &str) -> AskEvent {
-    AskEvent::Text { text: text.into() }
+/// The same without blocking.
+pub(crate) async fn asking_of(desk: &mut Desk) -> Asking {
+    match desk.orders.recv().await {
+        Some(Order::Answer(asking)) => asking,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A token whose text is its own, with ln p = -0.25.
+pub(crate) fn token(answer: usize, text: &str, ending: Option<Ending>) -> Piece {
+    let token =
+        Token { bytes: text.into(), log_prob: -0.25, top: vec![(text.into(), -0.25), (b"no".into(), -2.0)] };
+    let text = if ending == Some(Ending::Stop) { "" } else { text };
+    Piece::Token { answer, text: text.into(), token, ending }
+}
+
+fn answer_at_noon(asking: &Asking, end: Piece) {
+    let begun = Piece::Begun { generation: GenerationId(2), prompt_tokens: 7 };
+    for piece in
+        [begun, token(0, "At ", None), token(0, "noon.\n", None), token(0, "<end>", Some(Ending::Stop)), end]
+    {
+        asking.pieces.send(piece).unwrap();
+    }
+}
+
+fn damaged() -> Piece {
+    Piece::Failed(Error::new(Kind::Corrupt, "the adapter is damaged"))
 }
 
 #[tokio::test]
@@ -146,38 +172,46 @@ async fn questions_are_answered_whole_or_in_pieces() {
     let mut daemon = Daemon::start(five).await;
     let (tell, told) = mpsc::channel();
     daemon.learner(move |mut desk| {
-        while let Some(asking) = desk.questions.blocking_recv() {
-            let fails = asking.question.text == "Why?";
-            tell.send(asking.question).unwrap();
-            asking.events.blocking_send(text("At ")).unwrap();
-            asking.events.blocking_send(text("noon.\n")).unwrap();
-            let end =
-                if fails { AskEvent::Failed { error: "the adapter is damaged".into() } } else { done() };
-            asking.events.blocking_send(end).unwrap();
+        while let Some(asking) = next_asking(&mut desk) {
+            let fails = matches!(&asking.asked.prompts[0], Prompt::Question { text, .. } if text == "Why?");
+            answer_at_noon(&asking, if fails { damaged() } else { Piece::Done });
+            tell.send(asking.asked).unwrap();
         }
     });
     let view: AskView = daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.json();
-    assert_eq!((view.answer.as_str(), view.tokens), ("At noon.", 3));
-    let question =
-        |text: &str, generation, max_tokens| Question { text: text.into(), generation, max_tokens };
-    assert_eq!(told.recv().unwrap(), question("When?", None, 64));
-    let base = r#"{"question":"When?","model":"base","max_tokens":7}"#;
+    assert_eq!((view.answer.as_str(), view.tokens, view.model.as_str()), ("At noon.", 3, "gen-000002"));
+    assert!((view.mean_log_prob + 0.25).abs() < 1e-6);
+    let question = |generation, max_tokens, earlier| Asked {
+        generation,
+        max_tokens: Some(max_tokens),
+        temperature: Some(0.0),
+        ..Asked::new(Prompt::Question { text: "When?".into(), earlier })
+    };
+    assert_eq!(told.recv().unwrap(), question(None, 64, vec![]));
+    let base =
+        r#"{"question":"When?","model":"base","max_tokens":7,"earlier":[{"question":"Who?","answer":"I"}]}"#;
     daemon.post("/v1/ask", base).await.json::<AskView>();
-    assert_eq!(told.recv().unwrap(), question("When?", Some(seald::domain::ids::GenerationId::BASE), 7));
+    let earlier = vec![("Who?".into(), "I".into())];
+    assert_eq!(told.recv().unwrap(), question(Some(GenerationId::BASE), 7, earlier));
     daemon.post("/v1/ask", r#"{"question":"When?","model":"2"}"#).await.json::<AskView>();
-    assert_eq!(told.recv().unwrap().generation, Some(seald::domain::ids::GenerationId(2)));
+    assert_eq!(told.recv().unwrap().generation, Some(GenerationId(2)));
     daemon.post("/v1/ask", r#"{"question":"When?","model":"live"}"#).await.json::<AskView>();
     assert_eq!(told.recv().unwrap().generation, None);
-    daemon.post("/v1/ask", r#"{"question":"Why?"}"#).await.is_problem(500, "internal", "adapter is damaged");
-    for (word, end) in
-        [("When?", done()), ("Why?", AskEvent::Failed { error: "the adapter is damaged".into() })]
-    {
+    daemon.post("/v1/ask", r#"{"question":"Why?"}"#).await.is_problem(500, "corrupt", "adapter is damaged");
+    for word in ["When?", "Why?"] {
         let body = serde_json::json!({ "question": word, "stream": true }).to_string();
         let mut pieces = daemon.follow(request("POST", "/v1/ask", body)).await;
         let mut next = async || pieces.next().await.map(|sent| serde_json::from_str(&sent.data).unwrap());
-        assert_eq!(next().await, Some(text("At ")));
-        assert_eq!(next().await, Some(text("noon.\n")));
-        assert_eq!(next().await, Some(end));
+        let text = |text: &str| Some(AskEvent::Text { text: text.into() });
+        assert_eq!(next().await, text("At "));
+        assert_eq!(next().await, text("noon.\n"));
+        match (word, next().await) {
+            ("When?", Some(AskEvent::Done(view))) => {
+                assert_eq!((view.answer.as_str(), view.tokens), ("At noon.", 3))
+            }
+            ("Why?", Some(AskEvent::Failed { error })) => assert!(error.contains("damaged"), "{error}"),
+            (_, other) => panic!("{word} {other:?}"),
+        }
         assert_eq!(next().await, None);
     }
 }
@@ -187,8 +221,8 @@ async fn a_learner_that_dies_during_an_answer_is_told() {
     let mut daemon = Daemon::start(|_| {}).await;
     daemon.learner(|mut desk| {
         for _ in 0..2 {
-            let asking = desk.questions.blocking_recv().unwrap();
-            asking.events.blocking_send(text("At ")).unwrap();
+            let asking = next_asking(&mut desk).unwrap();
+            asking.pieces.send(token(0, "At ", None)).unwrap();
         }
     });
     daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.is_problem(503, "cancelled", "went down");
@@ -206,31 +240,30 @@ async fn a_reader_that_goes_away_is_seen_by_the_learner() {
     let mut desk = daemon.desk.take().unwrap();
     // In pieces.
     let asked = request("POST", "/v1/ask", r#"{"question":"When?","stream":true}"#);
-    let (pieces, asking) = tokio::join!(daemon.follow(asked), desk.questions.recv());
-    let asking = asking.unwrap();
-    assert!(!asking.events.is_closed());
+    let (pieces, asking) = tokio::join!(daemon.follow(asked), asking_of(&mut desk));
+    assert!(!asking.pieces.is_closed());
     drop(pieces);
-    patiently(asking.events.closed()).await;
+    patiently(asking.pieces.closed()).await;
     // Whole: nothing has been written yet when the reader goes.
     let mut client = daemon.unix().await;
     let mut sending =
         Box::pin(client.sender.send_request(request("POST", "/v1/ask", r#"{"question":"When?"}"#)));
     let asking = tokio::select! {
-        asking = desk.questions.recv() => asking.unwrap(),
+        asking = asking_of(&mut desk) => asking,
         answer = &mut sending => panic!("{answer:?}"),
     };
     drop(sending);
     drop(client);
-    patiently(asking.events.closed()).await;
+    patiently(asking.pieces.closed()).await;
 }
 
 #[tokio::test]
 async fn more_questions_than_may_wait_are_refused() {
     let daemon = Daemon::start(|_| {}).await;
     let mut waiting = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..WAITING {
         waiting
             .push(daemon.follow(request("POST", "/v1/ask", r#"{"question":"When?","stream":true}"#)).await);
     }
-    daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.is_problem(409, "conflict", "wait already");
+    daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.is_problem(429, "busy", "wait already");
 }

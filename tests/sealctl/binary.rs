@@ -206,7 +206,13 @@ fn the_answer_alone_goes_to_stdout() {
     let model = Some("gen-000007".to_string());
     assert_eq!(
         asked,
-        AskRequest { question: "When does it open?".into(), model, max_tokens: Some(9), stream: true }
+        AskRequest {
+            question: "When does it open?".into(),
+            model,
+            earlier: vec![],
+            max_tokens: Some(9),
+            stream: true
+        }
     );
 
     // The list of answers is longer than one, so that each is given once.

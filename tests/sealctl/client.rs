@@ -153,7 +153,13 @@ fn questions_are_answered_in_pieces() {
     let bytes: String =
         sent.iter().map(|event| format!("data: {}\n\n", serde_json::to_string(event).unwrap())).collect();
     server.on("POST /v1/ask", Reply::pieces(bytes.as_bytes().chunks(5)));
-    let request = AskRequest { question: "When?".into(), model: None, max_tokens: Some(9), stream: true };
+    let request = AskRequest {
+        question: "When?".into(),
+        model: None,
+        earlier: vec![],
+        max_tokens: Some(9),
+        stream: true,
+    };
     wait(async {
         let mut stream = client(server.socket()).ask(&request).await.unwrap();
         for event in sent {

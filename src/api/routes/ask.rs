@@ -1,13 +1,14 @@
 //! Questions: one answer, or its pieces as they come.
 
 use std::convert::Infallible;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::mpsc::Receiver;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::super::extract::{Body, generation};
 use super::super::failure::Failure;
@@ -15,14 +16,18 @@ use super::super::router::Api;
 use super::super::serve::{Stopping, stopped};
 use crate::domain::ids::GenerationId;
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::control::Question;
-use crate::protocol::{AskEvent, AskRequest, AskView, Problem};
+use crate::pipeline::asking::{Asked, Piece, Prompt};
+use crate::protocol::{AskEvent, AskRequest, AskView, Problem, Source};
 
 /// Longest question, characters.
 const QUESTION: usize = 4000;
 /// Most tokens of an answer, and how many where none are given.
 const TOKENS: usize = 1024;
 const FEW_TOKENS: usize = 64;
+/// Most earlier questions.
+const EARLIER: usize = 100;
+/// Documents that an answer is traced to, at most.
+const SOURCES: usize = 3;
 
 /// Puts a question to the live model, to another generation, or to the base.
 #[utoipa::path(post, path = "/v1/ask", tag = "ask", request_body = AskRequest, responses(
@@ -35,25 +40,33 @@ pub(in crate::api) async fn ask(
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Failure> {
     let streamed = request.stream;
-    let question = check(request)?;
-    if let Some(id) = question.generation.filter(|id| *id != GenerationId::BASE) {
+    let (question, asked) = check(request)?;
+    if let Some(id) = asked.generation.filter(|id| *id != GenerationId::BASE) {
         api.service.read(move |_, reading| reading.store.generation(id)).await?;
     }
-    let mut answer = api.service.control.ask(question)?;
+    let pieces = api.service.control.ask(asked)?;
+    let mut answer =
+        Answer { api, question, pieces, since: Instant::now(), told: Told::default(), ended: false };
     if !streamed {
-        return Ok(Json(whole(&mut answer).await?).into_response());
+        return Ok(Json(answer.whole().await?).into_response());
     }
-    let events =
-        pieces(answer).take_until(Box::pin(stopped(stopping))).map(|piece| Ok::<_, Infallible>(wire(&piece)));
+    let events = stream::unfold(answer, |mut answer| async move {
+        let event = answer.event().await?;
+        Some((Ok::<_, Infallible>(wire(&event)), answer))
+    });
+    let events = events.take_until(Box::pin(stopped(stopping)));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
-fn check(request: AskRequest) -> Result<Question> {
-    let AskRequest { question, model, max_tokens, stream: _ } = request;
+fn check(request: AskRequest) -> Result<(String, Asked)> {
+    let AskRequest { question, model, earlier, max_tokens, stream: _ } = request;
     let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
     let characters = question.chars().count();
     if question.trim().is_empty() || characters > QUESTION {
         return invalid(format!("the question has {characters} characters: give 1 to {QUESTION}"));
+    }
+    if earlier.len() > EARLIER {
+        return invalid(format!("{} earlier questions: give at most {EARLIER}", earlier.len()));
     }
     let max_tokens = max_tokens.unwrap_or(FEW_TOKENS);
     if !(1..=TOKENS).contains(&max_tokens) {
@@ -63,30 +76,97 @@ fn check(request: AskRequest) -> Result<Question> {
         None | Some("live") => None,
         Some(name) => Some(generation(name)?),
     };
-    Ok(Question { text: question, generation, max_tokens })
-}
-
-async fn whole(answer: &mut Receiver<AskEvent>) -> Result<AskView> {
-    loop {
-        match answer.recv().await {
-            Some(AskEvent::Text { .. }) => {}
-            Some(AskEvent::Done(view)) => return Ok(view),
-            Some(AskEvent::Failed { error }) => return Err(Error::new(Kind::Internal, error)),
-            None => return Err(Error::new(Kind::Cancelled, BROKEN_OFF)),
-        }
-    }
+    let earlier = earlier.into_iter().map(|turn| (turn.question, turn.answer)).collect();
+    let prompt = Prompt::Question { text: question.clone(), earlier };
+    let asked =
+        Asked { generation, max_tokens: Some(max_tokens), temperature: Some(0.0), ..Asked::new(prompt) };
+    Ok((question, asked))
 }
 
 const BROKEN_OFF: &str = "the daemon went down before the answer was whole: ask again once it runs";
 
-/// The pieces of an answer up to its end, which there always is. Dropping them tells the learner to stop.
-fn pieces(answer: Receiver<AskEvent>) -> impl Stream<Item = AskEvent> + Send {
-    stream::unfold(Some(answer), |answer| async move {
-        let mut answer = answer?;
-        let piece = answer.recv().await.unwrap_or_else(|| AskEvent::Failed { error: BROKEN_OFF.into() });
-        let goes_on = matches!(piece, AskEvent::Text { .. });
-        Some((piece, goes_on.then_some(answer)))
-    })
+/// An answer on its way. Dropping it tells the model to stop.
+struct Answer {
+    api: Api,
+    question: String,
+    pieces: UnboundedReceiver<Piece>,
+    since: Instant,
+    told: Told,
+    ended: bool,
+}
+
+/// What has come of it.
+#[derive(Default)]
+struct Told {
+    text: String,
+    generation: Option<GenerationId>,
+    tokens: usize,
+    log_prob: f64,
+}
+
+impl Answer {
+    /// The text that comes next; none at the end.
+    async fn next(&mut self) -> Result<Option<String>> {
+        loop {
+            match self.pieces.recv().await {
+                Some(Piece::Begun { generation, .. }) => self.told.generation = Some(generation),
+                Some(Piece::Token { text, token, .. }) => {
+                    self.told.tokens += 1;
+                    self.told.log_prob += f64::from(token.log_prob);
+                    if !text.is_empty() {
+                        self.told.text.push_str(&text);
+                        return Ok(Some(text));
+                    }
+                }
+                Some(Piece::Done) => return Ok(None),
+                Some(Piece::Failed(error)) => return Err(error),
+                None => return Err(Error::new(Kind::Cancelled, BROKEN_OFF)),
+            }
+        }
+    }
+
+    async fn whole(&mut self) -> Result<AskView> {
+        while self.next().await?.is_some() {}
+        self.view().await
+    }
+
+    /// The next event of a stream; none after the last.
+    async fn event(&mut self) -> Option<AskEvent> {
+        if self.ended {
+            return None;
+        }
+        let found = match self.next().await {
+            Ok(Some(text)) => Ok(AskEvent::Text { text }),
+            Ok(None) => self.view().await.map(AskEvent::Done),
+            Err(error) => Err(error),
+        };
+        self.ended = !matches!(found, Ok(AskEvent::Text { .. }));
+        Some(found.unwrap_or_else(|error| AskEvent::Failed { error: error.to_string() }))
+    }
+
+    /// All of it, with the documents that it likely came from.
+    async fn view(&mut self) -> Result<AskView> {
+        let Told { text, generation, tokens, log_prob } = std::mem::take(&mut self.told);
+        let generation = generation.unwrap_or(GenerationId::BASE);
+        let seconds = self.since.elapsed().as_secs_f64();
+        let answer = text.trim().to_string();
+        let sources = if generation == GenerationId::BASE {
+            Vec::new()
+        } else {
+            let words = format!("{} {answer}", self.question);
+            self.api.service.read(move |_, reading| reading.store.look_up(&words, SOURCES)).await?
+        };
+        let source =
+            |d: crate::domain::document::Document| Source { document: d.id, title: d.title, name: d.name };
+        Ok(AskView {
+            answer,
+            model: if generation == GenerationId::BASE { "base".into() } else { generation.folder() },
+            tokens,
+            mean_log_prob: log_prob / tokens.max(1) as f64,
+            sources: sources.into_iter().map(source).collect(),
+            seconds,
+        })
+    }
 }
 
 fn wire(piece: &AskEvent) -> Event {

@@ -1,9 +1,12 @@
 //! The daemon's figures for Prometheus, in the OpenMetrics text format.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
@@ -14,6 +17,7 @@ use super::super::router::Api;
 use super::super::views;
 use crate::clock::Timestamp;
 use crate::error::{Context, Kind, Result};
+use crate::pipeline::asking::Load;
 use crate::protocol::{Held, Problem, StatusView};
 use crate::store::Store;
 
@@ -31,6 +35,7 @@ pub(in crate::api) async fn show(State(api): State<Api>) -> Result<impl IntoResp
         let jobs = reading.store.count_open_jobs()?;
         let mut registry = figures(&status, jobs, service.clock.now());
         upkeep(&mut registry, &reading.store)?;
+        answers(&mut registry, service.control.load());
         written(&registry)
     });
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text.await?))
@@ -120,6 +125,21 @@ fn upkeep(registry: &mut Registry, store: &Store) -> Result<()> {
     let forgotten = store.forgettings(usize::MAX)?.iter().filter(|one| one.ended_at.is_some()).count();
     registry.register("forgotten_documents", "Documents forgotten on request", gauge(whole(forgotten)));
     Ok(())
+}
+
+/// Requests to the model.
+fn answers(registry: &mut Registry, load: &Load) {
+    let count = |value: &AtomicUsize| gauge(whole(value.load(Ordering::Relaxed)));
+    registry.register("answers_waiting", "Requests that wait for an answer to begin", count(&load.waiting));
+    registry.register("answers_running", "Requests that are being answered", count(&load.running));
+    let ended = Family::<[(&str, &str); 1], Counter>::default();
+    let counts = [("answered", &load.answered), ("broken_off", &load.broken_off), ("refused", &load.refused)];
+    for (outcome, value) in counts {
+        ended.get_or_create(&[("outcome", outcome)]).inc_by(value.load(Ordering::Relaxed));
+    }
+    registry.register("answers", "Requests by what became of them since the daemon started", ended);
+    let tokens = ConstCounter::new(load.tokens.load(Ordering::Relaxed));
+    registry.register("answer_tokens", "Tokens written in answers since the daemon started", tokens);
 }
 
 fn process(registry: &mut Registry, status: &StatusView, now: Timestamp) {

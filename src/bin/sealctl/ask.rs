@@ -15,6 +15,7 @@ pub(crate) async fn run(client: &Client, args: Ask, json: bool) -> Result<(), Fa
     let request = AskRequest {
         question: question.join(" "),
         model,
+        earlier: Vec::new(),
         max_tokens: max_tokens.map(usize::from),
         stream: !json,
     };

@@ -92,6 +92,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
         seed: args.seed,
         stop_tokens: model.tokenizer.eos_ids().to_vec(),
         stop_strings: args.stop.clone(),
+        ..GenerateOptions::default()
     };
     let generator = Generator::new(&model.decoder, Some(&model.tokenizer), &adapters);
     let live = !args.json && rows.len() == 1;

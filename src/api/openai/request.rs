@@ -1,0 +1,343 @@
+//! From a request in OpenAI's terms to what is asked for: every field is honoured, refused by name, or without meaning for the answer.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::super::extract::generation;
+use super::failure::Refusal;
+use crate::domain::ids::GenerationId;
+use crate::learn::{Message, Role};
+use crate::pipeline::asking::{Asked, Prompt};
+use crate::protocol::openai::{
+    ChatMessage, ChatRequest, Common, CompletionRequest, Content, OneOrMore, PromptField, ResponseFormat,
+};
+
+/// Most answers to a prompt, and most answers of a request.
+const EACH: usize = 16;
+const ALL: usize = 64;
+/// Most texts that end an answer.
+const STOPS: usize = 4;
+/// Most alternatives of a token.
+const TOP: usize = 20;
+/// Tokens of a completion where nothing is said, as OpenAI has it.
+const FEW: usize = 16;
+
+/// Fields that would change the answer, and what to do without them.
+const REFUSED: &[(&str, &str)] = &[
+    ("tools", "seald's models call no tools: leave it out"),
+    ("functions", "seald's models call no functions: leave it out"),
+    ("tool_choice", "seald's models call no tools: leave it out"),
+    ("function_call", "seald's models call no functions: leave it out"),
+    ("logit_bias", "it is not honoured: leave it out"),
+    ("presence_penalty", "it is not honoured: leave it out or give 0"),
+    ("frequency_penalty", "it is not honoured: leave it out or give 0"),
+    ("echo", "the prompt is not repeated: leave it out"),
+    ("suffix", "text can only be continued: leave it out"),
+    ("audio", "answers are text: leave it out"),
+    ("prediction", "it is not honoured: leave it out"),
+    ("web_search_options", "seald does not search the web: leave it out"),
+    ("guided_json", "use `response_format` with a `json_schema`"),
+    ("guided_regex", "only JSON is offered: use `response_format`"),
+    ("grammar", "only JSON is offered: use `response_format`"),
+];
+
+/// What is wanted.
+#[derive(Debug, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) asked: Asked,
+    /// Whether log-probabilities are told.
+    pub(super) log_probs: bool,
+    /// Whether the answers come in chunks.
+    pub(super) stream: bool,
+    /// Whether the last chunk tells the numbers of tokens.
+    pub(super) usage: bool,
+}
+
+/// Reads a chat.
+pub(super) fn chat(body: &[u8]) -> Result<Wanted, Refusal> {
+    let request: ChatRequest = read(body)?;
+    let messages = request
+        .messages
+        .iter()
+        .enumerate()
+        .map(|(at, message)| turn(at, message))
+        .collect::<Result<_, _>>()?;
+    let log_probs = request.logprobs.unwrap_or(false);
+    let top = request.top_logprobs.unwrap_or(0);
+    if top > 0 && !log_probs {
+        return Err(Refusal::field("top_logprobs", "top_logprobs needs logprobs: true"));
+    }
+    let schema = match request.response_format {
+        None | Some(ResponseFormat::Text) => None,
+        Some(ResponseFormat::JsonObject) => Some(json!({ "type": "object" })),
+        Some(ResponseFormat::JsonSchema { json_schema }) => match json_schema.schema {
+            Some(schema) => Some(schema),
+            None => {
+                return Err(Refusal::field(
+                    "response_format",
+                    "response_format.json_schema has no schema: give one",
+                ));
+            }
+        },
+    };
+    let asked = Asked {
+        max_tokens: request.max_completion_tokens.or(request.max_tokens),
+        top: checked_top("top_logprobs", top)?,
+        schema: schema.map(compact),
+        ..Asked::new(Prompt::Chat(messages))
+    };
+    wanted(asked, log_probs, request.common)
+}
+
+/// Reads a completion.
+pub(super) fn completion(body: &[u8]) -> Result<Wanted, Refusal> {
+    let request: CompletionRequest = read(body)?;
+    let prompts: Vec<Prompt> = match request.prompt {
+        PromptField::Text(text) => vec![Prompt::Text(text)],
+        PromptField::Texts(texts) => texts.into_iter().map(Prompt::Text).collect(),
+        PromptField::Tokens(ids) => vec![Prompt::Tokens(ids)],
+        PromptField::ManyTokens(many) => many.into_iter().map(Prompt::Tokens).collect(),
+    };
+    let Some(first) = prompts.first().cloned() else {
+        return Err(Refusal::field("prompt", "prompt is empty: give text, or token ids"));
+    };
+    let asked = Asked {
+        prompts,
+        max_tokens: Some(request.max_tokens.unwrap_or(FEW)),
+        top: checked_top("logprobs", request.logprobs.unwrap_or(0))?,
+        ..Asked::new(first)
+    };
+    wanted(asked, request.logprobs.is_some(), request.common)
+}
+
+/// Reads a body; the error names the field.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|e| Refusal::field("body", format!("the body is no JSON: {e}")))?;
+    let Value::Object(fields) = &value else {
+        return Err(Refusal::field("body", "the body is no JSON object"));
+    };
+    refuse(fields)?;
+    serde_path_to_error::deserialize(&value).map_err(|e| {
+        // What is flattened loses its name on the way: read alone it has it.
+        let e = match serde_path_to_error::deserialize::<_, Common>(&value) {
+            Err(common) if e.path().iter().len() == 0 => common,
+            _ => e,
+        };
+        let (path, inner) = (e.path().to_string(), e.into_inner().to_string());
+        // A field that is missing is named by the words alone.
+        let missing = inner.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let param = missing.map_or(path, str::to_string);
+        Refusal::field(param.clone(), format!("{param}: {inner}"))
+    })
+}
+
+fn refuse(fields: &Map<String, Value>) -> Result<(), Refusal> {
+    let asked = |name: &str| fields.get(name).is_some_and(|value| !is_idle(value));
+    if let Some((name, remedy)) = REFUSED.iter().find(|(name, _)| asked(name)) {
+        return Err(Refusal::unsupported(*name, format!("{name} is not supported: {remedy}")));
+    }
+    if let Some(best) = fields.get("best_of").filter(|best| !best.is_null()) {
+        let n = fields.get("n").filter(|n| !n.is_null()).and_then(Value::as_u64).unwrap_or(1);
+        if best.as_u64() != Some(n) {
+            let text = "best_of is not supported: leave it out, and choose among n answers";
+            return Err(Refusal::unsupported("best_of", text));
+        }
+    }
+    let messages = fields.get("messages").and_then(Value::as_array).into_iter().flatten();
+    for (at, message) in messages.enumerate() {
+        if message.get("tool_calls").is_some_and(|calls| !is_idle(calls)) {
+            let name = format!("messages[{at}].tool_calls");
+            return Err(Refusal::unsupported(name.clone(), format!("{name}: seald's models call no tools")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value asks for nothing.
+fn is_idle(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty() || text == "none" || text == "auto",
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+fn turn(at: usize, message: &ChatMessage) -> Result<Message, Refusal> {
+    let role = match message.role.as_str() {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
+        other => {
+            let text = format!("messages[{at}].role is {other:?}: give system, user or assistant");
+            return Err(Refusal::field(format!("messages[{at}].role"), text));
+        }
+    };
+    let content = match &message.content {
+        None => String::new(),
+        Some(Content::Text(text)) => text.clone(),
+        Some(Content::Parts(parts)) => {
+            if let Some(other) = parts.iter().find(|part| part.kind != "text") {
+                let text =
+                    format!("messages[{at}].content has a part of type {:?}: only text is read", other.kind);
+                return Err(Refusal::unsupported(format!("messages[{at}].content"), text));
+            }
+            parts.iter().filter_map(|part| part.text.as_deref()).collect::<Vec<_>>().join("\n")
+        }
+    };
+    Ok(Message::new(role, content))
+}
+
+fn wanted(asked: Asked, log_probs: bool, common: Common) -> Result<Wanted, Refusal> {
+    let Common { model, n, temperature, top_p, top_k, seed, stop, stream, stream_options } = common;
+    let answers = n.unwrap_or(1);
+    if !(1..=EACH).contains(&answers) {
+        return Err(Refusal::field("n", format!("n is {answers}: give 1 to {EACH}")));
+    }
+    if answers * asked.prompts.len() > ALL {
+        let text = format!(
+            "{} prompts with {answers} answers each: at most {ALL} answers come at a time",
+            asked.prompts.len()
+        );
+        return Err(Refusal::field("prompt", text));
+    }
+    if asked.max_tokens == Some(0) {
+        return Err(Refusal::field("max_tokens", "max_tokens is 0: give 1 or more"));
+    }
+    if let Some(wrong) = temperature.filter(|t| !(t.is_finite() && *t >= 0.0)) {
+        return Err(Refusal::field("temperature", format!("temperature is {wrong}: give 0 or more")));
+    }
+    if let Some(wrong) = top_p.filter(|p| !(0.0..=1.0).contains(p)) {
+        return Err(Refusal::field("top_p", format!("top_p is {wrong}: give 0 to 1")));
+    }
+    if top_k == Some(0) {
+        return Err(Refusal::field("top_k", "top_k is 0: give 1 or more, or leave it out"));
+    }
+    let stop = match stop {
+        None => Vec::new(),
+        Some(OneOrMore::One(text)) => vec![text],
+        Some(OneOrMore::More(texts)) => texts,
+    };
+    if stop.len() > STOPS || stop.iter().any(String::is_empty) {
+        return Err(Refusal::field("stop", format!("stop: give at most {STOPS} texts, none of them empty")));
+    }
+    let seed = seed.map(i64::cast_unsigned);
+    let asked =
+        Asked { generation: who(model.as_deref())?, answers, temperature, top_p, top_k, seed, stop, ..asked };
+    let usage = stream_options.unwrap_or_default().include_usage;
+    Ok(Wanted { asked, log_probs, stream: stream.unwrap_or(false), usage })
+}
+
+fn who(model: Option<&str>) -> Result<Option<GenerationId>, Refusal> {
+    match model {
+        None | Some("live") => Ok(None),
+        Some(name) => generation(name).map(Some).map_err(|_| Refusal::no_model(name)),
+    }
+}
+
+fn checked_top(name: &str, top: usize) -> Result<usize, Refusal> {
+    if top <= TOP { Ok(top) } else { Err(Refusal::field(name, format!("{name} is {top}: give 0 to {TOP}"))) }
+}
+
+/// Without room for white space where any amount would do: a small model does not leave it again.
+fn compact(mut schema: Value) -> Value {
+    if let Value::Object(fields) = &mut schema {
+        let plain = json!({ "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": " });
+        fields.entry("x-guidance").or_insert(plain);
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(read: fn(&[u8]) -> Result<Wanted, Refusal>, body: Value) -> (String, String, String) {
+        let error = read(body.to_string().as_bytes()).unwrap_err().reply().error;
+        (error.param.unwrap_or_default(), error.code.unwrap_or_default(), error.message)
+    }
+
+    fn hello(more: Value) -> Value {
+        let mut body = json!({ "model": "live", "messages": [{ "role": "user", "content": "Hello" }] });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (json!({ "temperature": "hot" }), "temperature"),
+            (json!({ "temperature": -1 }), "temperature"),
+            (json!({ "n": 0 }), "n"),
+            (json!({ "n": 17 }), "n"),
+            (json!({ "top_p": 1.5 }), "top_p"),
+            (json!({ "max_tokens": 0 }), "max_tokens"),
+            (json!({ "stop": ["a", "b", "c", "d", "e"] }), "stop"),
+            (json!({ "stop": 7 }), "stop"),
+            (json!({ "top_logprobs": 3 }), "top_logprobs"),
+            (json!({ "logprobs": true, "top_logprobs": 21 }), "top_logprobs"),
+            (json!({ "messages": [{ "role": "king", "content": "" }] }), "messages[0].role"),
+            (json!({ "messages": [{ "content": "" }] }), "role"),
+            (json!({ "messages": "Hello" }), "messages"),
+            (json!({ "response_format": { "type": "json_schema", "json_schema": {} } }), "response_format"),
+            (json!({ "tools": [{ "type": "function" }] }), "tools"),
+            (json!({ "frequency_penalty": 0.5 }), "frequency_penalty"),
+            (json!({ "best_of": 3 }), "best_of"),
+            (
+                json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] }),
+                "messages[0].content",
+            ),
+        ];
+        for (more, param) in cases {
+            let found = refusal(chat, hello(more.clone()));
+            assert_eq!(found.0, param, "{more}: {}", found.2);
+        }
+        assert_eq!(refusal(chat, hello(json!({ "model": "gpt-4" }))).1, "model_not_found");
+        assert_eq!(refusal(chat, json!({ "model": "live" })).0, "messages");
+        assert_eq!(refusal(completion, json!({ "prompt": [] })).0, "prompt");
+        assert_eq!(refusal(completion, json!({ "prompt": vec!["a"; 33], "n": 2 })).0, "prompt");
+        assert_eq!(refusal(completion, json!(["prompt"])).0, "body");
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_taken() {
+        let more = json!({
+            "tools": [], "tool_choice": "none", "presence_penalty": 0, "logit_bias": {}, "n": null, "best_of": 1,
+            "user": "me", "metadata": {}, "store": true, "stream_options": null
+        });
+        let wanted = chat(hello(more).to_string().as_bytes()).unwrap();
+        let messages = vec![Message::new(Role::User, "Hello")];
+        assert_eq!(wanted.asked, Asked::new(Prompt::Chat(messages)));
+        assert!(!wanted.stream && !wanted.log_probs && !wanted.usage);
+    }
+
+    #[test]
+    fn everything_that_is_honoured_arrives() {
+        let more = json!({
+            "model": "gen-000003", "max_completion_tokens": 9, "max_tokens": 5, "logprobs": true, "top_logprobs": 2, "n": 3,
+            "temperature": 0.5, "top_p": 0.9, "top_k": 7, "seed": -1, "stop": "END", "stream": true,
+            "stream_options": { "include_usage": true }, "response_format": { "type": "json_object" },
+            "messages": [{ "role": "developer", "content": [{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }] }]
+        });
+        let found = chat(hello(more).to_string().as_bytes()).unwrap();
+        let Asked { generation, answers, max_tokens, temperature, top_p, top_k, seed, ref stop, top, .. } =
+            found.asked;
+        assert_eq!((generation, answers, max_tokens), (Some(GenerationId(3)), 3, Some(9)));
+        assert_eq!(
+            (temperature, top_p, top_k, seed, top),
+            (Some(0.5), Some(0.9), Some(7), Some(u64::MAX), 2)
+        );
+        assert_eq!(stop, &["END"]);
+        assert_eq!(found.asked.prompts, [Prompt::Chat(vec![Message::new(Role::System, "a\nb")])]);
+        assert_eq!(found.asked.schema.unwrap()["type"], "object");
+        assert!(found.stream && found.log_probs && found.usage);
+        let found =
+            completion(json!({ "prompt": [[1, 2], [3]], "logprobs": 0 }).to_string().as_bytes()).unwrap();
+        assert_eq!(found.asked.prompts, [Prompt::Tokens(vec![1, 2]), Prompt::Tokens(vec![3])]);
+        assert!(found.log_probs && found.asked.max_tokens == Some(16));
+    }
+}

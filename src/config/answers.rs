@@ -1,0 +1,34 @@
+//! How many are answered at a time, and how many may wait.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::in_range;
+use crate::error::Result;
+
+/// Options of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswersOptions {
+    /// Answers that are written at the same time, 1 to 1,024. More take more memory, and each comes more slowly.
+    pub at_once: usize,
+    /// Requests that may wait for their turn, 1 to 65,536; more are refused, with the status 429 and when to try again.
+    pub most_waiting: usize,
+}
+
+impl Default for AnswersOptions {
+    fn default() -> Self {
+        Self { at_once: 16, most_waiting: 64 }
+    }
+}
+
+impl AnswersOptions {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        in_range("at_once", self.at_once, 1, 1024)?;
+        in_range("most_waiting", self.most_waiting, 1, 65_536)
+    }
+}

@@ -1,0 +1,202 @@
+//! Requests under way: whose rows are whose, what each is told, and who has gone.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::prepare::{Generations, Prepared};
+use crate::engine::generate::{FinishReason, TokenEvent};
+use crate::engine::running::{Bounds, Member, Running};
+use crate::engine::tokenizer::Tokenizer;
+use crate::error::{Error, Result};
+use crate::learn::Model;
+use crate::pipeline::asking::{Asking, Ending, Load, Piece, Token};
+
+/// Tokens of prompts that are read in a pass: a long one delays what is being written by little.
+const PREFILL: usize = 256;
+
+/// Who waits for answers.
+struct Client {
+    pieces: UnboundedSender<Piece>,
+    /// Its first row; its answers are numbered from there.
+    first: usize,
+    /// Its rows that have not ended.
+    rows: Vec<usize>,
+    since: Instant,
+}
+
+/// All requests under way.
+pub(super) struct Batch<'m> {
+    model: &'m Model,
+    running: Running<'m>,
+    at_once: usize,
+    load: &'m Load,
+    clients: Vec<Client>,
+    next_row: usize,
+}
+
+impl<'m> Batch<'m> {
+    /// None yet.
+    pub(super) fn new(model: &'m Model, at_once: usize, load: &'m Load) -> Self {
+        let running = running(model, at_once);
+        Self { model, running, at_once, load, clients: Vec::new(), next_row: 0 }
+    }
+
+    /// Whether nobody waits for anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Whether another request would begin at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.running.rows() < self.at_once
+    }
+
+    /// Takes a request up; one that cannot be answered is told so.
+    pub(super) fn take(&mut self, asking: Asking, generations: &mut Generations<'_>) {
+        let Asking { asked, pieces } = asking;
+        if pieces.is_closed() {
+            self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let since = Instant::now();
+        let running = &self.running;
+        let prepared = generations.prepare(&asked, |adapter| running.uses(adapter));
+        let first = self.next_row;
+        match prepared.and_then(|prepared| self.begin(prepared, asked.answers, &pieces)) {
+            Ok(()) => {
+                self.load.running.fetch_add(1, Ordering::Relaxed);
+                self.clients.push(Client { pieces, first, rows: (first..self.next_row).collect(), since });
+            }
+            Err(error) => {
+                (first..self.next_row).for_each(|row| self.running.remove(row));
+                self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+                let _ = pieces.send(Piece::Failed(error));
+            }
+        }
+    }
+
+    fn begin(&mut self, prepared: Prepared, answers: usize, pieces: &UnboundedSender<Piece>) -> Result<()> {
+        let Prepared { prompts, generation, adapter, options } = prepared;
+        let prompt_tokens = prompts.iter().map(Vec::len).sum();
+        for (number, prompt) in prompts.into_iter().enumerate() {
+            let member = |draw| Member {
+                row: self.next_row + draw,
+                options: options.clone(),
+                draw: number * answers + draw,
+            };
+            let members = (0..answers).map(member).collect();
+            self.running.add(prompt, adapter, members)?;
+            self.next_row += answers;
+        }
+        // Whoever has gone is found at the next step.
+        let _ = pieces.send(Piece::Begun { generation, prompt_tokens });
+        Ok(())
+    }
+
+    /// One more pass for all.
+    pub(super) fn step(&mut self, generations: &Generations<'_>) {
+        self.let_go();
+        let whose: HashMap<usize, usize> = self
+            .clients
+            .iter()
+            .enumerate()
+            .flat_map(|(at, c)| c.rows.iter().map(move |row| (*row, at)))
+            .collect();
+        let (clients, tokenizer, load) = (&self.clients, &self.model.tokenizer, self.load);
+        let mut on_token = |event: TokenEvent<'_>| {
+            load.tokens.fetch_add(1, Ordering::Relaxed);
+            let Some(client) = whose.get(&event.row).and_then(|at| clients.get(*at)) else {
+                return ControlFlow::Break(());
+            };
+            match client.pieces.send(piece(&event, client.first, tokenizer)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        };
+        match self.running.step(&generations.active(), &mut on_token) {
+            Ok(ended) => ended.into_iter().for_each(|(row, result)| self.end(row, result.err())),
+            Err(error) => self.fail_all(&error),
+        }
+    }
+
+    /// Forgets those who have gone.
+    fn let_go(&mut self) {
+        for at in (0..self.clients.len()).rev() {
+            if self.clients[at].pieces.is_closed() {
+                self.leave(at);
+                self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn end(&mut self, row: usize, error: Option<Error>) {
+        let Some(at) = self.clients.iter().position(|c| c.rows.contains(&row)) else { return };
+        let client = &mut self.clients[at];
+        client.rows.retain(|one| *one != row);
+        if let Some(error) = error {
+            tracing::warn!(%error, "a request could not be answered");
+            self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+            let _ = self.leave(at).pieces.send(Piece::Failed(error));
+        } else if client.rows.is_empty() {
+            let client = self.leave(at);
+            match client.pieces.send(Piece::Done) {
+                Ok(()) => self.load.took(client.since.elapsed().as_secs_f64()),
+                Err(_) => drop(self.load.broken_off.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+    }
+
+    /// Takes a client and what is left of its rows away.
+    fn leave(&mut self, at: usize) -> Client {
+        let client = self.clients.swap_remove(at);
+        client.rows.iter().for_each(|row| self.running.remove(*row));
+        self.load.running.fetch_sub(1, Ordering::Relaxed);
+        client
+    }
+
+    /// The pass itself failed: with it everything under way.
+    fn fail_all(&mut self, error: &Error) {
+        tracing::error!(%error, "answering failed");
+        for client in std::mem::take(&mut self.clients) {
+            self.load.running.fetch_sub(1, Ordering::Relaxed);
+            self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+            let _ = client.pieces.send(Piece::Failed(Error::new(error.kind(), error.to_string())));
+        }
+        self.running = running(self.model, self.at_once);
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        // On the way down: the closed channels tell whoever waits.
+        self.load.running.fetch_sub(self.clients.len(), Ordering::Relaxed);
+    }
+}
+
+fn running(model: &Model, at_once: usize) -> Running<'_> {
+    Running::new(
+        &model.decoder,
+        Some(&model.tokenizer),
+        Bounds { prefill_tokens: PREFILL, batch_rows: at_once },
+    )
+}
+
+fn piece(event: &TokenEvent<'_>, first: usize, tokenizer: &Tokenizer) -> Piece {
+    let top = event.top.iter().map(|(id, log_prob)| (tokenizer.token_bytes(*id), *log_prob)).collect();
+    let ending = event.finish.and_then(|finish| match finish {
+        FinishReason::Stop => Some(Ending::Stop),
+        FinishReason::StopString(_) => Some(Ending::StopText),
+        FinishReason::Length => Some(Ending::Length),
+        FinishReason::Cancelled => None,
+    });
+    Piece::Token {
+        answer: event.row - first,
+        text: event.text.to_string(),
+        token: Token { bytes: tokenizer.token_bytes(event.token), log_prob: event.log_prob, top },
+        ending,
+    }
+}

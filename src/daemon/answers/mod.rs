@@ -1,0 +1,115 @@
+//! Answering, on a thread of its own: requests share passes of the model, and training waits between two steps meanwhile.
+
+mod batch;
+mod prepare;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc::Receiver;
+
+use super::hold::Hold;
+use super::slot::ModelSlot;
+use super::threads::apart;
+use crate::config::AnswersOptions;
+use crate::domain::ids::GenerationId;
+use crate::error::{Error, Kind, Result};
+use crate::learn::Model;
+use crate::learn::options::LearnOptions;
+use crate::learn::session::{Question, Session};
+use crate::pipeline::Root;
+use crate::pipeline::asking::{Load, Order, Piece, Weighing};
+use crate::store::Store;
+
+use batch::Batch;
+use prepare::Generations;
+
+/// The thread that answers.
+pub(super) struct Answers {
+    pub(super) root: Root,
+    pub(super) store: Store,
+    pub(super) slot: Arc<ModelSlot>,
+    pub(super) hold: Arc<Hold>,
+    pub(super) load: Arc<Load>,
+    pub(super) options: AnswersOptions,
+}
+
+impl Answers {
+    /// Answers until nobody can ask any more.
+    pub(super) fn run(mut self, mut orders: Receiver<Order>) {
+        while let Some(first) = orders.blocking_recv() {
+            if self.hold.is_stopping() {
+                break;
+            }
+            apart(|| self.serve(first, &mut orders));
+        }
+    }
+
+    /// Answers what there is, until nothing is left: the model may go then.
+    fn serve(&mut self, first: Order, orders: &mut Receiver<Order>) {
+        let model = match self.slot.get() {
+            Ok(model) => model,
+            Err(error) => return self.fail(first, error),
+        };
+        let _answering = self.hold.answer();
+        let mut batch = Batch::new(&model, self.options.at_once, &self.load);
+        let mut generations = Generations::new(&self.root, &self.store, &model);
+        let mut next = Some(first);
+        while !self.hold.is_stopping() {
+            while let Some(order) =
+                next.take().or_else(|| batch.has_room().then(|| orders.try_recv().ok()).flatten())
+            {
+                self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+                match order {
+                    Order::Answer(asking) => batch.take(asking, &mut generations),
+                    // A reader that has gone wants nothing.
+                    Order::Weigh(weighing) => self.weigh(&model, weighing),
+                }
+            }
+            if batch.is_empty() {
+                break;
+            }
+            batch.step(&generations);
+        }
+    }
+
+    fn fail(&self, order: Order, error: Error) {
+        self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+        tracing::warn!(%error, "a request could not be answered");
+        self.load.broken_off.fetch_add(1, Ordering::Relaxed);
+        match order {
+            Order::Answer(asking) => drop(asking.pieces.send(Piece::Failed(error))),
+            Order::Weigh(weighing) => drop(weighing.reply.send(Err(error))),
+        }
+    }
+
+    fn weigh(&self, model: &Model, weighing: Weighing) {
+        let Weighing { question, answer, generations, reply } = weighing;
+        let weigh = || -> Result<Vec<Option<f64>>> {
+            let never = AtomicBool::new(false);
+            let session = Session::new(model, LearnOptions::default(), &never)?;
+            let answers = [answer];
+            let asked = [Question { text: &question, answers: &answers, passage: None }];
+            generations.into_iter().map(|id| self.weigh_by(&session, &asked, id)).collect()
+        };
+        let _ = reply.send(weigh());
+    }
+
+    /// The answer's ln p; none where the generation's files are gone.
+    fn weigh_by(
+        &self,
+        session: &Session<'_>,
+        asked: &[Question<'_>],
+        id: GenerationId,
+    ) -> Result<Option<f64>> {
+        let adapter = match id {
+            GenerationId::BASE => None,
+            _ => match session.load_adapter(&self.root.generation(id)) {
+                Ok(adapter) => Some(adapter),
+                Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(session.log_probs(asked, adapter.as_ref())?.first().copied())
+    }
+}
