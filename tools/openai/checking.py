@@ -151,6 +151,19 @@ def text_of(answer: Any) -> str:
     return text
 
 
+def whole_error(what: str, got: httpx2.Response) -> dict[str, Any]:
+    """The error of an answer, which must have OpenAI's four fields and be JSON."""
+    kind = got.headers.get("content-type", "")
+    expect(kind.startswith("application/json"), f"{what}: content-type is {kind!r}")
+    body = got.json()
+    expect(isinstance(body.get("error"), dict), f"{what}: no error object: {got.text[:200]}")
+    error = body["error"]
+    equal(f"{what}: fields", {"message", "type", "param", "code"} - set(error), set())
+    expect(isinstance(error["message"], str) and len(error["message"]) > 8, f"{what}: message is {error['message']!r}")
+    expect(isinstance(error["type"], str) and error["type"], f"{what}: type is {error['type']!r}")
+    return error
+
+
 def words_inside(text: str) -> str:
     """A piece from the middle of a text that reaches over a space, so that it is more than one token."""
     places = [i for i in range(3, len(text) - 3) if text[i] == " " and " " not in text[i - 2 : i] + text[i + 1 : i + 3]]

@@ -3,21 +3,9 @@ from typing import Any
 
 import openai
 
-from checking import Failed, Server, check, equal, expect
+from checking import Failed, Server, check, equal, expect, whole_error
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-def whole_error(what: str, got) -> dict[str, Any]:
-    """The error of an answer, which must have OpenAI's four fields and be JSON."""
-    expect(got.headers.get("content-type", "").startswith("application/json"), f"{what}: content-type {got.headers.get('content-type')}")
-    body = got.json()
-    expect(isinstance(body.get("error"), dict), f"{what}: no error object: {got.text[:200]}")
-    error = body["error"]
-    equal(f"{what}: fields", {"message", "type", "param", "code"} - set(error), set())
-    expect(isinstance(error["message"], str) and len(error["message"]) > 8, f"{what}: message is {error['message']!r}")
-    expect(isinstance(error["type"], str) and error["type"], f"{what}: type is {error['type']!r}")
-    return error
 
 
 def refused(server: Server, path: str, base: dict[str, Any], param: str, value: Any) -> None:

@@ -4,7 +4,7 @@ import subprocess
 import time
 from typing import Any
 
-from checking import Server, check, chosen, equal, expect, text_of, words_inside
+from checking import Server, check, chosen, equal, expect, text_of, whole_error, words_inside
 
 
 def chat_chunks(server: Server, **options: Any) -> list:
@@ -85,12 +85,11 @@ def curl(server: Server, over_socket: bool, body: dict[str, Any], path: str) -> 
     command = ["curl", "-sS", "-N", "-i", "--max-time", "120", "-K", "-", "-H", "Content-Type: application/json",
                "--data-binary", json.dumps(body), *where]
     begin, lines = time.monotonic(), []
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          encoding="utf-8", newline="\n") as process:
-        process.stdin.write(secret)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process:
+        process.stdin.write(secret.encode())
         process.stdin.close()
         for line in process.stdout:
-            lines.append((time.monotonic() - begin, line.rstrip("\n")))
+            lines.append((time.monotonic() - begin, line.decode("utf-8").rstrip("\n")))
     equal("curl's exit code", (process.returncode, "" if process.returncode == 0 else lines), (0, ""))
     blank = next(i for i, (_, line) in enumerate(lines) if line.rstrip("\r") == "")
     head = {"status": lines[0][1].split()[1]}
@@ -145,4 +144,4 @@ def error_is_json(server: Server) -> None:
     got = server.post("chat/completions", body)
     equal("status", got.status_code, 400)
     expect(got.headers["content-type"].startswith("application/json"), f"content-type is {got.headers['content-type']}")
-    expect("error" in got.json(), got.text[:200])
+    equal("param", whole_error("stream", got)["param"], "temperature")

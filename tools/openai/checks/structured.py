@@ -1,4 +1,5 @@
 """JSON that fits: json_object, json_schema feature by feature, the client's own parse()."""
+import functools
 import json
 from typing import Any, Literal
 
@@ -6,7 +7,7 @@ import jsonschema
 import openai
 import pydantic
 
-from checking import Failed, Server, check, chosen, equal, expect, text_of
+from checking import Failed, Server, check, chosen, equal, expect, text_of, whole_error
 
 COLOURS = {"enum": ["red", "green", "blue"]}
 
@@ -29,6 +30,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "anyOf": obj(value={"anyOf": [{"type": "boolean"}, obj(colour=COLOURS)]}),
     "$defs and $ref": obj(a={"$ref": "#/$defs/colour"}, b={"$ref": "#/$defs/colour"}) | {"$defs": {"colour": COLOURS}},
 }
+# What closes an answer that a small model would go on with for ever.
+CLOSED_BY = {"integer": ["}", "0}"], "number": ["}", "0}"], "string": ['"}', 'n"}', '0"}', '00"}', '000"}', '0000"}']}
 # May be refused by a 400 that names response_format, but not left out of account.
 LIMITS: dict[str, dict[str, Any]] = {
     "minItems, maxItems": obj(colours={"type": "array", "items": COLOURS, "minItems": 2, "maxItems": 3}),
@@ -47,23 +50,33 @@ def response_format(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
-def answers(server: Server, form: dict[str, Any], schema: dict[str, Any]) -> str | None:
-    """Greedy and drawn answers, each of which must fit if it was finished; one at least must be."""
-    cut = 0
-    tries = [{"temperature": 0}, *({"temperature": 1, "seed": s} for s in range(1, 6))]
-    for settings in tries:
+def misfit(text: str, schema: dict[str, Any]) -> str | None:
+    """Why a text is not JSON of the schema; None where it is."""
+    try:
+        jsonschema.validate(json.loads(text), schema, cls=jsonschema.Draft202012Validator)
+    except (ValueError, jsonschema.ValidationError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def answers(server: Server, form: dict[str, Any], schema: dict[str, Any], closed_by: tuple[str, ...] = ()) -> str | None:
+    """Greedy and drawn answers. Each must fit; one that max_tokens cut must when closed, if it is known how, else one must be whole."""
+    cut, tried, most = 0, 0, 6 if closed_by else 20
+    # A small model may lose itself in a text; it then gets more seeds.
+    while tried < 6 or (tried == cut and tried < most):
+        settings = {"temperature": 1, "seed": tried} if tried else {"temperature": 0}
+        tried += 1
         answer = server.chat(server.question, response_format=form, max_tokens=200, **settings)
         text = text_of(answer)
         if chosen(answer).finish_reason == "length":
             expect(text.lstrip()[:1] in ("", "{", "["), f"{settings}: {text[:80]!r} is no JSON")
+            whys = [misfit(text + closing, schema) for closing in closed_by]
+            expect(not whys or None in whys, f"{settings}: cut, and however it is closed: {whys and whys[0]}: {text!r}")
             cut += 1
-            continue
-        try:
-            jsonschema.validate(json.loads(text), schema, cls=jsonschema.Draft202012Validator)
-        except (ValueError, jsonschema.ValidationError) as error:
-            raise Failed(f"{settings}: {str(error).splitlines()[0]}: {text[:120]!r}") from error
-    expect(cut < len(tries), f"none of {len(tries)} answers came to an end within 200 tokens; the last: {text[:80]!r}")
-    return f"{cut} of {len(tries)} were cut by max_tokens" if cut else None
+        elif why := misfit(text, schema):
+            raise Failed(f"{settings}: {why}: {text[:120]!r}")
+    expect(closed_by or cut < tried, f"none of {tried} answers came to an end within 200 tokens; the last: {text[:80]!r}")
+    return f"{cut} of {tried} were cut by max_tokens" if cut else None
 
 
 @check("JSON", "json_object: an object, greedy and drawn")
@@ -74,12 +87,16 @@ def json_object(server: Server) -> str | None:
 def enter_schemas() -> None:
     """One check for each schema."""
     for name, schema in SCHEMAS.items():
-        check("JSON", f"json_schema: {name}")(lambda server, schema=schema: answers(server, response_format(schema), schema))
+        check("JSON", f"json_schema: {name}")(functools.partial(whole, schema, tuple(CLOSED_BY.get(name, ()))))
     for name, schema in LIMITS.items():
-        check("JSON", f"json_schema: {name}: fits, or is refused")(lambda server, schema=schema: or_refused(server, schema))
+        check("JSON", f"json_schema: {name}: fits, or is refused")(functools.partial(or_refused, schema))
 
 
-def or_refused(server: Server, schema: dict[str, Any]) -> str | None:
+def whole(schema: dict[str, Any], closed_by: tuple[str, ...], server: Server) -> str | None:
+    return answers(server, response_format(schema), schema, closed_by)
+
+
+def or_refused(schema: dict[str, Any], server: Server) -> str | None:
     try:
         return answers(server, response_format(schema), schema)
     except openai.BadRequestError as error:
@@ -125,5 +142,5 @@ def refused(server: Server) -> None:
         got = server.post("chat/completions", {"model": server.model, "messages": [{"role": "user", "content": "Hello"}],
                                                "max_tokens": 8, "response_format": form})
         equal(f"{name}: status", got.status_code, 400)
-        param = got.json()["error"]["param"]
+        param = whole_error(name, got)["param"]
         expect((param or "").startswith("response_format"), f"{name}: param is {param!r}")
