@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How fast two servers answer the same requests: tokens a second and latency at 1, 4, 16 clients, ours beside llama-server.
 
-Both have the same weights and get the same prompts as token ids through /v1/completions, streamed, greedy, with a fixed
-max_tokens. Only prompts are taken whose answers are that long on both. Round after round each server answers all requests at
-each number of clients, in an order drawn anew each round, one server at a time; the first round is thrown away. The table has
-medians over the rounds. README.md says how to start the two; without --peer, or where it is not there, ours is measured alone.
+Both have the same weights and get the same prompts as token ids through /v1/completions, streamed (or with --whole not),
+greedy, with a fixed max_tokens. Only prompts are taken whose answers are that long on both. Round after round each server
+answers all requests at each number of clients, in an order drawn anew each round, one server at a time; the first round is
+thrown away. The table has medians over the rounds. All clients are this one process, whose own use of the cores is in the
+table. README.md says how to start the two; without --peer, or where it is not there, ours is measured alone.
 
     answers.py --ours http://127.0.0.1:7325/v1 --token-file F --peer http://127.0.0.1:8080/v1 --json target/answers.json
 """
@@ -62,10 +63,17 @@ def prompt_ids(index: int, length: int, vocab: int) -> list[int]:
     return out
 
 
-async def ask(client: httpx2.AsyncClient, server: Server, ids: list[int], new: int) -> Answer:
-    """One streamed request."""
-    body = server.body | {"prompt": ids, "max_tokens": new, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+async def ask(client: httpx2.AsyncClient, server: Server, ids: list[int], new: int, streamed: bool) -> Answer:
+    """One request."""
+    body = server.body | {"prompt": ids, "max_tokens": new, "temperature": 0}
     begin, first, tokens, text = time.perf_counter(), None, None, []
+    if not streamed:
+        got = await client.post("/completions", json=body)
+        if got.status_code != 200:
+            raise SystemExit(f"{server.name} answered {got.status_code}: {got.text[:300]}")
+        seconds, reply = time.perf_counter() - begin, got.json()
+        return Answer(seconds, seconds, reply["usage"]["completion_tokens"], reply["choices"][0]["text"])
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
     async with client.stream("POST", "/completions", json=body) as stream:
         if stream.status_code != 200:
             raise SystemExit(f"{server.name} answered {stream.status_code}: {(await stream.aread()).decode()[:300]}")
@@ -83,14 +91,14 @@ async def ask(client: httpx2.AsyncClient, server: Server, ids: list[int], new: i
     return Answer(first, time.perf_counter() - begin, tokens, "".join(text))
 
 
-async def ask_all(server: Server, prompts: list[list[int]], clients: int, new: int) -> tuple[float, list[Answer]]:
+async def ask_all(server: Server, prompts: list[list[int]], clients: int, new: int, streamed: bool) -> tuple[float, list[Answer]]:
     """All prompts by so many clients, each of which asks again as soon as it has its answer; seconds for all, and the answers."""
     answers: list[Answer | None] = [None] * len(prompts)
     todo = iter(enumerate(prompts))
 
     async def one_client(client: httpx2.AsyncClient) -> None:
         for i, ids in todo:
-            answers[i] = await ask(client, server, ids, new)
+            answers[i] = await ask(client, server, ids, new, streamed)
 
     async with server.client(clients) as client:
         begin = time.perf_counter()
@@ -106,7 +114,7 @@ def long_prompts(servers: list[Server], args: argparse.Namespace) -> tuple[list[
             raise SystemExit(f"only {len(kept)} of {tried} prompts have answers of {args.new} tokens; take a smaller --new or --requests")
         batch = [prompt_ids(tried + i, args.prompt, args.vocab) for i in range(16)]
         tried += len(batch)
-        got = [asyncio.run(ask_all(server, batch, 4, args.new))[1] for server in servers]
+        got = [asyncio.run(ask_all(server, batch, 4, args.new, False))[1] for server in servers]
         for i, ids in enumerate(batch):
             if len(kept) < args.requests and all(answers[i].tokens == args.new for answers in got):
                 kept.append(ids)
@@ -121,19 +129,21 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
 
 
-def unit(server: Server, prompts: list[list[int]], clients: int, new: int) -> dict:
+def unit(server: Server, prompts: list[list[int]], clients: int, new: int, streamed: bool) -> dict:
     """One measured pass; `others` is the share of all cores that neither the server nor this program used."""
     mine, busy = cpu_seconds(os.getpid()), compare.busy_seconds()
     its = cpu_seconds(server.pid)
-    seconds, answers = asyncio.run(ask_all(server, prompts, clients, new))
+    seconds, answers = asyncio.run(ask_all(server, prompts, clients, new, streamed))
+    own = cpu_seconds(os.getpid()) - mine
     others = server_cores = None
     if its is not None:
         spent = cpu_seconds(server.pid) - its
-        foreign = compare.busy_seconds() - busy - spent - (cpu_seconds(os.getpid()) - mine)
+        foreign = compare.busy_seconds() - busy - spent - own
         others, server_cores = max(0.0, foreign) / (os.cpu_count() * seconds), spent / seconds
     tokens = sum(a.tokens for a in answers)
     return {"server": server.name, "clients": clients, "seconds": seconds, "tokens": tokens, "tokens_per_second": tokens / seconds,
-            "first": [a.first for a in answers], "whole": [a.whole for a in answers], "others": others, "server_cores": server_cores}
+            "first": [a.first for a in answers], "whole": [a.whole for a in answers], "others": others, "server_cores": server_cores,
+            "client_cores": own / seconds}
 
 
 def cpu_seconds(pid: int | None) -> float | None:
@@ -176,7 +186,7 @@ def summaries(units: list[dict]) -> list[dict]:
             "slowest_round": min(u["tokens_per_second"] for u in mine), "fastest_round": max(u["tokens_per_second"] for u in mine),
             **{f"{what}_p{p}": over(lambda u: quantile(u[what], p / 100)) for what in ("first", "whole") for p in (50, 95)},
             "others": statistics.median(known) if known else None, "others_most": max(known) if known else None,
-            "server_cores": over(lambda u: u["server_cores"]) if known else None})
+            "server_cores": over(lambda u: u["server_cores"]) if known else None, "client_cores": over(lambda u: u["client_cores"])})
     return rows
 
 
@@ -184,15 +194,17 @@ def markdown(record: dict) -> str:
     """The table, with what a reader needs to judge it."""
     m, ms = record["machine"], lambda seconds: f"{1000 * seconds:.0f}"
     lines = [f"Machine: {m['cpu']}, {m['cores']} cores, Linux {m['kernel']}; commit {m['commit']}; {m['date']}.", "",
-             f"{record['requests']} requests, {record['new']} new tokens each, greedy, {record['rounds']} rounds; meanwhile: {record['during']}. "
+             f"{record['requests']} requests, {record['new']} new tokens each, greedy, {'' if record['streamed'] else 'not '}streamed, "
+             f"{record['rounds']} rounds; meanwhile: {record['during']}. "
              f"{record['prompts']}.", "",
-             "| clients | server | tok/s | (rounds) | first piece p50 / p95, ms | whole p50 / p95, ms | cores it used | others |",
-             "| --: | --- | --: | --- | --: | --: | --: | --: |"]
+             "| clients | server | tok/s | (rounds) | first piece p50 / p95, ms | whole p50 / p95, ms | cores it used | cores of the clients | others |",
+             "| --: | --- | --: | --- | --: | --: | --: | --: | --: |"]
     for r in record["rows"]:
         share = "unknown" if r["others"] is None else f"{100 * r['others']:.0f} %, at most {100 * r['others_most']:.0f} %"
         cores = "unknown" if r["server_cores"] is None else f"{r['server_cores']:.2f}"
+        first = f"{ms(r['first_p50'])} / {ms(r['first_p95'])}" if record["streamed"] else ""
         lines.append(f"| {r['clients']} | {r['server']} | {r['tokens_per_second']:.0f} | {r['slowest_round']:.0f} to {r['fastest_round']:.0f} "
-                     f"| {ms(r['first_p50'])} / {ms(r['first_p95'])} | {ms(r['whole_p50'])} / {ms(r['whole_p95'])} | {cores} | {share} |")
+                     f"| {first} | {ms(r['whole_p50'])} / {ms(r['whole_p95'])} | {cores} | {r['client_cores']:.2f} | {share} |")
     lines += ["", "*others*: share of all cores that other processes used."]
     lines += [f"{name}: `{' '.join(argv)}`" for name, argv in record["commands"].items()]
     lines += record["notes"]
@@ -214,7 +226,7 @@ def measure(servers: list[Server], prompts: list[list[int]], args: argparse.Name
     rng, units = random.Random(args.seed), []
     for number in range(-1, args.rounds):
         order = [(server, clients) for server in servers for clients in args.clients]
-        done = [unit(server, prompts, clients, args.new) for server, clients in rng.sample(order, len(order))]
+        done = [unit(server, prompts, clients, args.new, not args.whole) for server, clients in rng.sample(order, len(order))]
         units += [u | {"round": number} for u in done if number >= 0]
         shown = ", ".join(f"{u['server']} x{u['clients']} {u['tokens_per_second']:.0f}" for u in done)
         print(f"{'warm-up' if number < 0 else f'round {number + 1}/{args.rounds}'}, tok/s: {shown}", file=sys.stderr)
@@ -233,6 +245,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--new", type=int, default=64, help="max_tokens")
     parser.add_argument("--prompt", type=int, default=32, help="ids in a prompt")
     parser.add_argument("--vocab", type=int, default=2048, help="size of the vocabulary from which ids are drawn")
+    parser.add_argument("--whole", action="store_true", help="answers in one piece: less work for the clients, which share the cores")
     parser.add_argument("--during", default="nothing", help="what the daemon does meanwhile, for the table (training, for instance)")
     parser.add_argument("--seed", type=int, default=1, help="of the order")
     parser.add_argument("--json", type=pathlib.Path, help="write everything measured here")
@@ -258,7 +271,7 @@ def main() -> int:
     prompts, words = long_prompts(servers, args)
     units = measure(servers, prompts, args)
     commands = {s.name: pathlib.Path(f"/proc/{s.pid}/cmdline").read_text().split("\0")[:-1] for s in servers if s.pid}
-    record = {"machine": compare.machine(), "requests": args.requests, "new": args.new, "rounds": args.rounds, "during": args.during,
+    record = {"machine": compare.machine(), "requests": args.requests, "new": args.new, "rounds": args.rounds, "streamed": not args.whole, "during": args.during,
               "prompts": words, "commands": commands, "notes": notes, "rows": summaries(units), "units": units}
     if args.json:
         args.json.write_text(json.dumps(record, indent=1))
