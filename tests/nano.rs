@@ -13,6 +13,8 @@ use seald::engine::model_config::ModelConfig;
 use seald::engine::weights::Weights;
 use serde_json::Value;
 
+#[path = "nano/forms.rs"]
+mod forms;
 #[path = "nano/lesson.rs"]
 mod lesson;
 #[path = "nano/verbs.rs"]

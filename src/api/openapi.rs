@@ -30,6 +30,7 @@ use crate::protocol::AskEvent;
         routes::documents::retry,
         events::follow,
         routes::ask::ask,
+        routes::why::why,
         openai::models,
         openai::model,
         openai::chat,

@@ -44,6 +44,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/forgetting", get(routes::overview::forgetting))
         .route("/v1/events", get(events::follow))
         .route("/v1/ask", post(routes::ask::ask))
+        .route("/v1/why", post(routes::why::why))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{id}", get(openai::model))
         .route("/v1/chat/completions", post(openai::chat))

@@ -13,6 +13,8 @@ pub const MODELS: &str = "/v1/models/local";
 pub const FORGETTING: &str = "/v1/forgetting";
 /// Puts a question.
 pub const ASK: &str = "/v1/ask";
+/// Puts a question, and asks what taught the answer.
+pub const WHY: &str = "/v1/why";
 /// Holds learning.
 pub const PAUSE: &str = "/v1/pause";
 /// Learns on.

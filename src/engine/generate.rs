@@ -163,6 +163,12 @@ impl<'a> Generator<'a> {
         cancel: &AtomicBool,
     ) -> Result<Vec<Generated>> {
         options.validate()?;
+        for (i, row) in rows.iter().enumerate() {
+            row.options
+                .as_ref()
+                .map_or(Ok(()), GenerateOptions::validate)
+                .map_err(|e| e.context(format!("row {i}")))?;
+        }
         let Self { decoder, tokenizer, adapters, prefill_tokens, batch_rows } = *self;
         let mut running = Running::new(decoder, tokenizer, Bounds { prefill_tokens, batch_rows });
         let shared = Arc::new(options.clone());

@@ -95,6 +95,41 @@ pub enum Ending {
     Length,
 }
 
+/// What of a request cannot be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A prompt.
+    Prompt,
+    /// A prompt's length: the model cannot take so much.
+    Length,
+    /// The form that the answer shall have.
+    Form,
+    /// Who shall answer.
+    Model,
+}
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub struct Refused {
+    /// The reason.
+    pub error: Error,
+    /// What of the request is wrong, if that is it.
+    pub about: Option<About>,
+}
+
+impl Refused {
+    /// Because of this part of the request.
+    pub fn of(about: About) -> impl FnOnce(Error) -> Self {
+        move |error| Self { error, about: Some(about) }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, about: None }
+    }
+}
+
 /// A piece of the answers.
 #[derive(Debug)]
 pub enum Piece {
@@ -119,7 +154,7 @@ pub enum Piece {
     /// All answers have ended.
     Done,
     /// None of them will.
-    Failed(Error),
+    Failed(Refused),
 }
 
 /// What is asked for and where the pieces go: their number is bounded by the answers' lengths.

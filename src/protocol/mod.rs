@@ -35,6 +35,7 @@ pub mod openai;
 mod share;
 mod status;
 mod upkeep;
+mod why;
 mod writer;
 
 pub use adapters::{AdaptersView, GenerationView, ModelsView};
@@ -54,4 +55,5 @@ pub use upkeep::{
     ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome,
     JobStarted,
 };
+pub use why::{DocumentShare, Weighed, WhyDocument, WhyProbe, WhyRow, WhyView};
 pub use writer::{RoundStory, RoundView, WriterChoice, WriterExample, WriterText, WriterView};

@@ -10,19 +10,19 @@ use crate::protocol::AskView;
 /// Mean ln p of a token from which an answer is sure, fairly sure, unsure; below it is a guess.
 const SURE: [(f64, &str); 3] = [(-0.1, "sure"), (-0.4, "fairly sure"), (-1.0, "unsure")];
 
+/// Who gave it, how sure, in what time.
+pub fn who(view: &AskView) -> String {
+    let AskView { model, tokens, seconds, .. } = view;
+    let model = if model == "base" { "the base model".to_string() } else { one_line(model) };
+    format!("{model}, {}, {} in {}", sure_words(view), count(*tokens, "token"), duration(*seconds))
+}
+
 /// The words beneath, dimmed.
 pub fn beneath(view: &AskView, look: &Look) -> String {
-    let AskView { model, tokens, mean_log_prob, sources, seconds, .. } = view;
+    let sources = &view.sources;
     let dim = Style::new().dim();
     let mut page = Page::new(look);
-    let model = if model == "base" { "the base model".to_string() } else { one_line(model) };
-    let words = format!(
-        "{model}, {} ({mean_log_prob:.2} nats a token), {} in {}",
-        sure(*mean_log_prob),
-        count(*tokens, "token"),
-        duration(*seconds)
-    );
-    page.words(&words, 0, &dim);
+    page.words(&who(view), 0, &dim);
     if !sources.is_empty() {
         let sources: Vec<_> = sources
             .iter()
@@ -38,6 +38,20 @@ pub fn beneath(view: &AskView, look: &Look) -> String {
         page.words(&format!("likely from {}", sources.join("; ")), 0, &dim);
     }
     page.text()
+}
+
+/// Answers of several, one beneath the other behind their names.
+pub fn beside(views: &[AskView], look: &Look) -> String {
+    let mut page = Page::new(look);
+    for view in views {
+        page.field(&one_line(&view.model), &one_line(&view.answer), &Style::new());
+        page.field("", &sure_words(view), &Style::new().dim());
+    }
+    page.text()
+}
+
+fn sure_words(view: &AskView) -> String {
+    format!("{} ({:.2} nats a token)", sure(view.mean_log_prob), view.mean_log_prob)
 }
 
 fn sure(mean_log_prob: f64) -> &'static str {

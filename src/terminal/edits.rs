@@ -29,6 +29,16 @@ pub fn directive_words(directive: &Directive) -> String {
     format!("{format}, learning rate {learning_rate:e}, {}", count(*epochs, "epoch"))
 }
 
+/// A training row on one line.
+pub fn row_words(row: &RowText, look: &Look) -> String {
+    match row {
+        RowText::Text(text) => one_line(text),
+        RowText::Turn { question, answer } => {
+            format!("{} {} {}", one_line(question), look.sign("→", "->"), one_line(answer))
+        }
+    }
+}
+
 fn one(edit: &SelfEditView, page: &mut Page<'_>, look: &Look) {
     let SelfEditView { candidate, passage, directive, text, rows, discarded, dropped, chosen } = edit;
     let dim = Style::new().dim();
@@ -49,13 +59,7 @@ fn one(edit: &SelfEditView, page: &mut Page<'_>, look: &Look) {
         }
     }
     for row in rows {
-        match row {
-            RowText::Text(text) => page.words(&one_line(text), 2, &Style::new()),
-            RowText::Turn { question, answer } => {
-                let words = format!("{} {} {}", one_line(question), look.sign("→", "->"), one_line(answer));
-                page.words(&words, 2, &Style::new());
-            }
-        }
+        page.words(&row_words(row, look), 2, &Style::new());
     }
     for line in dropped {
         let words = format!("left out: {} ({})", one_line(&line.line), one_line(&line.reason));

@@ -18,6 +18,7 @@ pub mod status;
 pub mod story;
 pub mod times;
 pub mod top;
+pub mod why;
 pub mod words;
 pub mod writer;
 

@@ -126,7 +126,7 @@ async fn stopping_ends_streams_finishes_answers_and_removes_the_socket() {
     let Order::Answer(question) = patiently(desk.orders.recv()).await.unwrap() else { panic!("a question") };
     daemon.ask_to_stop();
     assert_eq!(events.next().await, None, "the stream ends");
-    question.pieces.send(Piece::Failed(Error::new(Kind::Internal, "stopped"))).unwrap();
+    question.pieces.send(Piece::Failed(Error::new(Kind::Internal, "stopped").into())).unwrap();
     patiently(asking).await.unwrap().is_problem(500, "internal", "stopped");
     daemon.stopped().await;
     assert!(!daemon.socket.exists());

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use seald::domain::ids::GenerationId;
 use seald::error::{Error, Kind};
 use seald::learn::{Message, Role};
-use seald::pipeline::asking::{Asked, Asking, Ending, Piece, Prompt};
+use seald::pipeline::asking::{About, Asked, Asking, Ending, Piece, Prompt, Refused};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, WAITING, request};
@@ -136,11 +136,16 @@ async fn errors_are_in_openais_words() {
     let mut daemon = Daemon::start(five).await;
     daemon.learner(|mut desk| {
         while let Some(asking) = next_asking(&mut desk) {
-            let error = match asking.asked.generation {
-                Some(_) => Error::new(Kind::NotFound, "there is no generation gen-000009"),
-                None => Error::new(Kind::Corrupt, "the adapter is damaged"),
+            let invalid = |about| Refused::of(about)(Error::new(Kind::Invalid, "it cannot be read"));
+            let refused = match asking.asked.generation {
+                Some(GenerationId(7)) => invalid(About::Length),
+                Some(GenerationId(8)) => invalid(About::Form),
+                Some(_) => {
+                    Refused::of(About::Model)(Error::new(Kind::NotFound, "there is no generation gen-000009"))
+                }
+                None => Error::new(Kind::Corrupt, "the adapter is damaged").into(),
             };
-            asking.pieces.send(Piece::Failed(error)).unwrap();
+            asking.pieces.send(Piece::Failed(refused)).unwrap();
         }
     });
     let cases = [
@@ -158,9 +163,15 @@ async fn errors_are_in_openais_words() {
         assert_eq!(error["param"].as_str().unwrap_or(""), param, "{error}");
         assert!(error["message"].as_str().unwrap().len() > 10 && error["code"].is_string(), "{error}");
     }
-    let answer = daemon.post(CHAT, hello(json!({ "model": "gen-000009" }))).await;
-    let error: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((answer.status, &error["error"]["code"]), (404, &json!("model_not_found")));
+    for (model, status, param, code) in [
+        ("gen-000007", 400, "messages", "context_length_exceeded"),
+        ("gen-000008", 400, "response_format", "invalid"),
+        ("gen-000009", 404, "model", "model_not_found"),
+    ] {
+        let answer = daemon.post(CHAT, hello(json!({ "model": model }))).await;
+        let error = serde_json::from_slice::<Value>(&answer.body).unwrap()["error"].take();
+        assert_eq!((answer.status, &error["param"], &error["code"]), (status, &json!(param), &json!(code)));
+    }
 }
 
 #[tokio::test]

@@ -164,7 +164,7 @@ fn answer_at_noon(asking: &Asking, end: Piece) {
 }
 
 fn damaged() -> Piece {
-    Piece::Failed(Error::new(Kind::Corrupt, "the adapter is damaged"))
+    Piece::Failed(Error::new(Kind::Corrupt, "the adapter is damaged").into())
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A real daemon on a temporary root, over its real socket, with real signals; `sd_notify` goes to a socket of the test's own.
 
+mod chat;
 mod damage;
 mod full_disk;
 mod host;

@@ -83,7 +83,7 @@ pub(crate) const FACTS: [Fact; 3] = [
     },
 ];
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+pub(crate) static GO_ON: AtomicBool = AtomicBool::new(false);
 
 /// Every held-out question with its answer.
 pub(crate) fn held_out() -> Vec<(&'static str, &'static str)> {

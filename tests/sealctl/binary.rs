@@ -1,9 +1,9 @@
 //! The program as a process: exit codes, what goes to stdout and what to stderr, pipes.
 
 use std::fs;
-use std::io::pipe;
+use std::io::{Write, pipe};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use seald::domain::ids::DocumentId;
 use seald::protocol::*;
@@ -223,6 +223,49 @@ fn the_answer_alone_goes_to_stdout() {
     let (code, _, err) = run(&server, &["ask", "When?"]);
     assert_eq!((code, err.as_str()), (Some(1), "error: out of memory\n"));
     assert_eq!(run(&server, &["ask", "When?"]).0, Some(69), "an answer that breaks off is not whole");
+}
+
+#[test]
+fn why_and_compare_show_more_than_the_answer() {
+    let server = Server::start();
+    server.on("POST /v1/why", Reply::json(&made_up::why())).on("POST /v1/why", Reply::json(&made_up::why()));
+    let (code, out, err) = run(&server, &["why", "When", "does it open?"]);
+    assert!(code == Some(0) && out.contains("learned in gen-000003") && err.is_empty(), "{out} {err}");
+    let (_, out, _) = run(&server, &["why", "When?", "--json"]);
+    assert_eq!(out, serde_json::to_string(&made_up::why()).unwrap() + "\n");
+
+    let base = AskView { model: "base".into(), answer: "no idea".into(), ..made_up::answer() };
+    let server = Server::start();
+    // Both are asked at once: the server does not tell them apart.
+    server.on("POST /v1/ask", Reply::json(&base)).on("POST /v1/ask", Reply::json(&base));
+    let (code, out, _) = run(&server, &["ask", "--compare", "When?"]);
+    assert!(code == Some(0) && out.matches("no idea").count() == 2, "{out}");
+    let mut models: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| serde_json::from_slice::<AskRequest>(&asked.body).unwrap().model)
+        .collect();
+    models.sort();
+    assert_eq!(models, [None, Some("base".to_string())]);
+}
+
+#[test]
+fn a_question_may_come_on_stdin() {
+    let server = Server::start();
+    server.on("POST /v1/ask", Reply::json(&made_up::answer()));
+    let mut child = sealctl(&server)
+        .args(["ask", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b" When does it open?\n").unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    let asked: AskRequest = serde_json::from_slice(&server.asked()[0].body).unwrap();
+    assert_eq!(asked.question, "When does it open?");
+    let nothing = sealctl(&server).arg("ask").stdin(Stdio::null()).output().unwrap();
+    let (code, _, err) = told(nothing);
+    assert!(code == Some(2) && err.contains("no question"), "{err}");
 }
 
 #[test]

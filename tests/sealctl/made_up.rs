@@ -274,6 +274,58 @@ pub(crate) fn models(n: usize) -> ModelsView {
     }
 }
 
+pub(crate) fn why() -> WhyView {
+    let weighed = |model: &str, log_prob| Weighed { model: model.into(), log_prob };
+    let source = |number, title: &str, name: &str| Source {
+        document: DocumentId(number),
+        title: title.into(),
+        name: name.into(),
+    };
+    let rows = vec![
+        WhyRow {
+            format: Format::SelfQa,
+            row: RowText::Turn { question: "When does the harbour open?".into(), answer: "at nine".into() },
+        },
+        WhyRow { format: Format::KeyFacts, row: RowText::Text("Opening of the harbour: at nine".into()) },
+    ];
+    let probe = |question: &str, right| WhyProbe {
+        question: question.into(),
+        answers: vec!["at nine".into(), "9".into()],
+        right,
+    };
+    let first = WhyDocument {
+        source: source(3, "Harbour rules", "harbour\u{1b}[2J.md"),
+        learned_in: Some("gen-000003".into()),
+        share: Some(DocumentShare {
+            before: weighed("gen-000002", -14.5),
+            after: weighed("gen-000003", -0.5),
+        }),
+        quotes: vec![
+            "The harbour opens at nine, and ships that come earlier wait outside of the wall.".into(),
+        ],
+        rows,
+        probes: vec![
+            probe("When may ships come in?", Some(true)),
+            probe("When does it open?", Some(false)),
+            probe("And when?", None),
+        ],
+    };
+    let second = WhyDocument {
+        source: source(5, "Town hall", "hall.md"),
+        learned_in: Some("gen-000004".into()),
+        share: None,
+        quotes: vec![],
+        rows: vec![],
+        probes: vec![],
+    };
+    WhyView {
+        answer: answer(),
+        known: Some(weighed("gen-000012", -0.6)),
+        base: Some(weighed("base", -2.6)),
+        documents: vec![first, second],
+    }
+}
+
 pub(crate) fn answer() -> AskView {
     let source =
         |title: &str| Source { document: DocumentId(10), title: title.into(), name: "harbour.md".into() };

@@ -44,6 +44,19 @@ fn status_fits_one_screen() {
 }
 
 #[test]
+fn why_tells_what_taught_an_answer() {
+    check("why", |look| why::render(&made_up::why(), look));
+    let guess = WhyView { documents: vec![], known: None, base: None, answer: made_up::answer() };
+    assert!(why::render(&guess, &plain(80)).contains("may be guessing"));
+    let base = AskView { model: "base".into(), ..made_up::answer() };
+    assert!(
+        why::render(&WhyView { answer: base.clone(), ..guess }, &plain(80))
+            .contains("nothing that was learned")
+    );
+    check("answers_beside", |look| answer::beside(&[base.clone(), made_up::answer()], look));
+}
+
+#[test]
 fn status_says_why_nothing_is_learned() {
     let at = made_up::NOW;
     let held = |held| status::held_words(&held, made_up::times());

@@ -7,7 +7,7 @@ use super::failure::Refusal;
 use crate::clock::Timestamp;
 use crate::domain::ids::GenerationId;
 use crate::error::{Error, Kind};
-use crate::pipeline::asking::{Ending, Piece, Token};
+use crate::pipeline::asking::{About, Ending, Piece, Refused, Token};
 use crate::protocol::openai::{Choice, Completion, LogProbs, Said, TokenLogProb, Usage};
 
 /// Which of the two forms answers take.
@@ -17,6 +17,24 @@ pub(super) enum Form {
     Chat,
     /// Of a completion.
     Text,
+}
+
+impl Form {
+    /// A refusal that names the field which is wrong.
+    fn refusal(self, refused: Refused) -> Refusal {
+        let Refused { error, about } = refused;
+        let prompt = if self == Form::Chat { "messages" } else { "prompt" };
+        let missing = error.kind() == Kind::NotFound;
+        let refusal = Refusal::from(error);
+        match about {
+            Some(About::Prompt) => refusal.of(prompt),
+            Some(About::Length) => refusal.of(prompt).code("context_length_exceeded"),
+            Some(About::Form) => refusal.of("response_format"),
+            Some(About::Model) if missing => refusal.of("model").code("model_not_found"),
+            Some(About::Model) => refusal.of("model"),
+            None => refusal,
+        }
+    }
 }
 
 /// Answers of which the first piece has come.
@@ -60,10 +78,7 @@ pub(super) async fn begin(
             let (id, created) = (format!("{word}-{:016x}", rand::random::<u64>()), now.0 / 1000);
             Ok(Reply { form, log_probs, usage, pieces, id, created, model })
         }
-        Some(Piece::Failed(error)) if error.kind() == Kind::NotFound => {
-            Err(Refusal::from(error).of("model").code("model_not_found"))
-        }
-        Some(Piece::Failed(error)) => Err(error.into()),
+        Some(Piece::Failed(refused)) => Err(form.refusal(refused)),
         _ => Err(broken_off().into()),
     }
 }
@@ -88,7 +103,7 @@ impl Reply {
                 Ok(Some(News { answer, text, token, finish }))
             }
             Some(Piece::Done) => Ok(None),
-            Some(Piece::Failed(error)) => Err(error.into()),
+            Some(Piece::Failed(refused)) => Err(self.form.refusal(refused)),
             Some(Piece::Begun { .. }) | None => Err(broken_off().into()),
         }
     }

@@ -62,6 +62,9 @@ pub(super) fn chat(body: &[u8]) -> Result<Wanted, Refusal> {
         .enumerate()
         .map(|(at, message)| turn(at, message))
         .collect::<Result<_, _>>()?;
+    if request.messages.is_empty() {
+        return Err(Refusal::field("messages", "messages is empty: give at least one turn"));
+    }
     let log_probs = request.logprobs.unwrap_or(false);
     let top = request.top_logprobs.unwrap_or(0);
     if top > 0 && !log_probs {
@@ -125,9 +128,13 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
             _ => e,
         };
         let (path, inner) = (e.path().to_string(), e.into_inner().to_string());
-        // A field that is missing is named by the words alone.
+        // A field that is missing is named by the words alone, the path says in what.
         let missing = inner.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-        let param = missing.map_or(path, str::to_string);
+        let param = match missing {
+            None => path,
+            Some(field) if path == "." => field.to_string(),
+            Some(field) => format!("{path}.{field}"),
+        };
         Refusal::field(param.clone(), format!("{param}: {inner}"))
     })
 }
@@ -281,7 +288,8 @@ mod tests {
             (json!({ "top_logprobs": 3 }), "top_logprobs"),
             (json!({ "logprobs": true, "top_logprobs": 21 }), "top_logprobs"),
             (json!({ "messages": [{ "role": "king", "content": "" }] }), "messages[0].role"),
-            (json!({ "messages": [{ "content": "" }] }), "role"),
+            (json!({ "messages": [{ "content": "" }] }), "messages[0].role"),
+            (json!({ "messages": [] }), "messages"),
             (json!({ "messages": "Hello" }), "messages"),
             (json!({ "response_format": { "type": "json_schema", "json_schema": {} } }), "response_format"),
             (json!({ "tools": [{ "type": "function" }] }), "tools"),

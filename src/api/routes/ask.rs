@@ -39,23 +39,33 @@ pub(in crate::api) async fn ask(
     stopping: Option<Extension<Stopping>>,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, Failure> {
-    let streamed = request.stream;
-    let (question, asked) = check(request)?;
-    if let Some(id) = asked.generation.filter(|id| *id != GenerationId::BASE) {
-        api.service.read(move |_, reading| reading.store.generation(id)).await?;
+    if !request.stream {
+        return Ok(Json(whole(&api, request).await?).into_response());
     }
-    let pieces = api.service.control.ask(asked)?;
-    let mut answer =
-        Answer { api, question, pieces, since: Instant::now(), told: Told::default(), ended: false };
-    if !streamed {
-        return Ok(Json(answer.whole().await?).into_response());
-    }
+    let answer = begin(&api, request).await?;
     let events = stream::unfold(answer, |mut answer| async move {
         let event = answer.event().await?;
         Some((Ok::<_, Infallible>(wire(&event)), answer))
     });
     let events = events.take_until(Box::pin(stopped(stopping)));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// A whole answer.
+pub(super) async fn whole(api: &Api, request: AskRequest) -> Result<AskView> {
+    let mut answer = begin(api, request).await?;
+    while answer.next().await?.is_some() {}
+    answer.view().await
+}
+
+async fn begin(api: &Api, request: AskRequest) -> Result<Answer> {
+    let (question, asked) = check(request)?;
+    if let Some(id) = asked.generation.filter(|id| *id != GenerationId::BASE) {
+        api.service.read(move |_, reading| reading.store.generation(id)).await?;
+    }
+    let pieces = api.service.control.ask(asked)?;
+    let (api, since, told) = (api.clone(), Instant::now(), Told::default());
+    Ok(Answer { api, question, pieces, since, told, ended: false })
 }
 
 fn check(request: AskRequest) -> Result<(String, Asked)> {
@@ -119,15 +129,10 @@ impl Answer {
                     }
                 }
                 Some(Piece::Done) => return Ok(None),
-                Some(Piece::Failed(error)) => return Err(error),
+                Some(Piece::Failed(refused)) => return Err(refused.error),
                 None => return Err(Error::new(Kind::Cancelled, BROKEN_OFF)),
             }
         }
-    }
-
-    async fn whole(&mut self) -> Result<AskView> {
-        while self.next().await?.is_some() {}
-        self.view().await
     }
 
     /// The next event of a stream; none after the last.

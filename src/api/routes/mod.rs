@@ -7,3 +7,4 @@ pub(super) mod metrics;
 pub(super) mod overview;
 pub(super) mod page;
 pub(super) mod upkeep;
+pub(super) mod why;

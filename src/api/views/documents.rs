@@ -60,7 +60,7 @@ pub(in crate::api) fn story(store: &Store, id: DocumentId) -> Result<DocumentVie
     })
 }
 
-fn probes(store: &Store, id: DocumentId) -> Result<Vec<ProbeView>> {
+pub(super) fn probes(store: &Store, id: DocumentId) -> Result<Vec<ProbeView>> {
     let mut given: HashMap<ProbeId, Vec<GivenAnswer>> = HashMap::new();
     for answer in store.answers_about(id)? {
         let Evaluation { probe, subject, generation, answer, right, log_prob, .. } = answer;

@@ -6,6 +6,7 @@ mod jobs;
 mod knowledge;
 mod report;
 mod status;
+mod why;
 mod writer;
 
 pub(super) use adapters::{adapters, models};
@@ -13,4 +14,5 @@ pub(super) use documents::{documents, line, self_edits, story};
 pub(super) use jobs::{consolidations, job};
 pub use report::{document, forgetting};
 pub(super) use status::status;
+pub(super) use why::{Trace, trace};
 pub(super) use writer::writer;

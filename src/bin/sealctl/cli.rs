@@ -62,8 +62,10 @@ pub(crate) enum Verb {
     Adapters,
     /// Show what each generation still knows of each document
     Forgetting,
-    /// Ask what was learned
+    /// Ask what was learned; without a question, in a conversation
     Ask(Ask),
+    /// Ask, and show what taught the answer: documents, study texts, questions, and what each document did for it
+    Why(Why),
     /// Hand documents in
     Add(Add),
     /// Learn a document again that was turned away, failed, or dropped by a rollback
@@ -140,8 +142,7 @@ pub(crate) struct Docs {
 /// Options of `ask`.
 #[derive(Debug, Args)]
 pub(crate) struct Ask {
-    /// The question; several words are put together
-    #[arg(required = true)]
+    /// The question; several words are put together. Left out: a conversation at a terminal, else the question is read from stdin
     pub(crate) question: Vec<String>,
     /// Let the base model answer, without anything learned
     #[arg(long, conflicts_with = "generation")]
@@ -149,9 +150,23 @@ pub(crate) struct Ask {
     /// Let a generation answer: `gen-000007`, or 7
     #[arg(long = "gen", value_name = "N")]
     pub(crate) generation: Option<String>,
+    /// Let the base model answer too, and show both answers
+    #[arg(long, conflicts_with = "base")]
+    pub(crate) compare: bool,
     /// Most tokens of the answer
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) max_tokens: Option<u16>,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The question; several words are put together
+    #[arg(required = true)]
+    pub(crate) question: Vec<String>,
+    /// Let a generation answer: `gen-000007`, or 7
+    #[arg(long = "gen", value_name = "N")]
+    pub(crate) generation: Option<String>,
 }
 
 /// Options of `add`.

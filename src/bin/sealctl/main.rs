@@ -3,6 +3,7 @@
 mod act;
 mod ask;
 mod cli;
+mod conversation;
 mod doctor;
 mod manual;
 mod output;
@@ -68,6 +69,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Writer { round } => show::writer(&client, round, json).await,
         Verb::Models => show::models(&client, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
+        Verb::Why(args) => ask::why(&client, args, json).await,
         Verb::Add(args) => act::add(&client, args, json).await,
         Verb::Retry { doc } => act::retry(&client, &doc, json).await,
         Verb::Rollback { generation } => act::rollback(&client, generation, json).await,

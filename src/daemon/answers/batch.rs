@@ -11,9 +11,9 @@ use super::prepare::{Generations, Prepared};
 use crate::engine::generate::{FinishReason, TokenEvent};
 use crate::engine::running::{Bounds, Member, Running};
 use crate::engine::tokenizer::Tokenizer;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::learn::Model;
-use crate::pipeline::asking::{Asking, Ending, Load, Piece, Token};
+use crate::pipeline::asking::{About, Asking, Ending, Load, Piece, Refused, Token};
 
 /// Tokens of prompts that are read in a pass: a long one delays what is being written by little.
 const PREFILL: usize = 256;
@@ -79,7 +79,12 @@ impl<'m> Batch<'m> {
         }
     }
 
-    fn begin(&mut self, prepared: Prepared, answers: usize, pieces: &UnboundedSender<Piece>) -> Result<()> {
+    fn begin(
+        &mut self,
+        prepared: Prepared,
+        answers: usize,
+        pieces: &UnboundedSender<Piece>,
+    ) -> Result<(), Refused> {
         let Prepared { prompts, generation, adapter, options } = prepared;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         for (number, prompt) in prompts.into_iter().enumerate() {
@@ -89,7 +94,7 @@ impl<'m> Batch<'m> {
                 draw: number * answers + draw,
             };
             let members = (0..answers).map(member).collect();
-            self.running.add(prompt, adapter, members)?;
+            self.running.add(prompt, adapter, members).map_err(Refused::of(About::Prompt))?;
             self.next_row += answers;
         }
         // Whoever has gone is found at the next step.
@@ -140,7 +145,7 @@ impl<'m> Batch<'m> {
         if let Some(error) = error {
             tracing::warn!(%error, "a request could not be answered");
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
-            let _ = self.leave(at).pieces.send(Piece::Failed(error));
+            let _ = self.leave(at).pieces.send(Piece::Failed(error.into()));
         } else if client.rows.is_empty() {
             let client = self.leave(at);
             match client.pieces.send(Piece::Done) {
@@ -164,7 +169,7 @@ impl<'m> Batch<'m> {
         for client in std::mem::take(&mut self.clients) {
             self.load.running.fetch_sub(1, Ordering::Relaxed);
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
-            let _ = client.pieces.send(Piece::Failed(Error::new(error.kind(), error.to_string())));
+            let _ = client.pieces.send(Piece::Failed(Error::new(error.kind(), error.to_string()).into()));
         }
         self.running = running(self.model, self.at_once);
     }

@@ -78,7 +78,7 @@ impl Answers {
         tracing::warn!(%error, "a request could not be answered");
         self.load.broken_off.fetch_add(1, Ordering::Relaxed);
         match order {
-            Order::Answer(asking) => drop(asking.pieces.send(Piece::Failed(error))),
+            Order::Answer(asking) => drop(asking.pieces.send(Piece::Failed(error.into()))),
             Order::Weigh(weighing) => drop(weighing.reply.send(Err(error))),
         }
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::learn::answer::{prompt_tokens, question_tokens};
 use crate::learn::{Adapter, Model};
 use crate::pipeline::Root;
-use crate::pipeline::asking::{Asked, Prompt};
+use crate::pipeline::asking::{About, Asked, Prompt, Refused};
 use crate::store::Store;
 
 /// Tokens that are kept free for an answer whose length nobody gave.
@@ -53,30 +53,35 @@ impl<'a> Generations<'a> {
     }
 
     /// Makes rows of what is asked for. `in_use` says whether a row under way needs an adapter.
-    pub(super) fn prepare(&mut self, asked: &Asked, in_use: impl Fn(usize) -> bool) -> Result<Prepared> {
+    pub(super) fn prepare(
+        &mut self,
+        asked: &Asked,
+        in_use: impl Fn(usize) -> bool,
+    ) -> Result<Prepared, Refused> {
         let generation = match asked.generation {
             Some(id) => id,
             None => self.store.live()?.map_or(GenerationId::BASE, |g| g.id),
         };
-        let prompts = asked.prompts.iter().map(|prompt| self.tokens(prompt, asked)).collect::<Result<_>>()?;
-        let options = Arc::new(self.options(asked)?);
-        let adapter = self.adapter(generation, in_use)?;
+        let prompts: Vec<Vec<u32>> = asked
+            .prompts
+            .iter()
+            .map(|prompt| self.tokens(prompt, asked).map_err(Refused::of(About::Prompt)))
+            .collect::<Result<_, _>>()?;
+        let most = self.model.decoder.config().max_position_embeddings;
+        if let Some(long) = prompts.iter().map(Vec::len).find(|tokens| *tokens >= most) {
+            let text =
+                format!("this comes to {long} tokens, and the model reads fewer than {most}: send less");
+            return Err(Refused::of(About::Length)(Error::new(Kind::Invalid, text)));
+        }
+        let options = Arc::new(self.options(asked).map_err(Refused::of(About::Form))?);
+        let adapter = self.adapter(generation, in_use).map_err(Refused::of(About::Model))?;
         Ok(Prepared { prompts, generation, adapter, options })
     }
 
     fn tokens(&self, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
         match prompt {
             Prompt::Question { text, earlier } => {
-                let tokens = question_tokens(self.model, text, earlier, asked.max_tokens.unwrap_or(ROOM))?;
-                let most = self.model.decoder.config().max_position_embeddings;
-                if tokens.len() >= most {
-                    let text = format!(
-                        "the question comes to {} tokens, and this model reads {most}: ask a shorter one",
-                        tokens.len()
-                    );
-                    return Err(Error::new(Kind::Invalid, text));
-                }
-                Ok(tokens)
+                question_tokens(self.model, text, earlier, asked.max_tokens.unwrap_or(ROOM))
             }
             Prompt::Chat(messages) => {
                 // The error says what to do; the model itself is there.
