@@ -185,7 +185,12 @@ fn turn(at: usize, message: &ChatMessage) -> Result<Message, Refusal> {
         }
     };
     let content = match &message.content {
-        None => String::new(),
+        // A turn that called a tool says nothing.
+        None if role == Role::Assistant => String::new(),
+        None => {
+            let name = format!("messages[{at}].content");
+            return Err(Refusal::field(name.clone(), format!("{name} is missing: give text")));
+        }
         Some(Content::Text(text)) => text.clone(),
         Some(Content::Parts(parts)) => {
             if let Some(other) = parts.iter().find(|part| part.kind != "text") {
@@ -289,6 +294,7 @@ mod tests {
             (json!({ "logprobs": true, "top_logprobs": 21 }), "top_logprobs"),
             (json!({ "messages": [{ "role": "king", "content": "" }] }), "messages[0].role"),
             (json!({ "messages": [{ "content": "" }] }), "messages[0].role"),
+            (json!({ "messages": [{ "role": "user" }] }), "messages[0].content"),
             (json!({ "messages": [] }), "messages"),
             (json!({ "messages": "Hello" }), "messages"),
             (json!({ "response_format": { "type": "json_schema", "json_schema": {} } }), "response_format"),

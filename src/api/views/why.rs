@@ -18,6 +18,8 @@ use crate::store::Store;
 const QUOTES: usize = 2;
 const ROWS: usize = 3;
 const PROBES: usize = 2;
+/// The least that an item is worth beside the best one.
+const LEAST: f64 = 0.5;
 /// Letters by which words are compared: endings differ.
 const STEM: usize = 6;
 /// Letters of words that say nothing about a subject.
@@ -94,7 +96,7 @@ fn stems(text: &str) -> HashSet<String> {
 }
 
 /// The distinct items that share most with `wanted`, at most `most`; a word counts the more the fewer items have it. Those
-/// that share nothing are left out; of equal ones the first comes first.
+/// that share less than half of what the best one does are left out; of equal ones the first comes first.
 fn best<T>(
     items: impl IntoIterator<Item = T>,
     text: impl Fn(&T) -> String,
@@ -115,7 +117,8 @@ fn best<T>(
         .iter()
         .map(|(_, shared)| shared.iter().map(|word| (1.0 + all / holders[word]).ln()).sum())
         .collect();
-    let mut order: Vec<usize> = (0..items.len()).filter(|at| worth[*at] > 0.0).collect();
+    let least = LEAST * worth.iter().copied().fold(0.0, f64::max);
+    let mut order: Vec<usize> = (0..items.len()).filter(|at| worth[*at] > least).collect();
     order.sort_by(|a, b| worth[*b].total_cmp(&worth[*a]));
     order.truncate(most);
     let mut items: Vec<Option<T>> = items.into_iter().map(|(item, _)| Some(item)).collect();
