@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::ids::GenerationId;
 use crate::error::{Error, Result};
-use crate::learn::Message;
+pub use crate::learn::{Message, Role};
 
 /// What is to be continued.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::extract::generation;
 use super::failure::Refusal;
 use crate::domain::ids::GenerationId;
-use crate::learn::{Message, Role};
-use crate::pipeline::asking::{Asked, Prompt};
+use crate::pipeline::asking::{Asked, Message, Prompt, Role};
 use crate::protocol::openai::{
     ChatMessage, ChatRequest, Common, CompletionRequest, Content, OneOrMore, PromptField, ResponseFormat,
 };
