@@ -20,8 +20,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The file's name.
 pub(super) const FILE: &str = "adapter.gguf";
-/// `general.file_type` where every tensor is f32.
-const ALL_F32: u32 = 0;
+/// `general.quantization_version`, which the converter writes into every file (`GGML_QUANT_VERSION`).
+const QUANTIZATION_VERSION: u32 = 2;
 
 /// The adapter in `dir` as [`FILE`].
 pub(super) fn entry(generation: &str, base: &Base, dir: &Path) -> Result<Entry> {
@@ -51,8 +51,8 @@ fn render(adapter: Adapter, model: &ModelConfig, name: &str) -> Result<Vec<u8>> 
         ("general.type", text("adapter")),
         ("adapter.type", text("lora")),
         ("general.name", text(name)),
-        ("general.file_type", Value::U32(ALL_F32)),
         ("adapter.lora.alpha", Value::F32(alpha)),
+        ("general.quantization_version", Value::U32(QUANTIZATION_VERSION)),
     ];
     let metadata: Vec<_> = metadata.iter().map(|(key, value)| (*key, value)).collect();
     let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

@@ -1,6 +1,7 @@
 //! A real daemon on a temporary root, over its real socket, with real signals; `sd_notify` goes to a socket of the test's own.
 
 mod damage;
+mod export;
 mod full_disk;
 mod host;
 mod inbox;

@@ -12,6 +12,7 @@ use seald::engine::embedded::NANO;
 use seald::engine::lora::{Adapter, LoraMatrices, Projection};
 use seald::engine::model_config::{Architecture, ModelConfig};
 use seald::engine::weights::Weights;
+use seald::export::prepare;
 
 use super::Generation;
 use super::merged::{adapter, configs, of_nano};
@@ -89,6 +90,36 @@ fn permuted(b: &Tensor, projection: Projection, model: &ModelConfig) -> Vec<f32>
         moved[head * d + 2 * pair + half] = values;
     }
     moved.concat()
+}
+
+/// `tests/golden/gguf` comes from llama.cpp's `convert_lora_to_gguf.py` (`tools/export/README.md`).
+#[test]
+fn it_is_what_llama_cpps_own_converter_writes() {
+    for name in ["llama", "qwen3"] {
+        let golden = Golden::open(name);
+        let adapter = golden.dir.join("adapter");
+        let mut ours = Vec::new();
+        prepare("gen-000007", &adapter, ExportFormat::Gguf, &golden.dir).unwrap().write(&mut ours).unwrap();
+        let start = ours.windows(4).position(|four| four == b"GGUF").unwrap();
+        let mut ours = Cursor::new(&ours[start..]);
+        let theirs = golden.dir.join("../../gguf").join(format!("{name}.gguf"));
+        let mut theirs = Cursor::new(std::fs::read(theirs).unwrap());
+        let (found, expected) = (Content::read(&mut ours).unwrap(), Content::read(&mut theirs).unwrap());
+        for key in found.metadata.keys().filter(|key| *key != "general.name") {
+            let show = |content: &Content| format!("{:?}", content.metadata.get(key));
+            assert_eq!(show(&found), show(&expected), "{name} {key}");
+        }
+        let names = |content: &Content| content.tensor_infos.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&found), names(&expected));
+        for tensor in names(&found) {
+            let (one, other) = (&found.tensor_infos[&tensor], &expected.tensor_infos[&tensor]);
+            assert_eq!((one.ggml_dtype, &one.shape), (other.ggml_dtype, &other.shape), "{name} {tensor}");
+            let one = found.tensor(&mut ours, &tensor, &Device::Cpu).unwrap().data().unwrap().into_owned();
+            let other =
+                expected.tensor(&mut theirs, &tensor, &Device::Cpu).unwrap().data().unwrap().into_owned();
+            assert!(one == other, "{name} {tensor}");
+        }
+    }
 }
 
 #[test]
