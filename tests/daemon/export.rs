@@ -1,5 +1,7 @@
 //! A generation leaves: from the daemon's root through `sealctl` into a folder, and does there what it did here.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -70,5 +72,17 @@ fn what_was_learned_leaves_in_every_form() {
     // Weights that are rounded to bf16 once more: a tenth of what the adapter does, at most.
     let (rounding, effect) = (apart(&logits(&merged, None), &with), apart(&logits(&nano, None), &with));
     assert!(effect > 1.0 && rounding < effect / 10.0, "{rounding} of {effect}");
+
+    // A client that reads nothing more of 5 MB holds up no stop.
+    let mut idle = UnixStream::connect(host.root().join("state/seald.sock")).unwrap();
+    let request = "GET /v1/adapters/1/export?format=merged HTTP/1.1\r\nhost: seald\r\n\r\n";
+    idle.write_all(request.as_bytes()).unwrap();
+    let mut head = [0; 15];
+    idle.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
     assert!(daemon.stop().success());
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = idle.read_to_end(&mut rest);
+    assert!(!rest.windows(6).any(|six| six == b"blake3"), "it cannot have been whole");
 }

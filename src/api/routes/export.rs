@@ -26,6 +26,8 @@ use crate::store::Store;
 /// Bytes of a piece, and how many pieces may wait for a slow client.
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
+/// How long a request waits for room: an export that is whole may take a moment to end.
+const WAIT: Duration = Duration::from_secs(2);
 /// How long a client may take nothing before it is given up.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -50,10 +52,12 @@ pub(in crate::api) async fn export(
     Named(name): Named,
     Params(Exporting { format }): Params<Exporting>,
 ) -> Result<Response, Failure> {
-    let room = api.exports.clone().try_acquire_owned().map_err(|_| {
+    let room = tokio::time::timeout(WAIT, api.exports.clone().acquire_owned()).await;
+    // The semaphore is never closed.
+    let Ok(Ok(room)) = room else {
         let text = "two exports are under way already: wait for one of them, or stop it";
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text)
-    })?;
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text));
+    };
     let format = format.unwrap_or(ExportFormat::Peft);
     let id = api.service.read(move |_, reading| find(&reading.store, &name)).await?;
     let service = api.service.clone();
