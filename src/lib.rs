@@ -9,6 +9,7 @@ pub mod domain;
 pub mod endpoint;
 pub mod engine;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod ingest;
 pub mod learn;

@@ -4,6 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::{events, openai, routes};
+use crate::domain::export::ExportManifest;
 use crate::protocol::AskEvent;
 
 #[derive(OpenApi)]
@@ -19,6 +20,7 @@ use crate::protocol::AskEvent;
     paths(
         routes::overview::status,
         routes::overview::adapters,
+        routes::export::export,
         routes::overview::models,
         routes::overview::forgetting,
         routes::overview::health,
@@ -47,7 +49,7 @@ use crate::protocol::AskEvent;
         routes::upkeep::train_writer,
         routes::upkeep::job,
     ),
-    components(schemas(AskEvent))
+    components(schemas(AskEvent, ExportManifest))
 )]
 struct Description;
 

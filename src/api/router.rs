@@ -13,6 +13,8 @@ use super::{events, failure, openai, openapi, routes, trace};
 const UPLOADS: usize = 4;
 /// Clients that may follow events at a time, so that they leave room for others.
 const FOLLOWERS: usize = 64;
+/// Exports at a time: each has a thread and a processor.
+const EXPORTS: usize = 2;
 
 /// What handlers share.
 #[derive(Debug, Clone)]
@@ -23,11 +25,14 @@ pub(super) struct Api {
     pub(super) uploads: Arc<Semaphore>,
     /// Room for clients that follow events.
     pub(super) followers: Arc<Semaphore>,
+    /// Room for exports.
+    pub(super) exports: Arc<Semaphore>,
 }
 
 /// The whole API, without its sockets: whoever can call it may do everything.
 pub fn router(service: Arc<Service>) -> Router {
     let (uploads, followers) = (Semaphore::new(UPLOADS).into(), Semaphore::new(FOLLOWERS).into());
+    let exports = Semaphore::new(EXPORTS).into();
     Router::new()
         .route("/", get(routes::page::show))
         .route("/healthz", get(routes::overview::health))
@@ -40,6 +45,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/documents/{id}/retry", post(routes::documents::retry))
         .route("/v1/documents/{id}/forget", post(routes::upkeep::forget))
         .route("/v1/adapters", get(routes::overview::adapters))
+        .route("/v1/adapters/{generation}/export", get(routes::export::export))
         .route("/v1/models/local", get(routes::overview::models))
         .route("/v1/forgetting", get(routes::overview::forgetting))
         .route("/v1/events", get(events::follow))
@@ -62,5 +68,5 @@ pub fn router(service: Arc<Service>) -> Router {
         .fallback(failure::unknown_route)
         .method_not_allowed_fallback(failure::wrong_method)
         .layer(middleware::from_fn(trace::request))
-        .with_state(Api { service, uploads, followers })
+        .with_state(Api { service, uploads, followers, exports })
 }

@@ -1,10 +1,13 @@
 //! What the routes work with: the database to read, the learner's monitor and front desk, the inbox.
 
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{Clock, Timestamp};
+use crate::domain::export::ExportFormat;
+use crate::domain::ids::GenerationId;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
@@ -13,6 +16,11 @@ use crate::store::{KnowledgeMark, Store};
 
 /// Puts a file into the inbox: name, subfolder, content. It returns the path that the file has there.
 pub type Put = Box<dyn Fn(&str, Option<&str>, &[u8]) -> Result<PathBuf> + Send + Sync>;
+
+/// Finds out whether a generation can be exported, and returns what then writes it as a tar, piece by piece.
+pub type Export = Box<dyn Fn(GenerationId, ExportFormat) -> Result<WriteExport> + Send + Sync>;
+/// Writes one export.
+pub type WriteExport = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send>;
 
 /// All that the API stands on.
 pub struct Service {
@@ -34,6 +42,8 @@ pub struct Service {
     pub control: Control,
     /// The way into the inbox.
     pub put: Put,
+    /// The way out for generations.
+    pub export: Export,
 }
 
 impl fmt::Debug for Service {

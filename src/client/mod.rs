@@ -118,6 +118,15 @@ impl Client {
         Ok(Stream::new(response, driver, self.place.clone()))
     }
 
+    /// What a route answers, in pieces as they come.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn download(&self, path: &str) -> Result<Download, Failure> {
+        let (response, driver) = self.send(Method::GET, path, Body::Empty).await?;
+        Ok(Download { body: response.into_body(), place: self.place.clone(), _driver: driver })
+    }
+
     async fn act(&self, path: &str, body: Body) -> Result<Bytes, Failure> {
         let (response, _driver) = self.send(Method::POST, path, body).await?;
         let bytes = collect(response, &self.place).await?;
@@ -167,6 +176,35 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8], path: &str) -> Result<T, Failure
 async fn collect(response: Response<Incoming>, place: &Place) -> Result<Bytes, Failure> {
     let body = response.into_body().collect().await;
     body.map(|body| body.to_bytes()).map_err(|e| Failure::lost(place, e))
+}
+
+/// Bytes as they come.
+#[derive(Debug)]
+pub struct Download {
+    body: Incoming,
+    place: Place,
+    _driver: Driver,
+}
+
+impl Download {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] where the connection breaks.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(e)) => return Err(Failure::lost(&self.place, e)),
+                // Only trailers are no data.
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Events as they come.

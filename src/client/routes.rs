@@ -1,6 +1,7 @@
 //! The daemon's routes, with what goes into them made safe.
 
 use crate::domain::document::DocumentState;
+use crate::domain::export::ExportFormat;
 use crate::domain::ids::{DocumentId, JobId};
 
 /// The daemon at a glance.
@@ -77,6 +78,11 @@ pub fn forget(document: &str) -> String {
     format!("/v1/documents/{}/forget", encoded(document))
 }
 
+/// One generation in a form that other programs load.
+pub fn export(generation: &str, format: ExportFormat) -> String {
+    format!("/v1/adapters/{}/export?format={format}", encoded(generation))
+}
+
 /// One job.
 pub fn job(job: JobId) -> String {
     format!("/v1/jobs/{job}")
@@ -116,6 +122,7 @@ mod tests {
     fn names_stay_one_segment() {
         assert_eq!(document("a/b ?#%é.md"), "/v1/documents/a%2Fb%20%3F%23%25%C3%A9.md");
         assert_eq!(document(".."), "/v1/documents/%2E%2E");
+        assert_eq!(export("../x", ExportFormat::Gguf), "/v1/adapters/..%2Fx/export?format=gguf");
         let filter = Filter {
             state: Some(DocumentState::Failed),
             tag: Some("x&limit=9".into()),

@@ -3,7 +3,7 @@
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
-use super::{ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
+use super::{AnswersOptions, ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
 use crate::endpoint::EndpointOptions;
 use crate::ingest::Limits;
 use crate::learn::consolidate::ConsolidateOptions;
@@ -33,6 +33,7 @@ pub(super) struct Key {
 pub(super) fn sections() -> Vec<Section> {
     let mut sections = vec![
         section::<ApiOptions>("api"),
+        section::<AnswersOptions>("answers"),
         section::<InboxOptions>("inbox"),
         section::<LearnOptions>("learn"),
         section::<EndpointOptions>("writer"),

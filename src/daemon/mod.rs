@@ -5,6 +5,7 @@
 
 mod answers;
 mod clerk;
+mod export;
 mod hold;
 mod housekeeping;
 mod inbox;

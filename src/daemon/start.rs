@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::answers::Answers;
 use super::clerk::{Clerk, Rules};
+use super::export;
 use super::hold::Hold;
 use super::inbox::Intaker;
 use super::learner::Learner;
@@ -265,6 +266,7 @@ fn serve(
         monitor: shared.monitor.clone(),
         control: shared.control.clone(),
         put: Box::new(put),
+        export: export::exporter(shared.root.clone(), shared.config.model.clone()),
     });
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(api::serve(listeners, service, async {

@@ -1,10 +1,11 @@
 //! The nouns of the method and their rules, without I/O: what a document, a probe, a self-edit, a trial, an evaluation,
-//! a decision, a generation, a writer and a job are.
+//! a decision, a generation, an export, a writer and a job are.
 
 pub mod consolidation;
 pub mod decision;
 pub mod document;
 pub mod evaluation;
+pub mod export;
 pub mod generation;
 pub mod ids;
 pub mod job;

@@ -144,6 +144,14 @@ fn serialize(adapter: &Adapter) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(metadata)).map_err(internal)
 }
 
+/// Compares an adapter's files with its `seald.json`, whatever model they are for; none where PEFT saved it.
+///
+/// Errors: [`Kind::NotFound`] without the files; [`Kind::Corrupt`] for a wrong content hash.
+pub fn verify(dir: &Path) -> Result<Option<Manifest>> {
+    let config = files::read(&dir.join(CONFIG))?;
+    read_manifest(dir, &content_hash(&config, &files::read(&tensors_path(dir)?)?))
+}
+
 /// Reads an adapter that [`save`] or PEFT saved, for a model of this shape.
 ///
 /// Errors: [`Kind::NotFound`] without the files; [`Kind::Corrupt`] for damage, a wrong content hash or

@@ -37,6 +37,17 @@ pub struct RawTensor<'a> {
     pub bytes: &'a [u8],
 }
 
+/// One tensor as it is stored, of whatever type: for copying.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredTensor<'a> {
+    /// Type of its values.
+    pub dtype: Dtype,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Little-endian values, row-major. Not necessarily aligned.
+    pub bytes: &'a [u8],
+}
+
 #[derive(Debug)]
 enum Source {
     Mapped(Mmap),
@@ -147,6 +158,12 @@ impl Weights {
     /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor as it is stored, also of a type that the engine does not compute with; none of that name.
+    pub fn stored(&self, name: &str) -> Option<StoredTensor<'_>> {
+        let entry = self.tensors.get(name)?;
+        Some(StoredTensor { dtype: entry.dtype, shape: &entry.shape, bytes: self.bytes(entry) })
     }
 
     /// The tensor's bytes in place, for a packer that reads them without a second copy.

@@ -10,7 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use seald::api::{Listeners, Put, Reader, Service, Token, bind_unix, serve};
+use seald::api::{Export, Listeners, Put, Reader, Service, Token, bind_unix, serve};
 use seald::clock::{Clock, Timestamp};
 use seald::pipeline::control::{Control, Desk};
 use seald::pipeline::monitor::Monitor;
@@ -32,6 +32,16 @@ pub(crate) const WAITING: usize = 32;
 /// Nothing that a test waits for takes longer; one that hangs fails by it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Puts files into `inbox`, which is a folder.
+fn put_into(inbox: PathBuf) -> Put {
+    Box::new(move |name, tag, bytes| {
+        let folder = inbox.join(tag.unwrap_or(""));
+        std::fs::create_dir_all(&folder).unwrap();
+        seald::files::write_atomic(&folder.join(name), bytes)?;
+        Ok(folder.join(name))
+    })
+}
+
 /// A served API. Its learner is whoever takes the desk.
 pub(crate) struct Daemon {
     pub(crate) root: made_up::Root,
@@ -46,19 +56,24 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// One whose database `fill` made, and whose inbox is a folder.
     pub(crate) async fn start(fill: impl FnOnce(&mut Store)) -> Self {
-        Self::start_with(fill, |inbox| {
-            Box::new(move |name, tag, bytes| {
-                let folder = inbox.join(tag.unwrap_or(""));
-                std::fs::create_dir_all(&folder).unwrap();
-                seald::files::write_atomic(&folder.join(name), bytes)?;
-                Ok(folder.join(name))
-            })
-        })
-        .await
+        Self::start_with(fill, put_into).await
     }
 
     /// The same with another way into the inbox.
     pub(crate) async fn start_with(fill: impl FnOnce(&mut Store), put: impl FnOnce(PathBuf) -> Put) -> Self {
+        Self::start_on(fill, put, Box::new(|id, _| panic!("{id} was exported"))).await
+    }
+
+    /// The same with a way out for generations.
+    pub(crate) async fn exporting(fill: impl FnOnce(&mut Store), export: Export) -> Self {
+        Self::start_on(fill, put_into, export).await
+    }
+
+    async fn start_on(
+        fill: impl FnOnce(&mut Store),
+        put: impl FnOnce(PathBuf) -> Put,
+        export: Export,
+    ) -> Self {
         let root = made_up::Root::new();
         fill(&mut root.open());
         let clock = Clock::at(NOW);
@@ -75,6 +90,7 @@ impl Daemon {
             monitor: monitor.clone(),
             control,
             put: put(inbox),
+            export,
         };
         let socket = root.file("state/seald.sock");
         let unix = bind_unix(&socket, 0o660).unwrap();

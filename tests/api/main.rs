@@ -3,6 +3,7 @@
 mod changing;
 mod daemon;
 mod doors;
+mod export;
 #[path = "../store/made_up.rs"]
 #[allow(dead_code, reason = "the tests of the database use all of it, these some")]
 mod made_up;

@@ -2,6 +2,7 @@
 
 mod chat;
 mod damage;
+mod export;
 mod full_disk;
 mod host;
 mod inbox;

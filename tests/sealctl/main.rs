@@ -2,6 +2,7 @@
 
 mod binary;
 mod client;
+mod export;
 mod made_up;
 mod pages;
 #[path = "../support/server.rs"]

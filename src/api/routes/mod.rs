@@ -3,6 +3,7 @@
 pub(super) mod ask;
 pub(super) mod control;
 pub(super) mod documents;
+pub(super) mod export;
 pub(super) mod metrics;
 pub(super) mod overview;
 pub(super) mod page;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use seald::domain::document::DocumentState;
+use seald::domain::export::ExportFormat;
 
 /// After the help.
 const CODES: &str = "\
@@ -62,6 +63,8 @@ pub(crate) enum Verb {
     Adapters,
     /// Show what each generation still knows of each document
     Forgetting,
+    /// Write a generation into a folder, in a form that other programs load
+    Export(Export),
     /// Ask what was learned; without a question, in a conversation
     Ask(Ask),
     /// Ask, and show what taught the answer: documents, study texts, questions, and what each document did for it
@@ -169,6 +172,21 @@ pub(crate) struct Why {
     pub(crate) generation: Option<String>,
 }
 
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// `live`, `gen-000007`, or 7
+    #[arg(value_name = "GEN")]
+    pub(crate) generation: String,
+    /// The folder: a new one, or an empty one
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// peft: the adapter for PEFT and vLLM; merged: a whole model for transformers and all that reads its folders; gguf:
+    /// the adapter for llama.cpp; ollama: the same with a Modelfile
+    #[arg(long, default_value = "peft", value_parser = format)]
+    pub(crate) format: ExportFormat,
+}
+
 /// Options of `add`.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
@@ -219,6 +237,10 @@ pub(crate) struct Man {
 }
 
 fn state(word: &str) -> Result<DocumentState, String> {
+    word.parse().map_err(|e: seald::Error| e.to_string())
+}
+
+fn format(word: &str) -> Result<ExportFormat, String> {
     word.parse().map_err(|e: seald::Error| e.to_string())
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod cli;
 mod conversation;
 mod doctor;
+mod export;
 mod manual;
 mod output;
 mod show;
@@ -79,6 +80,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Consolidate(args) => return upkeep::consolidate(&client, args, json).await,
         Verb::TrainWriter(args) => return upkeep::train_writer(&client, args, json).await,
         Verb::Forget(args) => return upkeep::forget(&client, args, json).await,
+        Verb::Export(args) => return export::run(&client, args, json).await,
         Verb::Watch(args) => return watch::run(&client, args, json).await,
         Verb::Top => return top::run(client).await,
         Verb::Doctor => return doctor::run(&client, json).await,
