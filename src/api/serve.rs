@@ -98,6 +98,11 @@ pub async fn serve(listeners: Listeners, service: Arc<Service>, shutdown: impl F
                 server.connect(stream, peer, app.clone(), permit);
             }
             (permit, stream, peer, app) = next_tcp(tcp.as_ref(), &tcp_room) => {
+                // Pieces of answers are small and go out at once: they must not wait for the client's word on the last.
+                if let Err(e) = stream.set_nodelay(true) {
+                    debug!(error = %e, "a client has gone before it was known");
+                    continue;
+                }
                 server.connect(stream, Peer::Tcp(peer), app, permit);
             }
             Some(ended) = server.connections.join_next() => {

@@ -38,8 +38,9 @@ class Server:
     pid: int | None = None
 
     def client(self, clients: int) -> httpx2.AsyncClient:
+        # A connection for each request: llama-server closes those that were quiet for some seconds, or served a hundred.
         return httpx2.AsyncClient(base_url=self.url.rstrip("/"), headers=self.headers, timeout=600.0,
-                                  limits=httpx2.Limits(max_connections=clients, max_keepalive_connections=clients))
+                                  limits=httpx2.Limits(max_connections=clients, max_keepalive_connections=0))
 
 
 @dataclasses.dataclass
