@@ -57,7 +57,7 @@ impl Vocabulary {
         let grammar = TopLevelGrammar::from_json_schema(schema.clone());
         let matcher = Matcher::new(self.parsers.create_parser(grammar));
         match matcher.get_error() {
-            None => Ok(Grammar { matcher, of: Arc::new(()) }),
+            None => Ok(Grammar { matcher: Box::new(matcher), of: Arc::new(()) }),
             Some(error) => Err(Error::new(Kind::Invalid, format!("the schema cannot be used: {error}"))),
         }
     }
@@ -72,7 +72,8 @@ impl fmt::Debug for Vocabulary {
 /// A form, and how far an answer in it has come.
 #[derive(Clone)]
 pub struct Grammar {
-    matcher: Matcher,
+    /// Two kilobytes, which rows without a form should not carry.
+    matcher: Box<Matcher>,
     of: Arc<()>,
 }
 

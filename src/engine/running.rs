@@ -57,6 +57,10 @@ pub struct Running<'m> {
 }
 
 /// What is computed for one prompt or row in a pass.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a row is moved once a pass, which costs less than a place for each on the heap"
+)]
 enum Part<'m> {
     Next(Live<'m>),
     Read(Prompt, usize),

@@ -58,7 +58,7 @@ pub(in crate::api) fn trace(store: &Store, document: Document, words: &str) -> R
         edit.rows.into_iter().map(move |row| WhyRow { format, row })
     });
     let rows = best(rows, |row| row_text(&row.row), &wanted, ROWS);
-    let asked = best(probes(store, id)?, |probe| probe_text(probe), &wanted, PROBES);
+    let asked = best(probes(store, id)?, probe_text, &wanted, PROBES);
     let document = WhyDocument {
         source: Source { document: id, title: document.title, name: document.name },
         learned_in: Some(after.folder()),
