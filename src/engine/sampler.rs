@@ -95,7 +95,9 @@ impl Sampler {
                 let mut fitting = vec![f32::NEG_INFINITY; logits.len()];
                 grammar.allowed(|id| fitting[id] = logits[id])?;
                 let token = self.pick(isa, &fitting)?;
-                self.grammar.as_mut().map_or(Ok(()), |grammar| grammar.take(token))?;
+                if let Some(grammar) = &mut self.grammar {
+                    grammar.take(token)?;
+                }
                 token
             }
         };

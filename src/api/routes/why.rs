@@ -23,18 +23,24 @@ pub(in crate::api) async fn why(
     let question = request.question.clone();
     let answer = ask::whole(&api, request).await?;
     let words = format!("{question} {}", answer.answer);
+    let who = generation(&answer.model)?;
     let sources: Vec<_> = answer.sources.iter().map(|source| source.document).collect();
     let traces = api.service.read(move |_, reading| {
         let store = &reading.store;
-        let traces = sources.into_iter().map(|id| trace(store, store.document(id)?, &words));
+        let traces = sources.into_iter().map(|id| trace(store, who, store.document(id)?, &words));
         Ok(traces.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect::<Vec<Trace>>())
     });
-    Ok(Json(weighed(&api, question, answer, traces.await?).await?))
+    Ok(Json(weighed(&api, question, who, answer, traces.await?).await?))
 }
 
 /// Puts the answer to everyone concerned.
-async fn weighed(api: &Api, question: String, answer: AskView, traces: Vec<Trace>) -> Result<WhyView> {
-    let who = generation(&answer.model)?;
+async fn weighed(
+    api: &Api,
+    question: String,
+    who: GenerationId,
+    answer: AskView,
+    traces: Vec<Trace>,
+) -> Result<WhyView> {
     let mut asked = vec![who, GenerationId::BASE];
     asked.extend(traces.iter().flat_map(|trace| [trace.before, trace.after]));
     let log_probs = if answer.answer.is_empty() {

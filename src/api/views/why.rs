@@ -35,11 +35,16 @@ pub(in crate::api) struct Trace {
     pub(in crate::api) before: GenerationId,
 }
 
-/// What `document` has to do with `words`, a question and its answer.
-pub(in crate::api) fn trace(store: &Store, document: Document, words: &str) -> Result<Option<Trace>> {
+/// What `document` has to do with `words`, a question and its answer by `who`; none if that does not contain it.
+pub(in crate::api) fn trace(
+    store: &Store,
+    who: GenerationId,
+    document: Document,
+    words: &str,
+) -> Result<Option<Trace>> {
     let id = document.id;
-    // The first that learned it did so from what was before; those trained anew learned all at once.
-    let generations = store.generations()?;
+    // A document that was dropped and learned again has another generation, which did not lead to this answer.
+    let generations = store.chain(who)?;
     let Some(Generation { id: after, parent: before, .. }) =
         generations.into_iter().find(|generation| generation.documents.contains(&id))
     else {
