@@ -8,6 +8,8 @@ mod files;
 mod jobs;
 #[path = "store/knowledge.rs"]
 mod knowledge;
+#[path = "store/lineages.rs"]
+mod lineages;
 #[path = "store/made_up.rs"]
 mod made_up;
 #[path = "store/service.rs"]

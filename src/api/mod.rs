@@ -20,4 +20,4 @@ pub use guard::Token;
 pub use openapi::openapi;
 pub use router::router;
 pub use serve::{Listeners, Peer, serve};
-pub use service::{Export, Put, Reader, Service, WriteExport};
+pub use service::{Export, Inspect, Put, Reader, Service, WriteExport};

@@ -11,7 +11,7 @@ use crate::domain::ids::GenerationId;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::KnowledgeView;
+use crate::protocol::{BaseModelView, KnowledgeView};
 use crate::store::{KnowledgeMark, Store};
 
 /// Puts a file into the inbox: name, subfolder, content. It returns the path that the file has there.
@@ -21,6 +21,9 @@ pub type Put = Box<dyn Fn(&str, Option<&str>, &[u8]) -> Result<PathBuf> + Send +
 pub type Export = Box<dyn Fn(GenerationId, ExportFormat) -> Result<WriteExport> + Send + Sync>;
 /// Writes one export.
 pub type WriteExport = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send>;
+
+/// Looks at a base model: what it is, and its fingerprint.
+pub type Inspect = Box<dyn Fn(&str) -> Result<(BaseModelView, String)> + Send + Sync>;
 
 /// All that the API stands on.
 pub struct Service {
@@ -44,6 +47,8 @@ pub struct Service {
     pub put: Put,
     /// The way out for generations.
     pub export: Export,
+    /// The way to look at base models.
+    pub inspect: Inspect,
 }
 
 impl fmt::Debug for Service {

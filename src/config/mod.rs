@@ -60,7 +60,8 @@ pub struct Config {
     #[schema(value_type = String)]
     pub inbox_folder: Option<PathBuf>,
     /// The base model: a folder (config.json, tokenizer.json, *.safetensors), or "nano", the small model inside this
-    /// program, which knows only a made-up world. A folder of that name is "./nano".
+    /// program, which knows only a made-up world. A folder of that name is "./nano". Once something was learned,
+    /// `sealctl models use` changes it, and this line only says where the model lies.
     #[schema(value_type = String)]
     pub model: PathBuf,
     /// Threads that compute, 1 to 1,024; 0: one on each core.

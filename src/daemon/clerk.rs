@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{Local, TimeZone};
+use tokio::sync::Notify;
 
 use super::hold::Hold;
 use super::housekeeping;
@@ -76,6 +77,8 @@ pub(super) struct Clerk {
     pub(super) learner: Sender<Work>,
     pub(super) clock: Clock,
     pub(super) others: Others,
+    /// Told when the daemon is to stop and begin again.
+    pub(super) begin_again: Arc<Notify>,
 }
 
 impl Clerk {
@@ -115,8 +118,22 @@ impl Clerk {
             Request::Replay(reply) => self.pass_on(Work::Replay(Some(reply))),
             Request::Queue(kind, reply) => drop(reply.send(self.queue(kind, "asked for"))),
             Request::Forget(document, keep, reply) => drop(reply.send(self.forget(document, keep))),
+            Request::UseModel(model, reply) => {
+                let noted = self.want_model(&model);
+                let begins_again = noted.is_ok();
+                drop(reply.send(noted));
+                if begins_again {
+                    self.begin_again.notify_one();
+                }
+            }
             Request::Look => self.pass_on(Work::Look),
         }
+    }
+
+    /// Notes the base model that the daemon is to begin again with.
+    fn want_model(&mut self, model: &str) -> Result<()> {
+        self.store.want_model(Some(model))?;
+        self.note("base_wanted", None, serde_json::json!({ "model": model }))
     }
 
     /// To the learner. One that has gone drops the reply, which tells whoever waits for it.

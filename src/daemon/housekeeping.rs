@@ -9,11 +9,13 @@ use crate::files::io_error;
 use crate::pipeline::Root;
 use crate::store::Store;
 
-/// Removes the folders of generations, but those of the newest `keep`, of the live one and of the `keep` before it in
-/// its chain: what one would roll back to. Rows stay: they tell what was. The folders that went.
+/// Removes the folders of generations, but those of the newest `keep`, of the live one, of the `keep` before it in
+/// its chain (what one would roll back to), and of what was live on earlier base models. Rows stay: they tell what was. The folders that went.
 pub(super) fn prune(root: &Root, store: &Store, keep: usize) -> Result<Vec<GenerationId>> {
     let all = store.generations()?;
     let mut kept: HashSet<GenerationId> = all.iter().rev().take(keep).map(|g| g.id).collect();
+    // What answers again when its base model is used again.
+    kept.extend(store.lineages()?.iter().map(|lineage| lineage.generation));
     if let Some(live) = store.live()? {
         kept.extend(store.chain(live.id)?.iter().rev().take(keep.max(1)).map(|g| g.id));
     }

@@ -21,6 +21,7 @@ mod trouble;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -28,21 +29,23 @@ use crate::config::Config;
 use crate::engine::kernels::Compute;
 use crate::error::{Error, Kind, Result};
 
-use start::Running;
+use service::Teller;
+use start::{End, Running};
 use threads::Ended;
 
 /// Longest that the step under way may take when the daemon stops; systemd's own patience is longer.
 const PATIENCE: Duration = Duration::from_secs(50);
 
 /// Changes what is logged: a level, or a filter as `RUST_LOG` takes it.
-pub type SetLogLevel = Box<dyn Fn(&str) -> Result<()> + Send + Sync>;
+pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
 
 /// What the daemon needs of the program around it.
+#[derive(Clone)]
 pub struct Surroundings {
     /// This program's file: it reads documents in child processes.
     pub program: PathBuf,
     /// Makes the engine's device, precision and threads.
-    pub compute: Box<dyn Fn() -> Result<Compute> + Send + Sync>,
+    pub compute: Arc<dyn Fn() -> Result<Compute> + Send + Sync>,
     /// Where the time comes from.
     pub clock: Clock,
     /// Gives freed memory back to the system.
@@ -51,23 +54,50 @@ pub struct Surroundings {
     pub set_log_level: SetLogLevel,
 }
 
-/// Runs until `shutdown` completes, then finishes the step under way and gives the job back.
+/// Runs until `shutdown` completes, then finishes the step under way and gives the job back. Where another base model is to be used, it stops
+/// in the same way, and begins again with that one.
 ///
 /// # Errors
-/// [`Kind::Conflict`] where another process works in the root (with its id) or listens on the socket; [`Kind::Corrupt`] for a damaged database
+/// [`Kind::Conflict`] where another process works in the root (with its id) or listens on the socket, and where the base model that was
+/// learned on is gone; [`Kind::Corrupt`] for a damaged database
 /// (with the newest backup); [`Kind::Io`] where folders, sockets or threads cannot be made; [`Kind::Internal`] where a thread broke.
 pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let mut running = start::start(config, around).await?;
-    running.teller.ready(&running.config);
-    let broken = running.until(shutdown).await;
-    running.teller.stopping();
-    let Running { hold, monitor, threads, server, control, hints, .. } = running;
+    tokio::pin!(shutdown);
+    let (mut config, teller) = (config, Teller::new());
+    loop {
+        let mut running = start::start(config.clone(), around.clone(), teller.clone()).await?;
+        teller.ready(&running.config);
+        let end = running.until(shutdown.as_mut()).await;
+        if !matches!(end, End::BeginAgain) {
+            teller.stopping();
+        }
+        // What a reload changed stays.
+        config = running.config.clone();
+        let late = stop(running).await;
+        match end {
+            End::Asked => return Ok(()),
+            // Two of them on one root would be one too many: the process goes, and the service manager starts another.
+            End::BeginAgain if !late.is_empty() => {
+                let text = format!("{} did not end in time: start seald again", late.join(", "));
+                return Err(Error::new(Kind::Internal, text));
+            }
+            End::BeginAgain => tracing::info!("beginning again with another base model"),
+            End::Broken(Ended { name, error }) => {
+                return Err(Error::new(Kind::Internal, format!("{name} ended: {error}")));
+            }
+        }
+    }
+}
+
+/// Ends every part, and lets go of the root; the threads that did not end in time.
+async fn stop(running: Running) -> Vec<&'static str> {
     tracing::info!("stopping after the step under way");
-    monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);
-    hold.stop();
+    running.monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);
+    running.hold.stop();
     // Whoever sleeps is woken: the clerk by a request, the inbox by a hint.
-    control.look();
-    let _ = hints.send(());
+    running.control.look();
+    let _ = running.hints.send(());
+    let Running { threads, server, control, .. } = running;
     server.stop().await;
     drop(control);
     let late = threads.join(PATIENCE).await;
@@ -78,8 +108,5 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
         );
     }
     tracing::info!("stopped");
-    match broken {
-        None => Ok(()),
-        Some(Ended { name, error }) => Err(Error::new(Kind::Internal, format!("{name} ended: {error}"))),
-    }
+    late
 }

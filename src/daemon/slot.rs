@@ -13,7 +13,7 @@ use crate::learn::Model;
 use crate::pipeline::monitor::{ModelFacts, Monitor};
 
 /// How the engine is made; again for each opening, so that its threads go with the model.
-pub(super) type MakeCompute = Box<dyn Fn() -> Result<Compute> + Send + Sync>;
+pub(super) type MakeCompute = Arc<dyn Fn() -> Result<Compute> + Send + Sync>;
 
 /// The slot.
 pub(super) struct ModelSlot {

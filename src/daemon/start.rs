@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, RwLock};
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
@@ -27,9 +30,11 @@ use crate::config::Config;
 use crate::error::{Context, Kind, Result};
 use crate::files::{self, FileLock};
 use crate::ingest::inbox::{self, Inbox};
+use crate::learn::{ModelSummary, inspect};
 use crate::pipeline::control::{Control, Desk};
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
+use crate::protocol::BaseModelView;
 use crate::store::{NewEvent, Store};
 
 /// A daemon that serves.
@@ -41,14 +46,24 @@ pub(super) struct Running {
     pub(super) threads: Threads,
     pub(super) server: Server,
     pub(super) hints: Sender<()>,
-    pub(super) teller: Teller,
     ends: UnboundedReceiver<Ended>,
     reload: Reload,
     tasks: JoinSet<()>,
     slot: Arc<ModelSlot>,
+    begin_again: Arc<Notify>,
     release_memory: fn(),
     _watcher: Option<inbox::Watcher>,
     _lock: FileLock,
+}
+
+/// Why a daemon stopped serving.
+pub(super) enum End {
+    /// Somebody said so.
+    Asked,
+    /// It begins again, with another base model.
+    BeginAgain,
+    /// A part ended that should not.
+    Broken(Ended),
 }
 
 /// The task that serves the interface.
@@ -72,21 +87,22 @@ impl Server {
 }
 
 impl Running {
-    /// Serves until `shutdown` completes, or a part ends that should not; which one.
-    pub(super) async fn until(&mut self, shutdown: impl Future<Output = ()>) -> Option<Ended> {
-        tokio::pin!(shutdown);
+    /// Serves until `shutdown` completes, the daemon is to begin again, or a part ends that should not.
+    pub(super) async fn until(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> End {
+        let begin_again = self.begin_again.clone();
         loop {
             tokio::select! {
-                () = &mut shutdown => return None,
+                () = &mut shutdown => return End::Asked,
+                () = begin_again.notified() => return End::BeginAgain,
                 Some(ended) = self.ends.recv() => {
                     tracing::error!(thread = ended.name, error = ended.error, "a part of the daemon ended");
-                    return Some(ended);
+                    return End::Broken(ended);
                 }
                 _ = &mut self.server.task => {
-                    return Some(Ended { name: "the interface", error: "it stopped serving".into() });
+                    return End::Broken(Ended { name: "the interface", error: "it stopped serving".into() });
                 }
                 _ = self.tasks.join_next() => {
-                    return Some(Ended { name: "the watch over the service", error: "it ended".into() });
+                    return End::Broken(Ended { name: "the watch over the service", error: "it ended".into() });
                 }
                 // Here, as the allocator takes up what ended threads left only from the thread that the program began with.
                 () = self.slot.emptied.notified() => (self.release_memory)(),
@@ -99,6 +115,8 @@ impl Running {
 /// What the parts of the daemon share.
 struct Shared {
     config: Config,
+    /// The base model: the configured one, or what was learned on.
+    model: PathBuf,
     store: Store,
     root: Root,
     clock: Clock,
@@ -106,6 +124,7 @@ struct Shared {
     hold: Arc<Hold>,
     slot: Arc<ModelSlot>,
     control: Control,
+    begin_again: Arc<Notify>,
 }
 
 impl Shared {
@@ -116,7 +135,7 @@ impl Shared {
 }
 
 /// Starts everything.
-pub(super) async fn start(config: Config, around: Surroundings) -> Result<Running> {
+pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) -> Result<Running> {
     let Surroundings { program, compute, clock, release_memory, set_log_level } = around;
     let started_at = clock.now();
     let root = Root::open(&config.root)?;
@@ -125,13 +144,18 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
     let interrupted = store.abandon_running()?.len();
     note_start(&mut store, &clock, interrupted)?;
     courteous(config.courtesy.nice);
+    let (model, note) = pipeline::choose_base(&mut store, &config.model, started_at)?;
 
     let monitor = Arc::new(Monitor::new(clock.clone()));
+    if let Some(note) = note {
+        tracing::warn!("{note}");
+        monitor.problem("base", Some(note));
+    }
     let (control, desk) = Control::new(config.answers.most_waiting);
-    let teller = Teller::new();
-    let slot = Arc::new(ModelSlot::new(&config.model, compute, monitor.clone()));
+    let slot = Arc::new(ModelSlot::new(&model, compute, monitor.clone()));
     let reload = reload(&config, &clock, set_log_level, &teller)?;
-    let shared = Shared { config, store, root, clock, monitor, hold: Arc::default(), slot, control };
+    let (hold, begin_again) = (Arc::default(), Arc::default());
+    let shared = Shared { config, model, store, root, clock, monitor, hold, slot, control, begin_again };
 
     let listeners = listen(&shared.config).await?;
     let inbox = Inbox::open(&shared.config.inbox_path(), shared.config.inbox)?;
@@ -157,7 +181,7 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         Ok(())
     })?;
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
-    let Shared { config, monitor, hold, slot, control, .. } = shared;
+    let Shared { config, monitor, hold, slot, control, begin_again, .. } = shared;
     let mut tasks = JoinSet::new();
     tasks.spawn(teller.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
     let running = Running {
@@ -168,11 +192,11 @@ pub(super) async fn start(config: Config, around: Surroundings) -> Result<Runnin
         threads,
         server,
         hints,
-        teller,
         ends,
         reload,
         tasks,
         slot,
+        begin_again,
         release_memory,
         _watcher: watcher,
         _lock: lock,
@@ -219,6 +243,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         learner: to_learner,
         clock: shared.clock.clone(),
         others: Others::default(),
+        begin_again: shared.begin_again.clone(),
     };
     // Before anything is learned: a pause outlives a restart.
     clerk.look()?;
@@ -259,20 +284,30 @@ fn serve(
     let service = Arc::new(Service {
         root: shared.config.root.clone(),
         inbox: path,
-        model: shared.config.model.display().to_string(),
+        model: shared.model.display().to_string(),
         started_at,
         clock: shared.clock.clone(),
         reader: Reader::new(shared.store()?),
         monitor: shared.monitor.clone(),
         control: shared.control.clone(),
         put: Box::new(put),
-        export: export::exporter(shared.root.clone(), shared.config.model.clone()),
+        export: export::exporter(shared.root.clone(), shared.model.clone()),
+        inspect: Box::new(look_at),
     });
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(api::serve(listeners, service, async {
         let _ = stopped.await;
     }));
     Ok(Server { task, stop })
+}
+
+/// Looks at a base model that somebody may want to use.
+fn look_at(model: &str) -> Result<(BaseModelView, String)> {
+    let ModelSummary { architecture, parameters, context, bytes, chat, licence, fingerprint } =
+        inspect(Path::new(model))?;
+    let architecture = format!("{architecture:?}");
+    let view = BaseModelView { model: model.into(), architecture, parameters, context, bytes, chat, licence };
+    Ok((view, fingerprint))
 }
 
 /// The sockets, as the configuration says.
@@ -308,7 +343,7 @@ fn courteous(nice: i32) {
 }
 
 /// The watcher; without one the inbox is polled.
-fn watch(path: &std::path::Path, hints: Sender<()>) -> Option<inbox::Watcher> {
+fn watch(path: &Path, hints: Sender<()>) -> Option<inbox::Watcher> {
     let hint = move || {
         // Nobody listens once the daemon stops.
         let _ = hints.send(());

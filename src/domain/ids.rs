@@ -31,6 +31,8 @@ ids! {
     GenerationId,
     /// A job.
     JobId,
+    /// A lineage.
+    LineageId,
     /// A writer: `adapters/writer-000002` is number 2. Number 0 is the base, which writes before any round.
     WriterId,
 }

@@ -1,5 +1,5 @@
 //! The nouns of the method and their rules, without I/O: what a document, a probe, a self-edit, a trial, an evaluation,
-//! a decision, a generation, an export, a writer and a job are.
+//! a decision, a generation, a lineage, an export, a writer and a job are.
 
 pub mod consolidation;
 pub mod decision;
@@ -9,6 +9,7 @@ pub mod export;
 pub mod generation;
 pub mod ids;
 pub mod job;
+pub mod lineage;
 pub(crate) mod number;
 pub mod probe;
 pub mod progress;

@@ -17,6 +17,7 @@ pub mod embedded;
 pub mod examples;
 pub mod generate;
 pub mod grammar;
+pub mod inspect;
 pub mod kernels;
 mod live_rows;
 mod load;

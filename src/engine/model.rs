@@ -36,53 +36,12 @@ impl Model {
     /// [`Kind::NotFound`] for a missing directory or file, [`Kind::Unsupported`] for a model that is not
     /// computed here, [`Kind::Corrupt`] for damaged files; each names the file and the field or tensor.
     pub fn open(path: &Path, compute: &Compute) -> Result<Self> {
-        if let Some(embedded) = embedded::find(path) {
-            return Self::embedded(embedded, compute);
-        }
-        if !path.is_dir() {
-            let text = format!(
-                "{} is not a directory: give the folder that holds config.json, or `{}` for the embedded model",
-                path.display(),
-                embedded::NANO.name
-            );
-            return Err(Error::new(Kind::NotFound, text));
-        }
-        let config = ModelConfig::from_dir(path)?;
-        Self::assemble(path, &config, &Weights::open(path)?, || Tokenizer::from_dir(path), compute)
-    }
-
-    /// Opens a model that is built into the program.
-    ///
-    /// # Errors
-    /// As [`Self::open`], if the program was built with files that do not fit together.
-    pub fn embedded(model: &EmbeddedModel, compute: &Compute) -> Result<Self> {
-        let config = ModelConfig::from_json(model.config, &format!("{}: config.json", model.name))?;
-        let weights = Weights::from_static(model.weights)?;
-        let tokenizer =
-            || Tokenizer::from_bytes(&model.tokenizer).map_err(|e| e.context(format!("in {}", model.name)));
-        Self::assemble(Path::new(model.name), &config, &weights, tokenizer, compute)
-    }
-
-    /// The tokenizer is read after the weights are found to fit: their errors say more.
-    fn assemble(
-        path: &Path,
-        config: &ModelConfig,
-        weights: &Weights,
-        tokenizer: impl FnOnce() -> Result<Tokenizer>,
-        compute: &Compute,
-    ) -> Result<Self> {
-        weights.check(config)?;
-        let tokenizer = tokenizer()?;
-        if tokenizer.vocab_size() > config.vocab_size {
-            let (tokens, rows) = (tokenizer.vocab_size(), config.vocab_size);
-            let text = format!("{}: tokenizer.json has {tokens} tokens, the model {rows}", path.display());
-            return Err(Error::new(Kind::Corrupt, text));
-        }
+        let Parts { config, weights, tokenizer } = Parts::read(path)?;
         let chat = match tokenizer.chat_template() {
             Some(_) => Some(ChatTemplate::from_tokenizer(&tokenizer)?),
             None => None,
         };
-        let decoder = Decoder::load(config, weights, compute)?;
+        let decoder = Decoder::load(&config, &weights, compute)?;
         let fingerprint = weights.quick_fingerprint();
         Ok(Self { decoder, tokenizer, chat, fingerprint, path: path.to_path_buf() })
     }
@@ -125,5 +84,56 @@ impl Model {
             base_fingerprint: Some(self.fingerprint.clone()),
             chat_template_hash: self.chat.as_ref().map(ChatTemplate::hash),
         }
+    }
+}
+
+/// A model's files, read and found to fit together; the weights are mapped, not loaded.
+pub(super) struct Parts {
+    pub(super) config: ModelConfig,
+    pub(super) weights: Weights,
+    pub(super) tokenizer: Tokenizer,
+}
+
+impl Parts {
+    /// As [`Model::open`].
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        if let Some(embedded) = embedded::find(path) {
+            return Self::embedded(embedded);
+        }
+        if !path.is_dir() {
+            let text = format!(
+                "{} is not a directory: give the folder that holds config.json, or `{}` for the embedded model",
+                path.display(),
+                embedded::NANO.name
+            );
+            return Err(Error::new(Kind::NotFound, text));
+        }
+        Self::fitting(path, ModelConfig::from_dir(path)?, Weights::open(path)?, || Tokenizer::from_dir(path))
+    }
+
+    /// Those inside the program; an error means that it was built with files that do not fit together.
+    fn embedded(model: &EmbeddedModel) -> Result<Self> {
+        let config = ModelConfig::from_json(model.config, &format!("{}: config.json", model.name))?;
+        let weights = Weights::from_static(model.weights)?;
+        let tokenizer =
+            || Tokenizer::from_bytes(&model.tokenizer).map_err(|e| e.context(format!("in {}", model.name)));
+        Self::fitting(Path::new(model.name), config, weights, tokenizer)
+    }
+
+    /// The tokenizer is read after the weights are found to fit: their errors say more.
+    fn fitting(
+        path: &Path,
+        config: ModelConfig,
+        weights: Weights,
+        tokenizer: impl FnOnce() -> Result<Tokenizer>,
+    ) -> Result<Self> {
+        weights.check(&config)?;
+        let tokenizer = tokenizer()?;
+        if tokenizer.vocab_size() > config.vocab_size {
+            let (tokens, rows) = (tokenizer.vocab_size(), config.vocab_size);
+            let text = format!("{}: tokenizer.json has {tokens} tokens, the model {rows}", path.display());
+            return Err(Error::new(Kind::Corrupt, text));
+        }
+        Ok(Self { config, weights, tokenizer })
     }
 }

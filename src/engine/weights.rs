@@ -155,6 +155,11 @@ impl Weights {
         Ok(())
     }
 
+    /// Bytes of all its tensors as they are stored.
+    pub fn byte_count(&self) -> u64 {
+        self.tensors.values().map(|entry| (entry.end - entry.start) as u64).sum()
+    }
+
     /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

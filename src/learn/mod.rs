@@ -2,6 +2,7 @@
 
 pub use crate::engine::chat::{Message, Role};
 pub use crate::engine::examples::TrainRow;
+pub use crate::engine::inspect::{ModelSummary, inspect};
 pub use crate::engine::lora::Adapter;
 pub use crate::engine::model::Model;
 

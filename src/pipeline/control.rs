@@ -29,6 +29,8 @@ pub enum Request {
     Queue(JobKind, Reply<JobId>),
     /// Forget a document; keep earlier generations that contain it, or not.
     Forget(DocumentId, bool, Reply<JobId>),
+    /// Change over to another base model: a directory, or `nano`.
+    UseModel(String, Reply<()>),
     /// Something else changed: look again.
     Look,
 }
@@ -118,6 +120,14 @@ impl Control {
     /// [`Kind::NotFound`]; [`Kind::Conflict`] where a newer version took its place.
     pub async fn forget(&self, document: DocumentId, keep_history: bool) -> Result<JobId> {
         self.ask_learner(|reply| Request::Forget(document, keep_history, reply)).await
+    }
+
+    /// Changes over to another base model: once it is noted. The daemon then stops what it does and begins again with that one.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn use_model(&self, model: String) -> Result<()> {
+        self.ask_learner(|reply| Request::UseModel(model, reply)).await
     }
 
     /// Says that there may be new work.

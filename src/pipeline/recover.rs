@@ -5,17 +5,19 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::root::Root;
+use crate::clock::Timestamp;
 use crate::domain::job::{Job, JobState, Stage};
 use crate::error::{Error, Kind, Result};
 use crate::files;
+use crate::learn::Model;
 use crate::store::Store;
 
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///
 /// # Errors
-/// [`Kind::Conflict`] where the live generation belongs to another base model, or a generation to another database; from the file system and
+/// [`Kind::Conflict`] where what was learned stands on another base model, or a generation to another database; from the file system and
 /// the database.
-pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Result<()> {
+pub(super) fn reconcile(root: &Root, store: &mut Store, model: &Model, now: Timestamp) -> Result<()> {
     for job in store.abandon_running()? {
         tracing::info!(
             job = job.id.0,
@@ -27,18 +29,7 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, fingerprint: &str) -> Re
     files::clean_litter(&root.adapters())?;
     remove_finished_work(root, store)?;
     remove_unpublished(root, store)?;
-    let live = store.live()?;
-    if let Some(live) = &live
-        && live.base_fingerprint != fingerprint
-    {
-        let text = format!(
-            "{} was learned on another base model ({}, this one is {fingerprint}): give the model it belongs to, or another --root",
-            live.id.folder(),
-            live.base_fingerprint
-        );
-        return Err(Error::new(Kind::Conflict, text));
-    }
-    Ok(())
+    store.use_base(&model.fingerprint, &model.path.display().to_string(), now)
 }
 
 /// The folder of a generation whose publishing was cut short: no row names it, so it never went live. Any other folder that no row names was

@@ -65,6 +65,11 @@ impl Root {
         self.path.join("adapters")
     }
 
+    /// Base models that were fetched.
+    pub fn models(&self) -> PathBuf {
+        self.path.join("models")
+    }
+
     /// One generation.
     pub fn generation(&self, id: GenerationId) -> PathBuf {
         self.adapters().join(id.folder())

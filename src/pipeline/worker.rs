@@ -116,7 +116,7 @@ impl<'m> Worker<'m> {
         let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let mut session = Session::new(model, learn, cancel)?;
         session.max_memory = max_memory;
-        recover::reconcile(&root, &mut store, &model.fingerprint)?;
+        recover::reconcile(&root, &mut store, model, clock.now())?;
         let samples = match store.base_samples(&model.fingerprint)? {
             Some(samples) => samples,
             None => {

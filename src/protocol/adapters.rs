@@ -1,4 +1,4 @@
-//! Generations and models as the API lists them.
+//! Generations as the API lists them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -25,6 +25,8 @@ pub struct GenerationView {
     pub origin: Origin,
     /// The one that it continues, or took the place of; none for the base.
     pub parent: Option<String>,
+    /// The base model that it stands on, where that is not the present one: it cannot answer then.
+    pub other_base: Option<String>,
     /// Whether it is live.
     pub live: bool,
     /// Whether the live one contains it.
@@ -39,19 +41,4 @@ pub struct GenerationView {
     pub bytes: Option<u64>,
     /// What the gate found when it was accepted.
     pub findings: Vec<Finding>,
-}
-
-/// Models that can answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ModelsView {
-    /// The base model: its directory, or `nano`.
-    pub base: String,
-    /// Parameters of the base; none before it was opened.
-    pub parameters: Option<u64>,
-    /// Longest text it can take, tokens; none before it was opened.
-    pub context: Option<usize>,
-    /// Whether it is in memory now.
-    pub loaded: bool,
-    /// Names that `ask` takes: `base`, `live`, then generations, newest first.
-    pub names: Vec<String>,
 }

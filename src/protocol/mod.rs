@@ -30,6 +30,7 @@ mod ask;
 mod control;
 mod documents;
 mod forgetting;
+mod models;
 mod once;
 pub mod openai;
 mod share;
@@ -38,13 +39,14 @@ mod upkeep;
 mod why;
 mod writer;
 
-pub use adapters::{AdaptersView, GenerationView, ModelsView};
+pub use adapters::{AdaptersView, GenerationView};
 pub use ask::{AskEvent, AskRequest, AskView, Source, Turn};
 pub use control::{AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView};
 pub use documents::{
     DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,
 };
 pub use forgetting::{Cell, Column, ForgettingView, Measures, Tally};
+pub use models::{BaseModelView, LineageView, ModelsView, UseModelRequest, UseModelView};
 pub use once::{DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, TimeShares, TrialReport};
 pub use share::{Accuracies, Share};
 pub use status::{

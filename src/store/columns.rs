@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::ids::{
-    DocumentId, GenerationId, JobId, PassageId, ProbeId, SelfEditId, TrialId, WriterId,
+    DocumentId, GenerationId, JobId, LineageId, PassageId, ProbeId, SelfEditId, TrialId, WriterId,
 };
 use crate::error::{Error, Result};
 
@@ -64,7 +64,7 @@ macro_rules! id_columns {
     )+};
 }
 
-id_columns!(DocumentId, PassageId, ProbeId, SelfEditId, TrialId, JobId);
+id_columns!(DocumentId, PassageId, ProbeId, SelfEditId, TrialId, JobId, LineageId);
 
 /// The base has no row, so that it is NULL where a row is referred to.
 macro_rules! adapter_columns {

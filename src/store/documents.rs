@@ -179,6 +179,12 @@ pub(super) fn find(db: &Connection, id: DocumentId) -> Result<Document> {
     first(db, &sql, [id], row)?.ok_or_else(|| not_found(format!("there is no document {id}")))
 }
 
+/// The document that took this one's place, if one did.
+pub(super) fn newer(db: &Connection, id: DocumentId) -> Result<Option<DocumentId>> {
+    let sql = "SELECT replaced_by FROM documents WHERE id = ?";
+    Ok(first(db, sql, [id], |row| row.get(0))?.flatten())
+}
+
 pub(super) fn set_state(
     db: &Connection,
     id: DocumentId,

@@ -36,6 +36,8 @@ const TABLES: &[Dumped] = &[
     table("generations", &["created_at"], "id"),
     table("generation_documents", &[], "generation, document"),
     table("live", &["since"], "only"),
+    // Where the model lies is not what was learned.
+    table("lineages", &["model", "begun_at", "left_at"], "id"),
     table("consolidations", &["seconds", "ended_at"], "job"),
     table("forgettings", &["ended_at"], "job"),
     table("writers", &["created_at"], "id"),

@@ -26,9 +26,7 @@ impl Store {
     pub fn forget(&mut self, document: DocumentId, keep_history: bool) -> Result<Job> {
         self.write(format_args!("forget document {document}"), |db| {
             documents::find(db, document)?;
-            let sql = "SELECT replaced_by FROM documents WHERE id = ?";
-            let newer: Option<DocumentId> = first(db, sql, [document], |row| row.get(0))?.flatten();
-            if let Some(newer) = newer {
+            if let Some(newer) = documents::newer(db, document)? {
                 let text = format!(
                     "document {newer} is a newer version of it: forget that one, and both are forgotten"
                 );

@@ -92,6 +92,18 @@ impl Store {
         self.read("the generations", |db| with_documents(db, all(db, &sql, [], row)?))
     }
 
+    /// Those that stand on the present base model, oldest first: the ones that can answer.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn generations_here(&self) -> Result<Vec<Generation>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM generations WHERE base_fingerprint =
+             (SELECT base_fingerprint FROM lineages WHERE left_at IS NULL) ORDER BY id"
+        );
+        self.read("the generations", |db| with_documents(db, all(db, &sql, [], row)?))
+    }
+
     /// What a generation stands on: its ancestors and itself, oldest first. Empty for the base.
     ///
     /// # Errors

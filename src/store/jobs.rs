@@ -154,9 +154,18 @@ pub(super) fn queue(
 
 /// Jobs whose results continued, or were compared with, another adapter than the one that is live now begin again.
 pub(super) fn restart_after_change(db: &Connection, except: Option<JobId>) -> Result<()> {
+    restart(db, except, false)
+}
+
+/// The same where another base model is used: what trains or examines a writer begins again, too.
+pub(super) fn restart_on_other_base(db: &Connection) -> Result<()> {
+    restart(db, None, true)
+}
+
+fn restart(db: &Connection, except: Option<JobId>, writers: bool) -> Result<()> {
     for job in all_of(db, JobState::Queued)?.into_iter().filter(|job| Some(job.id) != except) {
         let event = match (job.kind, job.stage) {
-            (JobKind::WriterRound, _) => continue,
+            (JobKind::WriterRound, _) if !writers => continue,
             (kind, stage) if stage == kind.first() => continue,
             (_, Stage::Replay) => Event::Dropped,
             _ => Event::Restarted,

@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -66,6 +67,7 @@ mod tests {
         include_str!("migrations/0001.rows.sql"),
         include_str!("migrations/0002.rows.sql"),
         include_str!("migrations/0003.rows.sql"),
+        include_str!("migrations/0004.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::Store;
 use super::failure::conflict;
-use super::{documents, generations, jobs};
+use super::{documents, generations, jobs, lineages};
 use crate::clock::Timestamp;
 use crate::domain::document::DocumentState;
 use crate::domain::ids::{DocumentId, GenerationId};
@@ -39,7 +39,7 @@ impl Store {
     /// learned begins again, as its trials continued another adapter.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already, a
+    /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already or stands on another base model, a
     /// job is running, or a document that it contains waits to be learned again.
     pub fn roll_back(
         &mut self,
@@ -56,6 +56,7 @@ impl Store {
             if let Some(job) = jobs::all_of(db, JobState::Running)?.first() {
                 return Err(conflict(format!("job {} is under way ({})", job.id, job.kind)));
             }
+            lineages::refuse_other_base(db, to)?;
             let learned = |id| -> Result<BTreeSet<DocumentId>> {
                 Ok(generations::chain(db, id)?.into_iter().flat_map(|g| g.documents).collect())
             };

@@ -1,18 +1,16 @@
-//! Generations, and the models that can answer.
+//! Generations.
 
 use console::Style;
 
 use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{bytes, count, grouped, rough};
+use super::words::{bytes, count};
 use crate::domain::generation::Origin;
-use crate::protocol::{AdaptersView, GenerationView, ModelsView};
+use crate::protocol::{AdaptersView, GenerationView};
 
 /// Generations that are shown; `--json` has them all.
 const MOST: usize = 50;
-/// Names of models that are shown.
-const MOST_NAMES: usize = 12;
 
 /// Every generation, newest first.
 pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
@@ -66,6 +64,14 @@ pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
 
 /// What it learned, or how else it came to be.
 fn what(generation: &GenerationView) -> String {
+    let made = how(generation);
+    match &generation.other_base {
+        Some(model) => format!("{made} (on {})", one_line(model)),
+        None => made,
+    }
+}
+
+fn how(generation: &GenerationView) -> String {
     match (generation.origin, &generation.parent) {
         (Origin::Consolidated, Some(parent)) => format!("trained anew, in the place of {}", one_line(parent)),
         (Origin::Consolidated, None) => "trained anew".to_string(),
@@ -82,25 +88,4 @@ fn mark(generation: &GenerationView, look: &Look) -> (&'static str, Style) {
         (false, true) => (look.sign("│", "|"), Style::new()),
         (false, false) => (look.sign("╌", "-"), Style::new().dim()),
     }
-}
-
-/// The models that can answer.
-pub fn models(view: &ModelsView, look: &Look) -> String {
-    let plain = Style::new();
-    let mut page = Page::new(look);
-    let loaded = if view.loaded { "in memory" } else { "not in memory" };
-    page.field("Base", &format!("{}, {loaded}", one_line(&view.base)), &plain);
-    if let Some(parameters) = view.parameters {
-        page.field("Size", &format!("{} parameters", rough(parameters)), &plain);
-    }
-    if let Some(context) = view.context {
-        page.field("Context", &format!("{} tokens", grouped(context as u64)), &plain);
-    }
-    let names: Vec<_> = view.names.iter().take(MOST_NAMES).map(|name| one_line(name)).collect();
-    page.field("Answers", &names.join(", "), &plain);
-    if view.names.len() > MOST_NAMES {
-        let words = format!("and {} more (--json has them all)", view.names.len() - MOST_NAMES);
-        page.field("", &words, &Style::new().dim());
-    }
-    page.text()
 }

@@ -12,6 +12,7 @@ pub mod heatmap;
 pub mod jobs;
 pub mod lines;
 pub mod look;
+pub mod models;
 pub mod noted;
 pub mod page;
 pub mod status;

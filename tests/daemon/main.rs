@@ -1,5 +1,6 @@
 //! A real daemon on a temporary root, over its real socket, with real signals; `sd_notify` goes to a socket of the test's own.
 
+mod bases;
 mod chat;
 mod damage;
 mod export;

@@ -109,10 +109,10 @@ async fn a_night_alone_ends_with_more_knowledge_and_nothing_below_the_base() {
     let time = Arc::new(AtomicI64::new(start));
     let around = Surroundings {
         program: PathBuf::from(env!("CARGO_BIN_EXE_seald")),
-        compute: Box::new(|| Compute::best_cpu(0)),
+        compute: Arc::new(|| Compute::best_cpu(0)),
         clock: Clock::Set(time.clone()),
         release_memory: || {},
-        set_log_level: Box::new(|_| Ok(())),
+        set_log_level: Arc::new(|_| Ok(())),
     };
     let config = Config::load(None, Some(&root)).unwrap();
     let socket = config.socket_path();

@@ -95,7 +95,9 @@ fn a_document_has_a_story() {
 fn generations_and_models() {
     let times = made_up::times();
     check("adapters", |look| adapters::render(&made_up::adapters(5), times, look));
-    check("models", |look| adapters::models(&made_up::models(300), look));
+    check("models", |look| models::render(&made_up::models(300), times, look));
+    check("models_use", |look| models::change(&made_up::change(false), look));
+    check("models_same", |look| models::change(&made_up::change(true), look));
     let many = adapters::render(&made_up::adapters(300), times, &plain(80));
     assert!(many.contains("250 earlier generations not shown") && many.lines().count() < 60, "{many}");
     let none = adapters::render(&made_up::adapters(0), times, &plain(80));

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 /// A moment.
 pub(crate) const NOW: Timestamp = Timestamp(1_000_000);
+/// Fingerprint of the base model, unless another is present.
+pub(crate) const BASE: &str = "base";
 /// Seconds of a lease.
 pub(crate) const LEASE: i64 = 60;
 
@@ -248,7 +250,10 @@ pub(crate) fn generation(store: &Store, now: Timestamp) -> NewGeneration {
     NewGeneration {
         id,
         parent: live(store),
-        base_fingerprint: "base".into(),
+        base_fingerprint: store
+            .lineage()
+            .unwrap()
+            .map_or_else(|| BASE.into(), |present| present.base_fingerprint),
         adapter_hash: format!("adapter {id}"),
         created_at: now,
     }
@@ -295,9 +300,14 @@ pub(crate) fn until(store: &mut Store, mut job: Job, stage: Stage) -> Job {
 
 /// Does every job that is queued to its end.
 pub(crate) fn learn_all(store: &mut Store) {
-    while let Some(mut job) = store.claim_next(NOW, LEASE).unwrap() {
-        while job.lease_until.is_some() {
-            job = do_stage_at(store, &job, NOW);
-        }
+    while let Some(job) = store.claim_next(NOW, LEASE).unwrap() {
+        finish(store, job);
+    }
+}
+
+/// Takes a job to its end.
+pub(crate) fn finish(store: &mut Store, mut job: Job) {
+    while job.lease_until.is_some() {
+        job = do_stage_at(store, &job, NOW);
     }
 }

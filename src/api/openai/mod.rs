@@ -112,7 +112,7 @@ async fn list(api: &Api) -> Result<ModelList, Error> {
             let live = all.generations.iter().find(|generation| generation.live);
             let (since, root) = live.map_or(base, |live| (live.created_at, live.name.as_str()));
             let mut data = vec![card("live", since, root), card("base", base.0, base.1)];
-            let there = all.generations.iter().filter(|generation| generation.bytes.is_some());
+            let there = all.generations.iter().filter(|one| one.bytes.is_some() && one.other_base.is_none());
             data.extend(there.map(|one| card(&one.name, one.created_at, &one.name)));
             Ok(ModelList { object: "list".into(), data })
         })

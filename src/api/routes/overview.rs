@@ -1,4 +1,4 @@
-//! The daemon at a glance: status, health, generations, models, what was forgotten.
+//! The daemon at a glance: status, health, generations, what was forgotten.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
 use crate::error::{Error, Kind};
-use crate::protocol::{AdaptersView, ForgettingView, ModelsView, Problem, StatusView};
+use crate::protocol::{AdaptersView, ForgettingView, Problem, StatusView};
 
 /// Tells what the daemon is doing, what it knows, what it forgot and what is next.
 #[utoipa::path(get, path = "/v1/status", tag = "overview", responses(
@@ -23,14 +23,6 @@ pub(in crate::api) async fn status(State(api): State<Api>) -> Result<Json<Status
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
 pub(in crate::api) async fn adapters(State(api): State<Api>) -> Result<Json<AdaptersView>, Failure> {
     Ok(Json(api.service.read(|service, reading| views::adapters(&reading.store, &service.root)).await?))
-}
-
-/// Lists who can answer.
-#[utoipa::path(get, path = "/v1/models/local", tag = "overview", responses(
-    (status = 200, body = ModelsView, description = "The base model, and the names that `ask` takes"),
-    (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn models(State(api): State<Api>) -> Result<Json<ModelsView>, Failure> {
-    Ok(Json(api.service.read(views::models).await?))
 }
 
 /// Shows the forgetting matrix of the live generation.

@@ -1,17 +1,16 @@
-//! Generations, and the models that can answer.
+//! Generations.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use super::super::service::{Reading, Service};
 use crate::domain::decision::Finding;
 use crate::domain::generation::Generation;
 use crate::domain::ids::GenerationId;
+use crate::domain::lineage::Lineage;
 use crate::error::Result;
 use crate::pipeline::Root;
-use crate::pipeline::monitor::Now;
-use crate::protocol::{AdaptersView, GenerationView, ModelsView};
+use crate::protocol::{AdaptersView, GenerationView};
 use crate::store::Store;
 
 /// Files without which a generation cannot answer.
@@ -29,6 +28,11 @@ pub(in crate::api) fn adapters(store: &Store, root: &Path) -> Result<AdaptersVie
     for (generation, title) in store.learned_titles()? {
         titles.entry(generation).or_default().push(title);
     }
+    let lineages = store.lineages()?;
+    let other_base = |generation: &Generation| {
+        let stands = |lineage: &&Lineage| lineage.base_fingerprint == generation.base_fingerprint;
+        lineages.iter().find(stands).filter(|lineage| lineage.left_at.is_some()).map(|l| l.model.clone())
+    };
     let mut generations = Vec::new();
     for generation in store.generations()?.into_iter().rev() {
         let (id, parent, path) = (generation.id, generation.parent, root.generation(generation.id));
@@ -36,6 +40,7 @@ pub(in crate::api) fn adapters(store: &Store, root: &Path) -> Result<AdaptersVie
             name: id.folder(),
             origin: generation.origin,
             parent: (parent != GenerationId::BASE).then(|| parent.folder()),
+            other_base: other_base(&generation),
             live: live == Some(id),
             in_live_chain: chain.contains(&id),
             created_at: generation.created_at,
@@ -64,18 +69,4 @@ fn bytes_of(folder: &Path) -> Option<u64> {
     let files = fs::read_dir(folder).ok()?;
     let sizes = files.filter_map(|file| file.ok()?.metadata().ok()).filter(|found| found.is_file());
     Some(sizes.map(|found| found.len()).sum())
-}
-
-/// The base model, and the names that a question may be put to.
-pub(in crate::api) fn models(service: &Service, reading: &mut Reading) -> Result<ModelsView> {
-    let Now { model, loaded, .. } = service.monitor.now();
-    let generations = reading.store.generations()?;
-    let folders = generations.iter().rev().map(|generation| generation.id.folder());
-    Ok(ModelsView {
-        base: service.model.clone(),
-        parameters: model.map(|facts| facts.parameters),
-        context: model.map(|facts| facts.context),
-        loaded,
-        names: ["base".to_string(), "live".to_string()].into_iter().chain(folders).collect(),
-    })
 }

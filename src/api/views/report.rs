@@ -2,7 +2,7 @@
 
 use crate::domain::document::Document;
 use crate::domain::evaluation::Subject;
-use crate::domain::generation::Origin;
+use crate::domain::generation::{Generation, Origin};
 use crate::domain::ids::{DocumentId, GenerationId};
 use crate::domain::probe::{ProbeSource, Role};
 use crate::error::Result;
@@ -33,7 +33,11 @@ pub fn document(store: &Store, id: DocumentId, finished: Option<&Finished>) -> R
     let mut trials: Vec<TrialReport> = store.trials(id)?.iter().map(TrialReport::from).collect();
     trials.sort_by(|a, b| b.gain.total_cmp(&a.gain));
     let decision = store.decision(id)?;
-    let generation = store.generations()?.into_iter().find(|g| g.documents.contains(&id));
+    let (live, holds) =
+        (store.live()?.map_or(GenerationId::BASE, |g| g.id), |g: &Generation| g.documents.contains(&id));
+    // The one that the live model stands on, else the newest: a document may be learned several times.
+    let generation = store.chain(live)?.into_iter().find(holds);
+    let generation = generation.or(store.generations()?.into_iter().rfind(holds));
     let seconds = finished.map_or(0.0, |f| f.seconds);
     Ok(DocumentReport {
         path: name,

@@ -104,8 +104,11 @@ pub(crate) enum Verb {
     },
     /// Learn on
     Resume,
-    /// List the models that can answer
-    Models,
+    /// List the models that can answer, and change over to another base model
+    Models {
+        #[command(subcommand)]
+        what: Option<ModelsVerb>,
+    },
     /// Find out what is wrong, and what to do about it
     Doctor,
     /// Print the completions of a shell
@@ -214,6 +217,25 @@ pub(crate) struct Forget {
     /// Keep earlier generations that contain it, and backups
     #[arg(long)]
     pub(crate) keep_history: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// What to do about models.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsVerb {
+    /// Change over to another base model; what the present one learned is kept, and learned again on the new one
+    Use(UseModel),
+}
+
+/// Options of `models use`.
+#[derive(Debug, Args)]
+pub(crate) struct UseModel {
+    /// Its folder, a name that `sealctl models` lists, or nano
+    pub(crate) model: String,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod base;
 mod cli;
 mod conversation;
 mod doctor;
@@ -22,7 +23,7 @@ use seald::client::{Around, Client, Failure, Place, Wanted};
 use seald::error::{Context, Kind};
 use seald::terminal::one_line;
 
-use cli::{Cli, Verb};
+use cli::{Cli, ModelsVerb, Verb};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -68,7 +69,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Adapters => show::adapters(&client, json).await,
         Verb::Forgetting => show::forgetting(&client, json).await,
         Verb::Writer { round } => show::writer(&client, round, json).await,
-        Verb::Models => show::models(&client, json).await,
+        Verb::Models { what: None } => show::models(&client, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
         Verb::Why(args) => ask::why(&client, args, json).await,
         Verb::Add(args) => act::add(&client, args, json).await,
@@ -80,6 +81,9 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Consolidate(args) => return upkeep::consolidate(&client, args, json).await,
         Verb::TrainWriter(args) => return upkeep::train_writer(&client, args, json).await,
         Verb::Forget(args) => return upkeep::forget(&client, args, json).await,
+        Verb::Models { what: Some(ModelsVerb::Use(args)) } => {
+            return base::use_model(&client, args, json).await;
+        }
         Verb::Export(args) => return export::run(&client, args, json).await,
         Verb::Watch(args) => return watch::run(&client, args, json).await,
         Verb::Top => return top::run(client).await,

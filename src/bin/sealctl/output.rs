@@ -1,9 +1,9 @@
 //! Stdout and stderr of `sealctl`, and how things look there.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use seald::clock::Clock;
-use seald::error::{Error, Kind, Result};
+use seald::error::{Context, Error, Kind, Result};
 use seald::terminal::{Times, Zone};
 
 /// Prints text on stdout as it is, at once.
@@ -38,4 +38,31 @@ pub(crate) fn say(text: impl AsRef<str>) {
 /// Times as they look from here and now.
 pub(crate) fn times() -> Times {
     Times { now: Clock::System.now(), zone: Zone::Local }
+}
+
+/// Puts a question to the person at the terminal; whether the answer is a yes.
+///
+/// # Errors
+/// [`Kind::Io`] where stdin cannot be read.
+pub(crate) fn agreed(question: &str) -> Result<bool> {
+    say(format!("\n{question} [y/N]"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).doing(Kind::Io, || "cannot read the answer".to_string())?;
+    Ok(is_yes(&answer))
+}
+
+/// Whether an answer is a yes; nothing, and the end of the input, is a no.
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_yes;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        assert!(["y\n", "Yes\r\n", " YES "].into_iter().all(is_yes));
+        assert!(!["", "\n", "n\n", "yess", "y y", "no"].into_iter().any(is_yes));
+    }
 }

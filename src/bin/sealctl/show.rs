@@ -6,8 +6,8 @@ use seald::protocol::{
     WriterView,
 };
 use seald::terminal::{
-    Look, adapters as generations, documents, edits as self_edits, heatmap, status as glance, story as tale,
-    writer as author,
+    Look, adapters as generations, documents, edits as self_edits, heatmap, models as bases,
+    status as glance, story as tale, writer as author,
 };
 use serde::de::DeserializeOwned;
 
@@ -40,7 +40,8 @@ pub(crate) async fn forgetting(client: &Client, json: bool) -> Result<(), Failur
 
 /// The models that can answer.
 pub(crate) async fn models(client: &Client, json: bool) -> Result<(), Failure> {
-    page(client, routes::MODELS, json, |view: &ModelsView, look: &Look| generations::models(view, look)).await
+    let render = |view: &ModelsView, look: &Look| bases::render(view, times(), look);
+    page(client, routes::MODELS, json, render).await
 }
 
 /// Who writes self-edits, and what changed in one round.

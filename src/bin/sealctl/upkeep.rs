@@ -1,10 +1,10 @@
 //! Verbs that begin work which learns no document: consolidate, train a writer, forget.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use seald::client::{Client, Failure, parse, routes};
-use seald::error::{Context, Error, Kind};
+use seald::error::{Error, Kind};
 use seald::protocol::{AdaptersView, DocumentView, ForgetRequest, JobStarted};
 use seald::terminal::words::kind_words;
 use seald::terminal::{Look, forget as page};
@@ -51,15 +51,7 @@ async fn agreed(client: &Client, document: &DocumentView, keep_history: bool) ->
     }
     let adapters: AdaptersView = client.read(routes::ADAPTERS).await?;
     say(page::question(document, adapters.live.as_deref(), keep_history, &Look::of_stderr()));
-    say("\nForget it for good? [y/N]");
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).doing(Kind::Io, || "cannot read the answer".to_string())?;
-    Ok(is_yes(&answer))
-}
-
-/// Whether an answer is a yes; nothing, and the end of the input, is a no.
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    Ok(output::agreed("Forget it for good?")?)
 }
 
 /// Asks for a job and, unless told otherwise, waits for its end.
@@ -85,15 +77,4 @@ async fn begin(
         output::text(&text)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_yes;
-
-    #[test]
-    fn only_a_yes_is_a_yes() {
-        assert!(["y\n", "Yes\r\n", " YES "].into_iter().all(is_yes));
-        assert!(!["", "\n", "n\n", "yess", "y y", "no"].into_iter().any(is_yes));
-    }
 }

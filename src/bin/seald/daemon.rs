@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use seald::clock::Clock;
 use seald::config::{Config, Dtype, LogFormat, LogOptions};
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
     }
     let around = Surroundings {
         program,
-        compute: Box::new(compute),
+        compute: Arc::new(compute),
         clock: Clock::System,
         release_memory: allocator::release,
         set_log_level,
@@ -116,7 +117,7 @@ fn log(options: &LogOptions, verbose: bool) -> Result<SetLogLevel> {
     };
     let (filter, handle) = reload::Layer::new(first);
     tracing_subscriber::registry().with(place(options.format)?.with_filter(filter)).init();
-    Ok(Box::new(move |level| {
+    Ok(Arc::new(move |level| {
         handle.reload(read(level)?).doing(Kind::Internal, || "cannot change the log".to_string())
     }))
 }
