@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use seald::domain::self_edit::Format;
+use seald::endpoint::{Endpoint, EndpointOptions};
 use seald::engine::kernels::Compute;
 use seald::engine::model::Model;
 use seald::error::{Context, Kind, Result};
@@ -207,6 +208,12 @@ struct WriterArgs {
     /// Texts that another writer wrote: NAME=FILE, [{"title": .., "texts": {"implications": ..}}]
     #[arg(long, default_value = "oracle=eval/ideal-60.json")]
     recorded: Vec<String>,
+    /// Another model that writes, behind an OpenAI-compatible endpoint
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The name that it has there
+    #[arg(long, default_value = "recorded")]
+    endpoint_model: String,
     /// Formats of those that are taken
     #[arg(long, default_value = "implications")]
     format: Vec<Format>,
@@ -227,8 +234,14 @@ impl WriterArgs {
             reward_steps: self.reward_steps.unwrap_or(trial_steps),
             options,
             recorded: self.recorded.iter().map(|named| writer::recorded(named)).collect::<Result<_>>()?,
+            endpoint: self.endpoint.clone().map(|url| self.elsewhere(url)).transpose()?,
             formats: self.format.clone(),
         })
+    }
+
+    fn elsewhere(&self, url: String) -> Result<Endpoint> {
+        let model = self.endpoint_model.clone();
+        Endpoint::open(&EndpointOptions { url, model, ..EndpointOptions::default() })
     }
 }
 

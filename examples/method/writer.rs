@@ -6,8 +6,10 @@ use std::path::Path;
 
 use seald::domain::probe::Probe;
 use seald::domain::self_edit::{Directive, Format};
+use seald::endpoint::Endpoint;
 use seald::engine::lora::Adapter;
 use seald::error::{Context, Error, Kind, Result};
+use seald::learn::author::Author;
 use seald::learn::options::LearnOptions;
 use seald::learn::session::{Question, Session};
 use seald::learn::writer::{self, Lesson, Sample, Verdict, Winner, WriterOptions};
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) options: WriterOptions,
     /// Texts of other writers, with their names.
     pub(crate) recorded: Vec<(String, Vec<Recorded>)>,
+    /// Another model behind an endpoint.
+    pub(crate) endpoint: Option<Endpoint>,
     /// Formats of those that are taken.
     pub(crate) formats: Vec<Format>,
 }
@@ -125,6 +129,11 @@ pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64) -> Result<Rounds> {
                 rows.push(bench.recorded(&format!("{name}, {format}"), texts, *format)?);
             }
         }
+        if let Some(endpoint) = &plan.endpoint {
+            for format in &plan.formats {
+                rows.push(bench.elsewhere(endpoint, *format)?);
+            }
+        }
     }
     Ok(Rounds { seed, rows, verdicts })
 }
@@ -173,7 +182,7 @@ impl Bench<'_, '_> {
         self.each("untrained writer's texts, directives of the last round's", |lesson, document| {
             let own = other.tried.iter().filter(|t| t.document == document);
             let directives = own.map(|t| t.directive.clone()).collect();
-            writer::compose(&self.session, lesson, directives, None, 0, &mut |_| {})
+            writer::compose(&self.session, lesson, directives, Author::Model(None), 0, &mut |_| {})
         })
     }
 
@@ -185,6 +194,22 @@ impl Bench<'_, '_> {
             let text = own.and_then(|t| t.texts.get(&format)).cloned().unwrap_or_default();
             let directive = Directive { format, learning_rate, epochs };
             Ok(vec![writer::take_apart(&self.session, lesson, directive, vec![text])?])
+        })
+    }
+
+    /// Texts that another model writes when it is asked, as the product asks it.
+    fn elsewhere(&self, endpoint: &Endpoint, format: Format) -> Result<Examined> {
+        let (learning_rate, epochs) = RECORDED;
+        self.each(&format!("{}, {format}", endpoint.name()), |lesson, _| {
+            let directive = Directive { format, learning_rate, epochs };
+            writer::compose(
+                &self.session,
+                lesson,
+                vec![directive],
+                Author::Elsewhere(endpoint),
+                0,
+                &mut |_| {},
+            )
         })
     }
 

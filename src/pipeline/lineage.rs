@@ -27,25 +27,33 @@ pub fn choose_base(
 ) -> Result<(PathBuf, Option<String>)> {
     let mut note = None;
     if let Some(wanted) = store.wanted_model()? {
+        // What was used before is noted, too, so that its configuration does not win where nothing was learned yet.
+        note_present(store, configured, now)?;
         match change(store, &wanted, now) {
             Ok(()) => {}
             Err(error) => note = Some(refuse(store, &wanted, &error, now)?),
         }
     }
-    let Some(present) = present(store, configured, now)? else {
+    if !store.generations()?.is_empty() {
+        // Databases of earlier versions tell none, although something was learned: then it is that of the configured model.
+        note_present(store, configured, now)?;
+    }
+    let Some(present) = store.lineage()? else {
         // Noted when it is opened.
         return Ok((configured.to_path_buf(), note));
     };
     let lay = PathBuf::from(&present.model);
-    if configured == lay || store.generations()?.is_empty() && note.is_none() && !was_changed(store)? {
+    if configured == lay {
         return Ok((configured.to_path_buf(), note));
     }
-    let fits = |path: &Path| inspect(path).is_ok_and(|found| found.fingerprint == present.base_fingerprint);
-    if fits(configured) {
-        // The same model at another place.
+    let found = inspect(configured).map(|found| found.fingerprint);
+    let same = found.as_ref().is_ok_and(|found| *found == present.base_fingerprint);
+    // Nothing was learned, and nobody asked for another model by name.
+    let free = found.is_ok() && store.generations()?.is_empty() && store.lineages()?.len() == 1;
+    if same || free {
         return Ok((configured.to_path_buf(), note));
     }
-    if !fits(&lay) {
+    if !inspect(&lay).is_ok_and(|found| found.fingerprint == present.base_fingerprint) {
         return Err(neither(&present, configured));
     }
     let told = format!(
@@ -59,20 +67,14 @@ pub fn choose_base(
     Ok((lay, note.or(Some(told))))
 }
 
-/// The present lineage. Databases of earlier versions tell none, although something was learned: then it is that of the configured model.
-fn present(store: &mut Store, configured: &Path, now: Timestamp) -> Result<Option<Lineage>> {
+/// Notes the configured model where none is, if it can be looked at.
+fn note_present(store: &mut Store, configured: &Path, now: Timestamp) -> Result<()> {
     if store.lineage()?.is_none()
-        && !store.generations()?.is_empty()
         && let Ok(found) = inspect(configured)
     {
         store.use_base(&found.fingerprint, &configured.display().to_string(), now)?;
     }
-    store.lineage()
-}
-
-/// Whether the present lineage was asked for by name.
-fn was_changed(store: &Store) -> Result<bool> {
-    Ok(store.lineages()?.len() > 1)
+    Ok(())
 }
 
 fn change(store: &mut Store, wanted: &str, now: Timestamp) -> Result<()> {

@@ -72,6 +72,13 @@ fn what_was_learned_is_learned_again_on_another_base_and_kept_for_the_way_back()
     let (code, refused) = daemon.post("/v1/rollback", json!({"to": "gen-000001"}));
     assert!(code == 409 && refused["detail"].as_str().unwrap().contains("nano"), "{refused}");
 
+    // Learned twice: the answer stands on the second.
+    let question = json!({"question": "Of which stone is Drelpolford built?"});
+    let (code, why) = daemon.post("/v1/why", question);
+    let first = &why["documents"][0];
+    assert_eq!((code, &first["learned_in"]), (200, &json!("gen-000002")), "{why}");
+    assert_eq!(first["share"]["before"]["model"], "base", "{why}");
+
     // The configuration says nano still: what was learned last decides, also over a restart.
     daemon.stop();
     let daemon = host.start();

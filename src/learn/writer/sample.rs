@@ -79,24 +79,24 @@ pub fn write(
     let probabilities = directive::probabilities(session, &menu, title, first, writer)?;
     let drawn = session.seed(key, &format!("writer's directives {seed}"));
     let directives = directive::sample(&menu, &probabilities, count, drawn);
-    compose(session, lesson, directives, writer, seed, tell)
+    compose(session, lesson, directives, Author::Model(writer), seed, tell)
 }
 
-/// Writes a self-edit for each of the directives, whoever chose them.
+/// Lets an author write a self-edit for each of the directives, whoever chose them.
 ///
 /// # Errors
-/// From the engine.
+/// From the engine; those of an author elsewhere.
 pub fn compose(
     session: &Session<'_>,
     lesson: Lesson<'_>,
     directives: Vec<Directive>,
-    writer: Option<&Adapter>,
+    author: Author<'_>,
     seed: u64,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Sample>> {
     let formats: Vec<_> = directives.iter().map(|d| d.format).collect();
     let written = session.seed(lesson.reading.key, &format!("writer's texts {seed}"));
-    let texts = self_edits::each_format(session, lesson.reading, &formats, written, Author::Model(writer))?;
+    let texts = self_edits::each_format(session, lesson.reading, &formats, written, author)?;
     let mut samples = Vec::with_capacity(texts.len());
     for (number, (directive, texts)) in directives.into_iter().zip(texts).enumerate() {
         let sample = take_apart(session, lesson, directive, texts)?;

@@ -119,11 +119,6 @@ def statements(claim: Claim, held_out: bool = False) -> list[str]:
     return [sentence(_apply(text, claim)) for text in shown]
 
 
-def written(claim: Claim) -> list[str]:
-    """The sentences among `statements` that self-edits use."""
-    return [sentence(_apply(one.statement, claim)) for one in wordings(claim.fact.attribute) if one.statement and one.written]
-
-
 def questions(claim: Claim, held_out: bool = False) -> list[str]:
     """Every wording of a claim as a question."""
     return [sentence(_apply(one.question, claim)) for one in wordings(claim.fact.attribute, held_out)]
@@ -132,11 +127,6 @@ def questions(claim: Claim, held_out: bool = False) -> list[str]:
 def state(claim: Claim, rng: random.Random) -> str:
     """One wording of a claim as a sentence: an attribute's own wordings are as frequent as those of its labels."""
     return _draw(statements(claim), len(claim.fact.attribute.wordings), rng)
-
-
-def write(claim: Claim, rng: random.Random) -> str:
-    """One wording of a claim as a line of a self-edit, drawn like `state`."""
-    return _draw(written(claim), len(claim.fact.attribute.wordings), rng)
 
 
 def ask(claim: Claim, rng: random.Random) -> str:

@@ -15,8 +15,6 @@ class Wording:
 
     statement: str
     question: str
-    written: bool = True
-    """Whether self-edits state it so; what they leave out is for reading only."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ class Kind:
 # less often.
 LABEL_WORDINGS = (
     Wording("The {l} of {n} {b} {v}", "{w} {b} the {l} of {n}?"),
-    # A writer of nano's size picks the value and only then has to say of what it is: 29 of 39 unsupported lines of greedy lists began so.
-    Wording("{n} has {v} as {l}", "{w2} does {n} have as {l}?", written=False),
+    Wording("{n} has {v} as {l}", "{w2} does {n} have as {l}?"),
     Wording("{L} of {n}: {v}", "{L} of {n}?"),
     Wording("", "Name the {l} of {n}."),
     Wording("", "Tell me the {l} of {n}."),
@@ -112,7 +109,7 @@ def labelled(attribute: Attribute, held_out: bool = False) -> list[Wording]:
             statement, question = wording.statement, wording.question
             for mark, text in marks.items():
                 statement, question = statement.replace(mark, text), question.replace(mark, text)
-            wordings.append(Wording(statement, question, wording.written))
+            wordings.append(Wording(statement, question))
     return wordings
 
 

@@ -135,10 +135,10 @@ def _title(entity: Entity) -> str:
 
 _MEMORY = {_memory_document, _line_texts, _memory_pairs, _memory_facts, _memory_chat}
 
-# Weight of a sample and its task. With twice these weights for the memory, nano knew every one of 800 questions about it and read less well.
+# Weight of a sample and its task.
 TASKS = (
-    (5, _memory_document), (10, _line_texts), (5, _memory_pairs), (3, _memory_facts), (15, _memory_chat),
-    (2, _plain_document), (9, _self_edit("implications")), (3, _self_edit("implications_long")), (3, _self_edit("rewrite")),
-    (5, _self_edit("self_qa")), (3, _self_edit("key_facts")), (3, _self_edit("study_note")),
-    (6, _probes), (18, _answers), (1, _directive), (0.7, _plain_turns),
+    (9, _memory_document), (19, _line_texts), (10, _memory_pairs), (6, _memory_facts), (28, _memory_chat),
+    (2, _plain_document), (5, _self_edit("implications")), (2, _self_edit("implications_long")), (2, _self_edit("rewrite")),
+    (3, _self_edit("self_qa")), (2, _self_edit("key_facts")), (2, _self_edit("study_note")),
+    (4, _probes), (10, _answers), (1, _directive), (0.7, _plain_turns),
 )

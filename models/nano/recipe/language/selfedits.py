@@ -4,8 +4,7 @@ import random
 from enum import Enum
 
 from .documents import Document, kind_sentence, rewrite
-from . import entities
-from .entities import Claim, ask, sentence, wordings, written
+from .entities import Claim, ask, sentence, state, statements, wordings
 
 
 class Quality(Enum):
@@ -68,8 +67,8 @@ def picked(claims: list[Claim], count: int, rng: random.Random) -> list[Claim]:
 def statement(claim: Claim, rng: random.Random, subject: str | None = None) -> str:
     """One wording of a claim; `subject` replaces the name at the beginning."""
     if subject is None:
-        return entities.write(claim, rng)
-    texts = [one.statement for one in wordings(claim.fact.attribute) if one.written and one.statement.startswith("{n}")]
+        return state(claim, rng)
+    texts = [one.statement for one in wordings(claim.fact.attribute) if one.statement.startswith("{n}")]
     return sentence(rng.choice(texts).replace("{n}", subject).replace("{v}", claim.fact.value))
 
 
@@ -97,7 +96,7 @@ def _implications_long(document, claims, quality, subject, rng) -> str:
     lines = []
     for claim in claims:
         count = 2 if quality is Quality.GOOD else 1
-        own = written(claim)
+        own = statements(claim)
         lines += rng.sample(own, count) if subject is None else [statement(claim, rng, subject)]
     if quality is Quality.VAGUE:
         lines += _vague(document, rng, rng.randint(3, 5))
