@@ -1,6 +1,6 @@
 //! The daemon: locks its root, takes up what an earlier process left, listens, and works until it is told to stop.
 //!
-//! Threads that block (the learner, the clerk, the answers, the inbox) are named and watched; the end of any of them is the end of the daemon,
+//! Threads that block (the learner, the clerk, the answers, the inbox, the pushes) are named and watched; the end of any of them is the end of the daemon,
 //! which systemd then starts again. Nothing is lost by that: everything that matters is in the database before it is acted upon.
 
 mod answers;
@@ -11,6 +11,7 @@ mod housekeeping;
 mod inbox;
 mod learner;
 mod others;
+mod pushes;
 mod reload;
 mod schedule;
 mod service;
@@ -61,13 +62,16 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
     running.teller.ready(&running.config);
     let broken = running.until(shutdown).await;
     running.teller.stopping();
-    let Running { hold, monitor, threads, server, control, hints, .. } = running;
+    let Running { hold, monitor, threads, server, control, hints, pushes, .. } = running;
     tracing::info!("stopping after the step under way");
     monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);
     hold.stop();
-    // Whoever sleeps is woken: the clerk by a request, the inbox by a hint.
+    // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     control.look();
     let _ = hints.send(());
+    if let Some(pushes) = pushes {
+        let _ = pushes.send(pushes::Word::Look);
+    }
     server.stop().await;
     drop(control);
     let late = threads.join(PATIENCE).await;
