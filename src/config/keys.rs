@@ -4,7 +4,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
 use super::{AnswersOptions, ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
-use crate::endpoint::EndpointOptions;
+use crate::endpoint::{EndpointOptions, ServingOptions};
 use crate::ingest::Limits;
 use crate::learn::consolidate::ConsolidateOptions;
 use crate::learn::gate::GateOptions;
@@ -27,6 +27,8 @@ pub(super) struct Key {
     pub(super) name: &'static str,
     /// Meaning, unit and range, from the comment on its field.
     pub(super) about: String,
+    /// Where the option is a list of tables: what one of them holds.
+    pub(super) each: Vec<Key>,
 }
 
 /// Every section, what stands above them first.
@@ -46,6 +48,9 @@ pub(super) fn sections() -> Vec<Section> {
         section::<LogOptions>("log"),
     ];
     let mut top = section::<Config>("");
+    for key in top.keys.iter_mut().filter(|key| key.name == "serve_to") {
+        key.each = section::<ServingOptions>(key.name).keys;
+    }
     for section in &mut sections {
         if let Some(at) = top.keys.iter().position(|key| key.name == section.name) {
             section.about = top.keys.remove(at).about;
@@ -62,7 +67,8 @@ fn section<T: DeserializeOwned + PartialSchema>(name: &'static str) -> Section {
         // Names of code mean nothing to who reads the file.
         text.split_whitespace().collect::<Vec<_>>().join(" ").replace("[`", "`").replace("`]", "`")
     };
-    let keys = fields::<T>().iter().map(|&name| Key { name, about: about(name) }).collect();
+    let keys = fields::<T>().iter().map(|&name| Key { name, about: about(name), each: Vec::new() });
+    let keys = keys.collect();
     Section { name, about: String::new(), keys }
 }
 

@@ -4,8 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::Config;
 use super::lines::Lines;
+use super::{Config, of_server};
 use crate::engine::embedded;
 use crate::error::{Context, Error, Kind, Result};
 use crate::files;
@@ -32,7 +32,7 @@ impl Config {
     /// # Errors
     /// [`Kind::NotFound`] where a named file is not there; [`Kind::Invalid`] with file, line and option, see
     /// [`Self::parse`]; from reading; where a token is needed, those of [`super::ApiOptions::token`],
-    /// where another model writes, those of [`crate::endpoint::EndpointOptions::check_files`].
+    /// where other servers are named, those of [`crate::endpoint::EndpointOptions::check_files`].
     pub fn load(path: Option<&Path>, root: Option<&Path>) -> Result<Self> {
         Surroundings::real().load(path, root)
     }
@@ -92,6 +92,9 @@ impl Surroundings<'_> {
         if config.writer.is_on() {
             config.writer.check_files().map_err(|e| lines.place("writer", &e))?;
         }
+        for (at, server) in config.serve_to.iter().enumerate() {
+            server.check_files().map_err(|e| lines.place("", &e.context(of_server(at))))?;
+        }
         config.source = Some(file);
         Ok(config)
     }
@@ -126,11 +129,12 @@ impl Surroundings<'_> {
             None if system => PathBuf::from(SYSTEM_ROOT),
             None => whole(&self.default_root()?)?,
         };
-        let Config { inbox_folder, api, model, writer, .. } = config;
+        let Config { inbox_folder, api, model, writer, serve_to, .. } = config;
         for path in [inbox_folder, &mut api.socket, &mut api.token_file].into_iter().flatten() {
             *path = folder.join(&*path);
         }
-        for path in [&mut writer.api_key_file, &mut writer.ca_file] {
+        let servers = serve_to.iter_mut().flat_map(|server| [&mut server.api_key_file, &mut server.ca_file]);
+        for path in [&mut writer.api_key_file, &mut writer.ca_file].into_iter().chain(servers) {
             if !path.as_os_str().is_empty() {
                 *path = folder.join(&*path);
             }

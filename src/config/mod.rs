@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::endpoint::EndpointOptions;
+use crate::endpoint::{EndpointOptions, ServingOptions};
 use crate::engine::embedded::NANO;
 use crate::error::{Error, Kind, Result};
 use crate::ingest::Limits;
@@ -72,6 +72,10 @@ pub struct Config {
     /// memory).
     #[schema(value_type = String)]
     pub dtype: Dtype,
+    /// vLLM servers that are to answer with the live generation: each is told when another goes live. One table each,
+    /// `[[serve_to]]`, or in one line: [{ url = "http://127.0.0.1:8000" }].
+    #[schema(value_type = Vec<Object>)]
+    pub serve_to: Vec<ServingOptions>,
     /// The interface that `sealctl`, programs and browsers talk to.
     #[schema(value_type = Object)]
     pub api: ApiOptions,
@@ -120,6 +124,7 @@ impl Default for Config {
             model: PathBuf::from(NANO.name),
             threads: None,
             dtype: Dtype::Auto,
+            serve_to: Vec::new(),
             api: ApiOptions::default(),
             answers: AnswersOptions::default(),
             inbox: InboxOptions::default(),
@@ -203,8 +208,29 @@ impl Config {
                 return invalid(text);
             }
         }
+        self.check_serve_to()
+    }
+
+    fn check_serve_to(&self) -> Result<()> {
+        for (at, server) in self.serve_to.iter().enumerate() {
+            server.validate().map_err(|e| e.context(of_server(at)))?;
+            let same = |other: &ServingOptions| (&other.url, &other.name) == (&server.url, &server.name);
+            if self.serve_to[..at].iter().any(same) {
+                return invalid(format!(
+                    "{}: {} has the name {} already: give another name, or leave it out",
+                    of_server(at),
+                    server.url,
+                    server.name
+                ));
+            }
+        }
         Ok(())
     }
+}
+
+/// What a message about a server begins with; counted from 1.
+fn of_server(at: usize) -> String {
+    format!("serve_to, server {}", at + 1)
 }
 
 /// A refusal; the text begins with the option's name.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use toml::Table;
 
 use super::Config;
-use super::keys::{Section, sections};
+use super::keys::{Key, Section, sections};
+use crate::endpoint::ServingOptions;
 use crate::error::{Context, Kind, Result};
 
 /// Characters in a line of the example, at most.
@@ -58,8 +59,21 @@ fn describe(section: &Section, values: &Table, text: &mut String) {
             text.push('\n');
         }
         comment(&key.about, text);
+        each(&key.each, text);
         if let Some(value) = values.get(key.name) {
             let _ = writeln!(text, "#{} = {value}", key.name);
+        }
+    }
+}
+
+/// What each table of a list holds, with its defaults.
+fn each(keys: &[Key], text: &mut String) {
+    let defaults = Table::try_from(ServingOptions::default()).unwrap_or_default();
+    for Key { name, about, .. } in keys {
+        let default = defaults.get(*name).map(|value| format!(" ({value})")).unwrap_or_default();
+        let options = textwrap::Options::new(WIDTH).initial_indent("#   ").subsequent_indent("#     ");
+        for line in textwrap::wrap(&format!("{name}{default}: {about}"), options) {
+            let _ = writeln!(text, "{line}");
         }
     }
 }

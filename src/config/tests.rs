@@ -175,6 +175,22 @@ fn the_files_of_another_writer_are_looked_at_if_there_is_one() {
 }
 
 #[test]
+fn the_files_of_servers_are_looked_at() {
+    let machine = Machine::new();
+    let text = "threads = 1\n[[serve_to]]\nurl = 'http://127.0.0.1:8000'\n[[serve_to]]\nname = 'b'\nurl = 'http://127.0.0.1:8000'\napi_key_file = 'key'\n";
+    let file = machine.write("seald.toml", text);
+    let error = machine.load(Some(&file), None).unwrap_err().to_string();
+    assert!(error.contains("seald.toml, line 2: serve_to, server 2: api_key_file: cannot read"), "{error}");
+    let key = machine.write("key", "secret\n");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = machine.load(Some(&file), None).unwrap();
+    let names: Vec<_> = config.serve_to.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!((names, &config.serve_to[1].api_key_file), (vec!["seald", "b"], &key));
+    let again = Config::parse(&config.effective_toml().unwrap(), &file).unwrap();
+    assert_eq!(again.serve_to, config.serve_to);
+}
+
+#[test]
 fn every_option_is_described_and_belongs_to_one_section() {
     let defaults = toml::Table::try_from(Config::default()).unwrap();
     let (tables, values): (Vec<_>, Vec<_>) = defaults.iter().partition(|(_, value)| value.is_table());
@@ -186,7 +202,15 @@ fn every_option_is_described_and_belongs_to_one_section() {
         assert_eq!(section.keys.len(), known, "[{}]", section.name);
         assert!(section.name.is_empty() || !section.about.is_empty(), "[{}] is not described", section.name);
         for key in &section.keys {
-            assert!(key.about.len() > 15, "{}.{} is not described: {:?}", section.name, key.name, key.about);
+            for key in std::iter::once(key).chain(&key.each) {
+                assert!(
+                    key.about.len() > 15,
+                    "{}.{} is not described: {:?}",
+                    section.name,
+                    key.name,
+                    key.about
+                );
+            }
         }
     }
 }
@@ -214,6 +238,7 @@ fn a_reload_says_what_changes_now_and_what_later() {
     new.api.socket_mode = 0o600;
     new.reading.pages = 3;
     new.dtype = Dtype::F32;
+    new.serve_to = vec![ServingOptions::default()];
     new.model = "/m".into();
     let (now, later) = old.reloadable_difference(&new);
     let expected = [
@@ -234,6 +259,7 @@ fn a_reload_says_what_changes_now_and_what_later() {
         "model",
         "threads",
         "dtype",
+        "serve_to",
         "api",
         "reading",
         "courtesy.nice",

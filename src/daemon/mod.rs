@@ -1,6 +1,6 @@
 //! The daemon: locks its root, takes up what an earlier process left, listens, and works until it is told to stop.
 //!
-//! Threads that block (the learner, the clerk, the answers, the inbox) are named and watched; the end of any of them is the end of the daemon,
+//! Threads that block (the learner, the clerk, the answers, the inbox, the pushes) are named and watched; the end of any of them is the end of the daemon,
 //! which systemd then starts again. Nothing is lost by that: everything that matters is in the database before it is acted upon.
 
 mod answers;
@@ -11,6 +11,7 @@ mod housekeeping;
 mod inbox;
 mod learner;
 mod others;
+mod pushes;
 mod reload;
 mod schedule;
 mod service;
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::engine::kernels::Compute;
 use crate::error::{Error, Kind, Result};
 
+use pushes::Word;
 use service::Teller;
 use start::{End, Running};
 use threads::Ended;
@@ -94,10 +96,13 @@ async fn stop(running: Running) -> Vec<&'static str> {
     tracing::info!("stopping after the step under way");
     running.monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);
     running.hold.stop();
-    // Whoever sleeps is woken: the clerk by a request, the inbox by a hint.
+    // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     running.control.look();
     let _ = running.hints.send(());
-    let Running { threads, server, control, .. } = running;
+    let Running { threads, server, control, pushes, .. } = running;
+    if let Some(pushes) = pushes {
+        let _ = pushes.send(Word::Look);
+    }
     server.stop().await;
     drop(control);
     let late = threads.join(PATIENCE).await;

@@ -18,6 +18,7 @@ use super::hold::Hold;
 use super::inbox::Intaker;
 use super::learner::Learner;
 use super::others::Others;
+use super::pushes::{self, Pushes};
 use super::reload::{self, Reload};
 use super::service::Teller;
 use super::slot::ModelSlot;
@@ -46,6 +47,7 @@ pub(super) struct Running {
     pub(super) threads: Threads,
     pub(super) server: Server,
     pub(super) hints: Sender<()>,
+    pub(super) pushes: Option<Sender<pushes::Word>>,
     ends: UnboundedReceiver<Ended>,
     reload: Reload,
     tasks: JoinSet<()>,
@@ -180,10 +182,14 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
         intaker.run(hinted);
         Ok(())
     })?;
+    let pushes = start_pushing(&mut threads, &shared)?;
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, monitor, hold, slot, control, begin_again, .. } = shared;
     let mut tasks = JoinSet::new();
     tasks.spawn(teller.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
+    if let Some(pushes) = &pushes {
+        tasks.spawn(pushes::keep_looking(monitor.clone(), pushes.clone()));
+    }
     let running = Running {
         config,
         hold,
@@ -192,6 +198,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
         threads,
         server,
         hints,
+        pushes,
         ends,
         reload,
         tasks,
@@ -264,6 +271,23 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         answers.run(orders);
         Ok(())
     })
+}
+
+/// Starts the thread that tells other servers what is live, where there are any.
+fn start_pushing(threads: &mut Threads, shared: &Shared) -> Result<Option<Sender<pushes::Word>>> {
+    let servers = &shared.config.serve_to;
+    if servers.is_empty() {
+        return Ok(None);
+    }
+    let known = (shared.root.clone(), shared.store()?);
+    let said = (shared.monitor.clone(), shared.hold.clone());
+    let pushes = Pushes::new(servers, known, said, shared.clock.clone())?;
+    let tell = pushes.tell();
+    threads.start("pushes", || {
+        pushes.run();
+        Ok(())
+    })?;
+    Ok(Some(tell))
 }
 
 /// Starts the interface.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::HeaderValue;
+use ureq::http::{HeaderValue, Response};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, RequestBuilder};
 
-use super::options::{Address, EndpointOptions};
 use super::pause;
+use super::way::{Address, Way};
 use crate::error::{Context, Kind, Result};
 
 /// Bytes that an answer may have. A self-edit has some kilobytes.
@@ -37,12 +37,19 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+impl Answer {
+    /// Whether the status is one of success.
+    pub(super) fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 impl Line {
     /// Redirects are not followed: a document goes where the options say, and nowhere else. The proxy of the environment (`HTTPS_PROXY`)
     /// is used, but not for this machine.
-    pub(super) fn new(options: &EndpointOptions, address: &Address, key: Option<&str>) -> Result<Self> {
-        let roots = options.certificates()?.map_or(RootCerts::WebPki, RootCerts::from);
-        let timeout = Duration::from_secs(options.timeout_seconds);
+    pub(super) fn new(way: &Way<'_>, address: &Address, key: Option<&str>) -> Result<Self> {
+        let roots = way.certificates()?.map_or(RootCerts::WebPki, RootCerts::from);
+        let timeout = Duration::from_secs(way.timeout_seconds);
         let mut config = Agent::config_builder()
             .https_only(address.encrypted)
             .http_status_as_error(false)
@@ -65,18 +72,34 @@ impl Line {
         Ok(Self { agent: config.build().new_agent(), address: address.full.clone(), authorization })
     }
 
-    /// Sends a request once.
-    pub(super) fn post(&self, body: &str) -> Result<Answer, ureq::Error> {
-        let mut request = self.agent.post(&self.address).content_type("application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let mut response = request.send(body)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let retry_after = header("retry-after").and_then(pause::seconds);
-        let location = header("location").map(str::to_string);
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec()?;
-        Ok(Answer { status, retry_after, location, body })
+    /// Sends a request once, to the address with `route` behind it.
+    pub(super) fn post(&self, route: &str, body: &str) -> Result<Answer, ureq::Error> {
+        let request = self.agent.post(self.at(route)).content_type("application/json");
+        answer(self.with_key(request).send(body)?)
     }
+
+    /// The same for a request without a body.
+    pub(super) fn get(&self, route: &str) -> Result<Answer, ureq::Error> {
+        answer(self.with_key(self.agent.get(self.at(route))).call()?)
+    }
+
+    fn at(&self, route: &str) -> String {
+        format!("{}{route}", self.address)
+    }
+
+    fn with_key<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
+    }
+}
+
+fn answer(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after = header("retry-after").and_then(pause::seconds);
+    let location = header("location").map(str::to_string);
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec()?;
+    Ok(Answer { status, retry_after, location, body })
 }

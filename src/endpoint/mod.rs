@@ -1,9 +1,12 @@
-//! Another model, behind an OpenAI-compatible endpoint: the only part of the program that sends anything to other machines.
+//! Other servers: another model that writes for us, and servers that answer with our adapters. The only part of the
+//! program that sends anything to other machines.
 
 mod call;
 mod options;
 mod pause;
 mod reply;
+mod serving;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +19,10 @@ use serde_json::json;
 
 use crate::error::{Context, Error, Kind, Result};
 use call::Line;
-use options::Address;
 pub use options::EndpointOptions;
 use reply::Failure;
+pub use serving::{Serving, ServingOptions};
+use way::Address;
 
 /// Between two looks at whether somebody asked to stop.
 const BEAT: Duration = Duration::from_millis(100);
@@ -50,8 +54,9 @@ impl Endpoint {
     pub fn open(options: &EndpointOptions) -> Result<Self> {
         options.validate()?;
         let address = options.address()?;
-        let key = options.key()?;
-        let line = Arc::new(Line::new(options, &address, key.as_deref())?);
+        let way = options.way();
+        let key = way.key()?;
+        let line = Arc::new(Line::new(&way, &address, key.as_deref())?);
         Ok(Self { options: options.clone(), address, key, line })
     }
 
@@ -108,7 +113,7 @@ impl Endpoint {
         let (line, body) = (Arc::clone(&self.line), body.to_string());
         let call = move || {
             // Nobody waits any more after a stop.
-            let _ = done.send(line.post(&body));
+            let _ = done.send(line.post("", &body));
         };
         let thread = thread::Builder::new().name("endpoint".into()).spawn(call);
         thread.doing(Kind::Io, || "cannot start a thread".into())?;
@@ -121,9 +126,10 @@ impl Endpoint {
                 }
             }
         };
-        let asked = reply::Asked { options: &self.options, address: &self.address, key: self.key.as_deref() };
+        let asked =
+            reply::Asked { way: self.options.way(), address: &self.address, key: self.key.as_deref() };
         Ok(match answer {
-            Ok(answer) => asked.text(&answer),
+            Ok(answer) => asked.text(&answer, &self.options.model),
             Err(error) => Err(asked.broken(error)),
         })
     }

@@ -1,20 +1,15 @@
 //! Where another model is reached: every option with its unit and range.
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, parse_pem};
 use utoipa::ToSchema;
 
-use crate::error::{Error, Kind, Result};
-use crate::files;
+use super::way::{Address, Way, invalid};
+use crate::error::Result;
 
 /// What is added to `url`.
 const ROUTE: &str = "/chat/completions";
-/// Characters that a key may have at most: it travels in a header.
-const MOST_KEY: usize = 4096;
 
 /// Options of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -52,17 +47,6 @@ impl Default for EndpointOptions {
             max_retries: 5,
         }
     }
-}
-
-/// Where requests go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    /// The whole address, [`ROUTE`] included.
-    pub(super) full: String,
-    /// Whether it is on this machine.
-    pub(super) local: bool,
-    /// Whether what is sent is encrypted.
-    pub(super) encrypted: bool,
 }
 
 impl EndpointOptions {
@@ -104,95 +88,33 @@ impl EndpointOptions {
     /// [`Kind::Invalid`] for a key that others may read or that is none, and for a `ca_file` without certificates; from
     /// reading them. The message begins with the option's name; the key is never part of it.
     pub fn check_files(&self) -> Result<()> {
-        self.key()?;
-        self.certificates().map(drop)
+        self.way().check_files()
     }
 
-    /// The key to show; none where there is no file for it.
-    pub(super) fn key(&self) -> Result<Option<String>> {
-        let Some(path) = given(&self.api_key_file) else { return Ok(None) };
-        let key = files::read_secret(path).map_err(|e| e.context("api_key_file"))?;
-        if !(1..=MOST_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return invalid(format!(
-                "api_key_file {} holds no key: write the key alone into it, up to {MOST_KEY} letters, digits and signs",
-                path.display()
-            ));
+    /// How the server is reached.
+    pub(super) fn way(&self) -> Way<'_> {
+        Way {
+            url: &self.url,
+            route: ROUTE,
+            example: "https://api.example.com/v1",
+            api_key_file: &self.api_key_file,
+            allow_plain_http: self.allow_plain_http,
+            ca_file: &self.ca_file,
+            timeout_seconds: self.timeout_seconds,
         }
-        Ok(Some(key))
-    }
-
-    /// The certificates of `ca_file`; none where the built-in ones count.
-    pub(super) fn certificates(&self) -> Result<Option<Vec<Certificate<'static>>>> {
-        let Some(path) = given(&self.ca_file) else { return Ok(None) };
-        let text = files::read(path).map_err(|e| e.context("ca_file"))?;
-        let wrong = || {
-            format!(
-                "ca_file {} holds no certificate: give a file with BEGIN CERTIFICATE in it",
-                path.display()
-            )
-        };
-        let mut found = Vec::new();
-        for item in parse_pem(&text) {
-            let item = item.map_err(|e| Error::new(Kind::Invalid, wrong()).with_source(e))?;
-            if let PemItem::Certificate(one) = item {
-                found.push(one);
-            }
-        }
-        if found.is_empty() { invalid(wrong()) } else { Ok(Some(found)) }
     }
 
     /// Where requests go.
     pub(super) fn address(&self) -> Result<Address> {
-        let url = self.url.trim_end_matches('/');
-        let wrong = |why: &str| {
-            invalid(format!("url is {:?}: {why}, for instance \"https://api.example.com/v1\"", self.url))
-        };
-        if url.contains('@') {
-            // Before it may stand a password, which does not belong into a message.
-            return invalid(
-                "url has a user name in it: leave that out, and put the key into api_key_file".into(),
-            );
-        }
-        let uri = url.parse::<Uri>().unwrap_or_default();
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return wrong("give a whole address, with https:// or http://");
-        };
-        if url.contains(['?', '#']) {
-            return wrong("leave out what begins with ? or #");
-        }
-        if url.ends_with(ROUTE) {
-            return wrong(&format!("leave out {ROUTE}, which is added"));
-        }
-        let host = authority.host().trim_matches(['[', ']']);
-        let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        match scheme {
-            "https" => {}
-            "http" if local || self.allow_plain_http => {}
-            "http" => {
-                return invalid(format!(
-                    "url is {:?}: what goes to another machine would not be encrypted: write https://, or set \
-                     allow_plain_http = true",
-                    self.url
-                ));
-            }
-            _ => return wrong("it must begin with https:// or http://"),
-        }
-        Ok(Address { full: format!("{url}{ROUTE}"), local, encrypted: scheme == "https" })
+        let Address { full, local, encrypted } = self.way().address()?;
+        Ok(Address { full: full + ROUTE, local, encrypted })
     }
-}
-
-/// A path that is not empty.
-fn given(path: &Path) -> Option<&Path> {
-    (!path.as_os_str().is_empty()).then_some(path)
-}
-
-fn invalid<T>(text: String) -> Result<T> {
-    Err(Error::new(Kind::Invalid, text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn options(url: &str) -> EndpointOptions {
         EndpointOptions { url: url.into(), model: "m".into(), ..EndpointOptions::default() }

@@ -1,12 +1,12 @@
-//! What an answer means: the text, or why there is none and what to do about it.
+//! What an answer means: what was asked for, or why it is not that and what to do about it.
 
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::Timeout;
 
 use super::call::{Answer, MOST_ANSWER};
-use super::options::{Address, EndpointOptions};
 use super::pause::Again;
+use super::way::{Address, Way};
 use crate::error::{Error, Kind};
 
 /// Characters of a server's own words that are shown.
@@ -23,7 +23,7 @@ pub(super) struct Failure {
 
 /// Whom we asked.
 pub(super) struct Asked<'a> {
-    pub(super) options: &'a EndpointOptions,
+    pub(super) way: Way<'a>,
     pub(super) address: &'a Address,
     /// So that it is not shown where a server repeats it.
     pub(super) key: Option<&'a str>,
@@ -46,10 +46,10 @@ struct Message {
 }
 
 impl Asked<'_> {
-    /// The text of an answer; "" where the model declined.
-    pub(super) fn text(&self, answer: &Answer) -> Result<String, Failure> {
-        if !(200..300).contains(&answer.status) {
-            return Err(self.refused(answer));
+    /// The text of an answer of `model`; "" where it declined.
+    pub(super) fn text(&self, answer: &Answer, model: &str) -> Result<String, Failure> {
+        if !answer.is_good() {
+            return Err(self.refused(answer, model));
         }
         let reply = serde_json::from_slice(&answer.body).ok();
         match reply.and_then(|Reply { choices }| choices.into_iter().next()) {
@@ -65,10 +65,27 @@ impl Asked<'_> {
     }
 
     /// Why an answer with a status of failure is one, by RFC 9110.
-    fn refused(&self, answer: &Answer) -> Failure {
+    fn refused(&self, answer: &Answer, model: &str) -> Failure {
+        let (status, words) = (answer.status, self.words(answer));
+        match (self.usual(answer), status) {
+            (Some(failure), _) => failure,
+            (None, 404 | 405) => {
+                let what = format!("has nothing at that address or no model {model:?}: {status}{words}");
+                self.failure(Kind::Conflict, Again::No, what, "check url and model")
+            }
+            _ => {
+                let what = format!("refuses the request: {status}{words}");
+                let remedy = "see whether the model takes texts of this length";
+                self.failure(Kind::Invalid, Again::No, what, remedy)
+            }
+        }
+    }
+
+    /// The same for what means the same whatever was asked for: the server is busy or broken, elsewhere, or wants a key.
+    pub(super) fn usual(&self, answer: &Answer) -> Option<Failure> {
         let (status, words) = (answer.status, self.words(answer));
         let fixed = |what: String, remedy: &str| self.failure(Kind::Conflict, Again::No, what, remedy);
-        match status {
+        Some(match status {
             408 | 429 | 500.. => {
                 let later = Again::Later(answer.retry_after);
                 let what = match answer.retry_after {
@@ -85,35 +102,20 @@ impl Asked<'_> {
             }
             401 | 403 => match self.key {
                 Some(_) => {
-                    let remedy = format!("check the key in {}", self.options.api_key_file.display());
+                    let remedy = format!("check the key in {}", self.way.api_key_file.display());
                     fixed(format!("refuses the key: {status}{words}"), &remedy)
                 }
                 None => {
                     fixed(format!("wants a key: {status}{words}"), "name a file with one as api_key_file")
                 }
             },
-            404 | 405 => {
-                let what = format!(
-                    "has nothing at that address or no model {:?}: {status}{words}",
-                    self.options.model
-                );
-                fixed(what, "check url and model")
-            }
-            _ => {
-                let what = format!("refuses the request: {status}{words}");
-                self.failure(
-                    Kind::Invalid,
-                    Again::No,
-                    what,
-                    "see whether the model takes texts of this length",
-                )
-            }
-        }
+            _ => return None,
+        })
     }
 
     /// Why no whole answer came.
     pub(super) fn broken(&self, error: ureq::Error) -> Failure {
-        let (seconds, later) = (self.options.timeout_seconds, Again::Later(None));
+        let (seconds, later) = (self.way.timeout_seconds, Again::Later(None));
         match error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
             | ureq::Error::HostNotFound
@@ -123,7 +125,7 @@ impl Asked<'_> {
             }
             ureq::Error::Timeout(_) => {
                 let what = format!("did not finish within {seconds} seconds");
-                self.failure(Kind::Io, Again::No, what, "raise timeout_seconds, or ask a faster model")
+                self.failure(Kind::Io, Again::No, what, "raise timeout_seconds, or see what keeps the server")
             }
             ureq::Error::Io(ref io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
                 let what = "refuses the connection".to_string();
@@ -134,8 +136,8 @@ impl Asked<'_> {
                 self.failure(Kind::Io, later, what, "see what is wrong with the server")
             }
             ureq::Error::BodyExceedsLimit(_) => {
-                let what = format!("sends more than {} KiB for one text", MOST_ANSWER >> 10);
-                self.failure(Kind::Conflict, Again::No, what, "see whether it honours max_tokens")
+                let what = format!("sends more than {} KiB in one answer", MOST_ANSWER >> 10);
+                self.failure(Kind::Conflict, Again::No, what, "check url, and whether it honours max_tokens")
             }
             ureq::Error::Io(_) | ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
                 let what = format!("cannot be trusted ({error})");
@@ -149,22 +151,26 @@ impl Asked<'_> {
         }
     }
 
-    fn failure(&self, kind: Kind, again: Again, what: String, remedy: &str) -> Failure {
+    pub(super) fn failure(&self, kind: Kind, again: Again, what: String, remedy: &str) -> Failure {
         Failure { error: Error::new(kind, format!("{} {what}: {remedy}", self.address.full)), again }
     }
 
-    /// A server's own words in brackets: where it follows the usual forms its message, else how its answer begins; "" if there are none.
-    fn words(&self, answer: &Answer) -> String {
+    /// A server's own words in brackets, as far as they fit a line; "" if there are none.
+    pub(super) fn words(&self, answer: &Answer) -> String {
+        let text = one_line(&self.said(answer));
+        if text.is_empty() { text } else { format!(" ({text})") }
+    }
+
+    /// A server's own words: where it follows the usual forms its message, else its answer.
+    pub(super) fn said(&self, answer: &Answer) -> String {
         let text = match serde_json::from_slice::<Value>(&answer.body) {
             Ok(value) => message(&value).map_or_else(|| value.to_string(), str::to_string),
             Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
         };
-        let text = match self.key {
+        match self.key {
             Some(key) => text.replace(key, "(the key)"),
             None => text,
-        };
-        let text = one_line(&text);
-        if text.is_empty() { text } else { format!(" ({text})") }
+        }
     }
 }
 
@@ -186,6 +192,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::EndpointOptions;
     use super::*;
 
     const KEY: &str = "sk-0123456789";
@@ -201,16 +208,16 @@ mod tests {
             api_key_file: "/etc/key".into(),
             ..EndpointOptions::default()
         };
-        with(Asked { options: &options, address: &options.address().unwrap(), key })
+        with(Asked { way: options.way(), address: &options.address().unwrap(), key })
     }
 
     fn failure(answer: &Answer) -> Failure {
-        asked(Some(KEY), |asked| asked.text(answer).unwrap_err())
+        asked(Some(KEY), |asked| asked.text(answer, "teacher").unwrap_err())
     }
 
     #[test]
     fn the_first_choice_is_the_text() {
-        let text = |body: &str| asked(None, |asked| asked.text(&answer(200, body)).unwrap());
+        let text = |body: &str| asked(None, |asked| asked.text(&answer(200, body), "teacher").unwrap());
         let body = r#"{"id":"x","choices":[{"index":0,"finish_reason":"length","message":{"role":"assistant","content":" A.\nB. "}}],"usage":{}}"#;
         assert_eq!(text(body), "A.\nB.");
         assert_eq!(text(r#"{"choices":[{"message":{"content":null,"refusal":"no"}}]}"#), "");
@@ -241,7 +248,7 @@ mod tests {
         assert!(failure(&moved).error.to_string().contains("sends us to https://b/"));
         let busy = Answer { retry_after: Some(7), ..answer(503, "") };
         assert_eq!(failure(&busy).again, Again::Later(Some(7)));
-        let none = asked(None, |asked| asked.text(&answer(401, "")).unwrap_err());
+        let none = asked(None, |asked| asked.text(&answer(401, ""), "teacher").unwrap_err());
         assert!(none.error.to_string().contains("wants a key: 401: name a file with one as api_key_file"));
     }
 

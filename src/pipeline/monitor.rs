@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use crate::clock::Clock;
 use crate::domain::ids::{DocumentId, JobId};
 use crate::domain::progress::Progress;
-use crate::protocol::{Activity, EventView, Held, Learning, NextRun, Tending, TrialProgress};
+use crate::protocol::{Activity, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress};
 
 /// Events that a slow listener may lag behind before it loses some.
 const BACKLOG: usize = 1024;
@@ -26,6 +26,8 @@ pub struct Now {
     pub loaded: bool,
     /// Scheduled work, soonest first.
     pub next: Vec<NextRun>,
+    /// Servers that are to answer with the live generation, in the order of the configuration.
+    pub serve_to: Vec<ServingView>,
     /// What a person should look at, by what it is about.
     pub problems: BTreeMap<&'static str, String>,
 }

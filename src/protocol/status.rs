@@ -34,6 +34,9 @@ pub struct StatusView {
     pub knowledge: KnowledgeView,
     /// Scheduled work, soonest first.
     pub next: Vec<NextRun>,
+    /// Servers that are to answer with the live generation, as `serve_to` names them; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serve_to: Vec<ServingView>,
     /// What a person should look at, in words; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -191,6 +194,25 @@ pub struct Fading {
     pub right: usize,
     /// Questions asked.
     pub asked: usize,
+}
+
+/// A server that is to answer with the live generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServingView {
+    /// Where it is.
+    pub url: String,
+    /// The name under which clients ask it for the live generation.
+    pub name: String,
+    /// Folder name of the generation that it took last (`gen-000007`); none: the base, or nothing yet.
+    pub generation: Option<String>,
+    /// When it took that; none: nothing yet since the daemon started.
+    pub at: Option<Timestamp>,
+    /// Attempts that failed since the daemon started.
+    pub failures: u64,
+    /// What is wrong, in words, with the remedy; none while all is well.
+    pub error: Option<String>,
+    /// When it is tried again, where something is wrong.
+    pub again_at: Option<Timestamp>,
 }
 
 /// Scheduled work.

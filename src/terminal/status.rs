@@ -7,7 +7,7 @@ use super::page::Page;
 use super::times::Times;
 use super::words::{bytes, count, hundredths, kind_words, percent, stage_words};
 use crate::protocol::{
-    Activity, Fading, Held, KnowledgeView, Learning, Share, StatusView, Tending, TrialProgress,
+    Activity, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending, TrialProgress,
 };
 
 /// Columns of the bar of steps.
@@ -32,7 +32,9 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     knows(&status.knowledge, times, &mut page);
     forgot(&status.knowledge, &mut page, look);
     page.blank();
-    for (i, run) in status.next.iter().take(MOST_RUNS).enumerate() {
+    // What servers there are takes their room.
+    let runs = if status.serve_to.is_empty() { MOST_RUNS } else { 1 };
+    for (i, run) in status.next.iter().take(runs).enumerate() {
         let last =
             run.last.map_or_else(|| "never before".to_string(), |at| format!("last {}", times.ago(at)));
         let what = one_line(&run.what);
@@ -46,6 +48,7 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     let loaded = if model.loaded { "in memory" } else { "not in memory" };
     let words = format!("{}, {loaded}; {} in use", one_line(&model.name), bytes(model.resident_bytes));
     page.cut_field("Model", &words, &plain);
+    serves(&status.serve_to, times, &mut page);
     problems(&status.problems, &mut page, look);
     page.text()
 }
@@ -85,6 +88,28 @@ pub fn held_words(held: &Held, times: Times) -> String {
         Held::Trouble { reason, again_at } => {
             format!("{} (tried again {}; `sealctl resume`: now)", one_line(reason), times.until(*again_at))
         }
+    }
+}
+
+/// What a server answers with, or what is wrong with it and how it goes on.
+pub fn serving_words(server: &ServingView, times: Times) -> String {
+    let ServingView { url, name, generation, at, error, again_at, .. } = server;
+    let (name, url) = (one_line(name), one_line(url));
+    let what = generation.as_deref().map_or_else(|| "the base model".to_string(), one_line);
+    match (error, at) {
+        (Some(error), _) => {
+            let again = again_at.map(|at| format!(" (tried again {})", times.until(at))).unwrap_or_default();
+            let error = one_line(error);
+            // Mostly it begins with the address.
+            let place = if error.starts_with(url.trim_end_matches('/')) {
+                String::new()
+            } else {
+                format!(" at {url}")
+            };
+            format!("{name}{place}{again}: {error}")
+        }
+        (None, Some(at)) => format!("{name} at {url}: {what}, for {}", times.lasted(*at)),
+        (None, None) => format!("{name} at {url}: is being told"),
     }
 }
 
@@ -186,6 +211,14 @@ fn transfer_words(transfer: f64) -> String {
         n => format!("later documents helped earlier ones by {}", count(n.unsigned_abs() as usize, "point")),
     };
     format!("backward transfer {transfer:+.3}: {what}")
+}
+
+fn serves(servers: &[ServingView], times: Times, page: &mut Page<'_>) {
+    for (i, server) in servers.iter().enumerate() {
+        let label = if i == 0 { "Serves" } else { "" };
+        let style = if server.error.is_some() { Style::new().red() } else { Style::new() };
+        page.cut_field(label, &serving_words(server, times), &style);
+    }
 }
 
 fn problems(problems: &[String], page: &mut Page<'_>, look: &Look) {

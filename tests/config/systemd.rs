@@ -10,7 +10,7 @@ use crate::{read, repository};
 /// The highest exposure that `systemd-analyze security` may find, 0 to 10.
 const MOST_EXPOSED: f64 = 1.5;
 /// What changes the unit on request.
-const DROP_INS: [&str; 3] = ["gpu.conf", "tcp.conf", "writer.conf"];
+const DROP_INS: [&str; 4] = ["gpu.conf", "serve.conf", "tcp.conf", "writer.conf"];
 /// Files that every system with systemd has.
 const OF_THE_SYSTEM: [&str; 1] = ["/bin/kill"];
 

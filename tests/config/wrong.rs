@@ -120,6 +120,21 @@ fn another_writer_needs_an_address_that_keeps_the_documents_secret() {
 }
 
 #[test]
+fn servers_that_serve_are_told_apart_and_checked() {
+    let here = "http://127.0.0.1:8000";
+    says("", "serve_to = [{ url = 'http://gpu:8000' }]", &["serve_to, server 1: url is", "allow_plain_http"]);
+    let twice = format!("serve_to = [{{ url = '{here}' }}, {{ url = '{here}' }}]");
+    says("", &twice, &["serve_to, server 2: ", "has the name seald already: give another"]);
+    says(
+        "",
+        "serve_to = [{ adress = 'x' }]",
+        &["serve_to: ", "unknown field `adress`", "`url`, `name`, `path`"],
+    );
+    says("", "[[serve_to]]\ntimeout_seconds = 60", &["serve_to, server 1: url is \"\""]);
+    says("", "serve_to = 'http://gpu:8000'", &["serve_to: ", "a list"]);
+}
+
+#[test]
 fn what_is_no_toml_is_named_with_its_line() {
     says("inbox", "settle_seconds = ", &[]);
     says("inbox", "settle_seconds 2", &[]);

@@ -10,4 +10,7 @@ mod inbox;
 mod killed;
 mod lifecycle;
 mod overnight;
+mod pushes;
 mod requests;
+#[path = "../support/vllm.rs"]
+mod vllm;

@@ -1,9 +1,13 @@
-//! Another model behind an OpenAI-compatible endpoint: calls over real sockets, and self-edits written through it.
+//! Another model behind an OpenAI-compatible endpoint: calls over real sockets, and self-edits written through it; and
+//! servers that answer with our adapters.
 
 mod calling;
 mod encrypted;
 #[path = "../support/server.rs"]
 mod server;
+mod serving;
+#[path = "../support/vllm.rs"]
+mod vllm;
 mod writing;
 
 use std::sync::atomic::AtomicBool;

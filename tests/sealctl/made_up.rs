@@ -66,6 +66,23 @@ pub(crate) fn status() -> StatusView {
             next("backup", 10, Some(before(50_000))),
             next("prune", 30, None),
         ],
+        serve_to: vec![
+            ServingView {
+                url: "http://127.0.0.1:8000".into(),
+                name: "seald".into(),
+                generation: Some("gen-000012".into()),
+                at: Some(before(7190)),
+                ..ServingView::default()
+            },
+            ServingView {
+                url: "https://gpu.example".into(),
+                name: "tides".into(),
+                failures: 7,
+                error: Some("https://gpu.example refuses the connection: see whether it runs and whether url is right".into()),
+                again_at: Some(NOW.plus_seconds(90)),
+                ..ServingView::default()
+            },
+        ],
         problems: vec![
             "the disk of /var/lib/seald is nearly full, 312 MiB are left: make room, else nothing can be learned from tomorrow on or so, and old generations go first".into(),
             "the inbox cannot be watched (inotify limit): it is looked at every 30 s instead".into(),
@@ -83,6 +100,7 @@ pub(crate) fn idle() -> StatusView {
         documents: DocumentCounts::default(),
         knowledge: KnowledgeView::default(),
         next: vec![],
+        serve_to: vec![],
         problems: vec![],
         ..status()
     }

@@ -18,7 +18,7 @@ use super::super::views;
 use crate::clock::Timestamp;
 use crate::error::{Context, Kind, Result};
 use crate::pipeline::asking::Load;
-use crate::protocol::{Held, Problem, StatusView};
+use crate::protocol::{Held, Problem, ServingView, StatusView};
 use crate::store::Store;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +51,7 @@ fn figures(status: &StatusView, jobs: usize, now: Timestamp) -> Registry {
     let mut registry = Registry::with_prefix("seald");
     documents(&mut registry, status, jobs);
     knowledge(&mut registry, status);
+    serving(&mut registry, &status.serve_to);
     process(&mut registry, status, now);
     registry
 }
@@ -91,6 +92,27 @@ fn knowledge(registry: &mut Registry, status: &StatusView) {
         let help = "Mean change of what was learned earlier, -1 to 1: below 0 is forgetting";
         registry.register("backward_transfer_ratio", help, ConstGauge::new(transfer));
     }
+}
+
+/// Servers that are to answer with the live generation; nothing where there are none.
+fn serving(registry: &mut Registry, servers: &[ServingView]) {
+    if servers.is_empty() {
+        return;
+    }
+    type Labels = [(&'static str, String); 2];
+    let (generations, failures) = (Family::<Labels, Gauge>::default(), Family::<Labels, Counter>::default());
+    for ServingView { url, name, generation: live, at, failures: failed, .. } in servers {
+        let labels = [("url", url.clone()), ("name", name.clone())];
+        failures.get_or_create(&labels).inc_by(*failed);
+        if at.is_some() {
+            let number = live.as_deref().and_then(|name| generation(name).ok()).map_or(0, |id| id.0);
+            generations.get_or_create(&labels).set(number);
+        }
+    }
+    let help = "Number of the generation that a server took last, 0 for the base";
+    registry.register("serve_to_generation", help, generations);
+    let help = "Attempts to give a server a generation that failed since the daemon started";
+    registry.register("serve_to_failures", help, failures);
 }
 
 /// Work that learned no document, by what came of it; jobs under way are not counted.

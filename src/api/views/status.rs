@@ -14,7 +14,7 @@ use crate::store::Store;
 pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {
     let documents = counts(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now { activity, held, model: _, loaded, next, problems } = service.monitor.now();
+    let Now { activity, held, model: _, loaded, next, serve_to, problems } = service.monitor.now();
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -27,6 +27,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         documents,
         knowledge,
         next,
+        serve_to,
         problems: problems.into_values().collect(),
     })
 }

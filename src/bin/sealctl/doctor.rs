@@ -10,6 +10,7 @@ use seald::client::{Client, Failure, Place, routes};
 use seald::error::{Context, Kind};
 use seald::protocol::{Held, StatusView};
 use seald::terminal::checks::{self, Check, Outcome};
+use seald::terminal::status::serving_words;
 use seald::terminal::words::bytes;
 use seald::terminal::{Look, Times, one_line};
 
@@ -116,6 +117,9 @@ async fn daemon(client: &Client, found: &mut Vec<Check>) -> bool {
     found.push(version(&view));
     for problem in &view.problems {
         found.push(Check::new("problem", Outcome::Fail, one_line(problem)));
+    }
+    for server in view.serve_to.iter().filter(|server| server.error.is_some()) {
+        found.push(Check::new("serve_to", Outcome::Fail, serving_words(server, times)));
     }
     if let Some(Held::Trouble { reason, again_at }) = &view.held {
         let words =
