@@ -13,6 +13,7 @@ pub mod export;
 pub mod files;
 pub mod ingest;
 pub mod learn;
+pub mod pause;
 pub mod pipeline;
 pub mod protocol;
 pub mod store;

@@ -7,8 +7,8 @@ use ureq::http::HeaderValue;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::options::{Address, EndpointOptions};
-use super::pause;
 use crate::error::{Context, Kind, Result};
+use crate::pause;
 
 /// Bytes that an answer may have. A self-edit has some kilobytes.
 pub(super) const MOST_ANSWER: u64 = 256 << 10;

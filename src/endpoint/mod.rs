@@ -1,8 +1,7 @@
-//! Another model, behind an OpenAI-compatible endpoint: the only part of the program that sends anything to other machines.
+//! Another model, behind an OpenAI-compatible endpoint: the only part of the daemon that sends anything to other machines.
 
 mod call;
 mod options;
-mod pause;
 mod reply;
 
 use std::fmt;

@@ -6,8 +6,8 @@ use ureq::Timeout;
 
 use super::call::{Answer, MOST_ANSWER};
 use super::options::{Address, EndpointOptions};
-use super::pause::Again;
 use crate::error::{Error, Kind};
+use crate::pause::Again;
 
 /// Characters of a server's own words that are shown.
 const MOST_WORDS: usize = 200;
