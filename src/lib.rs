@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod export;
 pub mod files;
+pub mod hub;
 pub mod ingest;
 pub mod learn;
 pub mod pause;

@@ -8,7 +8,9 @@ mod doctor;
 mod export;
 mod manual;
 mod output;
+mod pull;
 mod show;
+mod stops;
 mod tell;
 mod top;
 mod upkeep;
@@ -22,7 +24,7 @@ use seald::client::{Around, Client, Failure, Place, Wanted};
 use seald::error::{Context, Kind};
 use seald::terminal::one_line;
 
-use cli::{Cli, Verb};
+use cli::{Cli, ModelsVerb, Verb};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -68,7 +70,8 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Adapters => show::adapters(&client, json).await,
         Verb::Forgetting => show::forgetting(&client, json).await,
         Verb::Writer { round } => show::writer(&client, round, json).await,
-        Verb::Models => show::models(&client, json).await,
+        Verb::Models { what: None } => show::models(&client, json).await,
+        Verb::Models { what: Some(ModelsVerb::Pull(args)) } => return pull::run(&client, args, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
         Verb::Why(args) => ask::why(&client, args, json).await,
         Verb::Add(args) => act::add(&client, args, json).await,
