@@ -247,6 +247,7 @@ fn a_server_that_gives_no_parts_sends_all_again() {
     assert!(try_once(&hub, &folder).is_err());
     hub.fail([Fault::NoParts]);
     try_once(&hub, &folder).unwrap();
+    assert_eq!(hub.parts(), [0, 3_000_000], "and not a third time, for a wrong checksum");
     is_whole(&hub, &folder);
 }
 

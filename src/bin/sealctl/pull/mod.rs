@@ -162,7 +162,7 @@ fn short(commit: &str) -> &str {
 /// Says who may write where we may not.
 fn with_remedy(error: Error, repo: &Repo) -> Error {
     let denied = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    if !denied.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied) {
+    if denied.is_none_or(|e| e.kind() != io::ErrorKind::PermissionDenied) {
         return error;
     }
     let text = format!(
