@@ -183,6 +183,21 @@ impl StagedDir {
     }
 }
 
+/// Puts a directory that was filled beside `target` in its place: everything synced, then one rename. A `target` that is there and
+/// empty gives way.
+///
+/// [`Kind::Conflict`] if the target is there and not empty.
+pub fn put_in_place(dir: &Path, target: &Path) -> Result<()> {
+    sync_tree(dir)?;
+    fs::rename(dir, target).map_err(|e| match e.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            taken(target)
+        }
+        _ => io_error("rename into place", target, e),
+    })?;
+    sync_dir(parent_of(target))
+}
+
 /// Removes what crashed writers left in `parent`, and puts back a directory whose replacement never came.
 /// Returns the paths dealt with.
 ///

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use seald::Kind;
-use seald::files::{StagedDir, clean_litter, clean_litter_of, lock, write_atomic};
+use seald::files::{StagedDir, clean_litter, clean_litter_of, lock, put_in_place, write_atomic};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -37,6 +37,25 @@ fn write_atomic_names_the_path_it_cannot_write() {
     let error = write_atomic(&dir.path().join("taken"), b"x").unwrap_err();
     assert_eq!(error.kind(), Kind::Io);
     assert_eq!(names(dir.path()), ["taken"], "the staged file must go when the rename fails");
+}
+
+#[test]
+fn a_directory_takes_the_place_of_nothing_or_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let [new, empty, full] = ["new", "empty", "full"].map(|name| dir.path().join(name));
+    fs::create_dir(&empty).unwrap();
+    for target in [&new, &empty] {
+        let part = dir.path().join("part");
+        fs::create_dir(&part).unwrap();
+        fs::write(part.join("a"), "a").unwrap();
+        put_in_place(&part, target).unwrap();
+        assert!(names(target) == ["a"] && !part.exists());
+    }
+    fs::write(&full, "a file").unwrap();
+    for target in [&new, &full] {
+        assert_eq!(put_in_place(&empty, target).unwrap_err().kind(), Kind::Conflict);
+    }
+    assert_eq!(names(&empty), ["a"]);
 }
 
 #[test]

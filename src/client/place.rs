@@ -111,6 +111,14 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The folder of a daemon whose socket lies in it; none where the place does not tell.
+    pub fn root(&self) -> Option<&Path> {
+        let Self::Socket { path, .. } = self else { return None };
+        path.ends_with(SOCKET).then(|| path.ancestors().nth(2)).flatten()
+    }
+}
+
 fn token(file: &Path) -> Result<String> {
     let kind = |e: &io::Error| if e.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Io };
     let text = fs::read_to_string(file)

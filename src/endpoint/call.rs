@@ -6,9 +6,9 @@ use ureq::http::{HeaderValue, Response};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::pause;
 use super::way::{Address, Way};
 use crate::error::{Context, Kind, Result};
+use crate::pause;
 
 /// Bytes that an answer may have. A self-edit has some kilobytes.
 pub(super) const MOST_ANSWER: u64 = 256 << 10;

@@ -1,9 +1,8 @@
 //! Other servers: another model that writes for us, and servers that answer with our adapters. The only part of the
-//! program that sends anything to other machines.
+//! daemon that sends anything to other machines.
 
 mod call;
 mod options;
-mod pause;
 mod reply;
 mod serving;
 mod way;

@@ -5,9 +5,9 @@ use serde_json::Value;
 use ureq::Timeout;
 
 use super::call::{Answer, MOST_ANSWER};
-use super::pause::Again;
 use super::way::{Address, Way};
 use crate::error::{Error, Kind};
+use crate::pause::Again;
 
 /// Characters of a server's own words that are shown.
 const MOST_WORDS: usize = 200;

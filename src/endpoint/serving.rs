@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::call::{Answer, Line};
-use super::pause::Again;
 use super::reply::Asked;
 use super::way::{Address, Way, invalid};
 use crate::error::{Error, Kind, Result};
+use crate::pause::Again;
 
 /// Routes of vLLM: its LoRA API and OpenAI's list of models.
 const LOAD: &str = "/v1/load_lora_adapter";

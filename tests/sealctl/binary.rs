@@ -26,7 +26,7 @@ pub(crate) fn run(server: &Server, args: &[&str]) -> (Option<i32>, String, Strin
     told(sealctl(server).args(args).output().unwrap())
 }
 
-fn told(output: Output) -> (Option<i32>, String, String) {
+pub(crate) fn told(output: Output) -> (Option<i32>, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -336,4 +336,5 @@ fn completions_and_manual_pages_need_no_daemon() {
     assert!(at(&nowhere).arg("man").arg(&folder).status().unwrap().success());
     let page = fs::read_to_string(folder.join("sealctl-watch.1")).unwrap();
     assert!(page.contains("until\\-idle") && folder.join("sealctl.1").is_file(), "{page}");
+    assert!(fs::read_to_string(folder.join("sealctl-models-pull.1")).unwrap().contains("HF_TOKEN"));
 }

@@ -3,8 +3,10 @@
 mod binary;
 mod client;
 mod export;
+mod hub;
 mod made_up;
 mod pages;
+mod pulling;
 #[path = "../support/server.rs"]
 mod server;
 #[path = "../support/terminal.rs"]

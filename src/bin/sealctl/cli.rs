@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use seald::domain::document::DocumentState;
 use seald::domain::export::ExportFormat;
+use seald::hub::Repo;
 
 /// After the help.
 const CODES: &str = "\
@@ -13,6 +14,11 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 th
 
 Without --socket, --root, --url and $SEALD_SOCKET the first socket there is takes the request: of the current folder if it has
 `state` and `adapters`, of ~/.local/share/seald, of the system (/run/seald/seald.sock).";
+
+/// After the help of `models pull`.
+const HUB: &str = "\
+$HF_ENDPOINT names a mirror of the hub, $HF_TOKEN an account's token for repositories that are not for everyone. What \
+`hf auth login` kept is used too. Proxies are those of the environment (HTTPS_PROXY).";
 
 /// Ask a running seald what it does and what it knows, and tell it what to do
 #[derive(Debug, Parser)]
@@ -104,7 +110,8 @@ pub(crate) enum Verb {
     },
     /// Learn on
     Resume,
-    /// List the models that can answer, and change over to another base model
+    /// List the models that can answer; fetch another one, or change over to it
+    #[command(disable_help_subcommand = true)]
     Models {
         #[command(subcommand)]
         what: Option<ModelsVerb>,
@@ -115,6 +122,33 @@ pub(crate) enum Verb {
     Completions(Completions),
     /// Print the manual page; or write one for each verb into a folder
     Man(Man),
+}
+
+/// What to do with models, besides listing those that can answer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsVerb {
+    /// Fetch a base model from the Hugging Face hub into a folder that the daemon can read; a pull that was stopped goes on where it was
+    Pull(Pull),
+    /// Change over to another base model; what the present one learned is kept, and learned again on the new one
+    Use(UseModel),
+}
+
+/// Options of `models pull`.
+#[derive(Debug, Args)]
+#[command(after_help = HUB)]
+pub(crate) struct Pull {
+    /// `ORG/NAME`, as in Qwen/Qwen3-0.6B
+    #[arg(value_parser = repo)]
+    pub(crate) repo: Repo,
+    /// A branch, a tag or a commit
+    #[arg(long, value_name = "REVISION", default_value = "main")]
+    pub(crate) revision: String,
+    /// The folder; left out: models/ORG--NAME in the folder that the daemon works in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// If the folder is there already, read every byte again and compare the checksums
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 /// Options of `watch`.
@@ -224,13 +258,6 @@ pub(crate) struct Forget {
     pub(crate) waiting: Waiting,
 }
 
-/// What to do about models.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelsVerb {
-    /// Change over to another base model; what the present one learned is kept, and learned again on the new one
-    Use(UseModel),
-}
-
 /// Options of `models use`.
 #[derive(Debug, Args)]
 pub(crate) struct UseModel {
@@ -264,6 +291,10 @@ fn state(word: &str) -> Result<DocumentState, String> {
 
 fn format(word: &str) -> Result<ExportFormat, String> {
     word.parse().map_err(|e: seald::Error| e.to_string())
+}
+
+fn repo(name: &str) -> Result<Repo, String> {
+    name.parse().map_err(|e: seald::Error| e.to_string())
 }
 
 /// `1h30m` in seconds.

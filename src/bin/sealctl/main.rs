@@ -9,7 +9,9 @@ mod doctor;
 mod export;
 mod manual;
 mod output;
+mod pull;
 mod show;
+mod stops;
 mod tell;
 mod top;
 mod upkeep;
@@ -70,6 +72,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Forgetting => show::forgetting(&client, json).await,
         Verb::Writer { round } => show::writer(&client, round, json).await,
         Verb::Models { what: None } => show::models(&client, json).await,
+        Verb::Models { what: Some(ModelsVerb::Pull(args)) } => return pull::run(&client, args, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
         Verb::Why(args) => ask::why(&client, args, json).await,
         Verb::Add(args) => act::add(&client, args, json).await,

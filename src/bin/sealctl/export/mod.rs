@@ -11,18 +11,16 @@ use seald::domain::export::{ExportFormat, ExportManifest};
 use seald::error::{Context, Error, Kind};
 use seald::terminal::one_line;
 use seald::terminal::words::{bytes as size, count};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::cli::Export;
 use crate::output::{self, say};
+use crate::stops::{SIGNALLED, Stops};
 use target::Target;
 use unpack::{Pieces, unpack};
 
 /// Pieces that may wait to be unpacked.
 const PIECES: usize = 4;
-/// Exit code of a program that a signal ended, less the signal's number.
-const SIGNALLED: u8 = 128;
 
 /// Exports a generation.
 pub(crate) async fn run(client: &Client, args: Export, json: bool) -> Result<ExitCode, Failure> {
@@ -61,31 +59,6 @@ pub(crate) async fn run(client: &Client, args: Export, json: bool) -> Result<Exi
         output::text(&format!("{}\n", words(&manifest, &folder.display().to_string())))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The signals that end a program, caught.
-struct Stops {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stops {
-    fn new() -> Result<Self, Error> {
-        let catch = |kind| signal(kind).doing(Kind::Io, || "cannot wait for signals".to_string());
-        let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup: catch(SignalKind::hangup())? })
-    }
-
-    /// The number of the next one.
-    async fn next(&mut self) -> u8 {
-        let kind = tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.hangup.recv() => SignalKind::hangup(),
-        };
-        kind.as_raw_value() as u8
-    }
 }
 
 /// Hands on what arrives, until its end, or until nobody wants more.

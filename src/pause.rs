@@ -1,4 +1,4 @@
-//! Whether and when a request that failed is sent again.
+//! Whether and when a request to another machine that failed is sent again.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Whether it helps to ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub enum Again {
     /// The answer would be the same.
     No,
     /// It may pass. The server may have said after how many seconds.
@@ -18,7 +18,7 @@ pub(super) enum Again {
 
 impl Again {
     /// How long to wait after so many failures, 1 or more; none: give up.
-    pub(super) fn pause(self, failures: u32) -> Option<Duration> {
+    pub fn pause(self, failures: u32) -> Option<Duration> {
         match self {
             Self::No => None,
             Self::Later(Some(seconds)) => {
@@ -32,7 +32,7 @@ impl Again {
 }
 
 /// The seconds of a `Retry-After` header. A date, the header's other form, counts as none.
-pub(super) fn seconds(header: &str) -> Option<u64> {
+pub fn seconds(header: &str) -> Option<u64> {
     header.trim().parse().ok()
 }
 
