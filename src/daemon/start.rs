@@ -165,23 +165,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let watcher = watch(inbox.path(), hints.clone());
     let (mut threads, ends) = Threads::new();
     start_thinking(&mut threads, &shared, &reload, desk)?;
-    let intaker = Intaker {
-        inbox: inbox.clone(),
-        options: reload.inbox.clone(),
-        store: shared.store()?,
-        program,
-        limits: shared.config.reading,
-        monitor: shared.monitor.clone(),
-        control: shared.control.clone(),
-        hold: shared.hold.clone(),
-        clock: shared.clock.clone(),
-        immovable: None,
-        looked_at_done: None,
-    };
-    threads.start("inbox", || {
-        intaker.run(hinted);
-        Ok(())
-    })?;
+    start_taking_in(&mut threads, &shared, &reload, program, inbox.clone(), hinted)?;
     let pushes = start_pushing(&mut threads, &shared)?;
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, monitor, hold, slot, control, begin_again, .. } = shared;
@@ -288,6 +272,34 @@ fn start_pushing(threads: &mut Threads, shared: &Shared) -> Result<Option<Sender
         Ok(())
     })?;
     Ok(Some(tell))
+}
+
+/// Starts the thread that takes in what lies in the inbox.
+fn start_taking_in(
+    threads: &mut Threads,
+    shared: &Shared,
+    reload: &Reload,
+    program: PathBuf,
+    inbox: Inbox,
+    hinted: mpsc::Receiver<()>,
+) -> Result<()> {
+    let intaker = Intaker {
+        inbox,
+        options: reload.inbox.clone(),
+        store: shared.store()?,
+        program,
+        limits: shared.config.reading,
+        monitor: shared.monitor.clone(),
+        control: shared.control.clone(),
+        hold: shared.hold.clone(),
+        clock: shared.clock.clone(),
+        immovable: None,
+        looked_at_done: None,
+    };
+    threads.start("inbox", || {
+        intaker.run(hinted);
+        Ok(())
+    })
 }
 
 /// Starts the interface.

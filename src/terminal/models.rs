@@ -39,7 +39,8 @@ pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
         page.field(label, &one_line(name), &plain);
     }
     page.blank();
-    page.words("`sealctl models use MODEL` changes over to another base model.", 0, &dim);
+    let words = "`sealctl models pull ORG/NAME` fetches another base model, `sealctl models use MODEL` changes over to one.";
+    page.words(words, 0, &dim);
     page.text()
 }
 

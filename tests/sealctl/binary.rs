@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use seald::domain::ids::DocumentId;
 use seald::protocol::*;
 
-use crate::made_up;
+use crate::{made_up, made_up_models};
 use crate::server::{Asked, Reply, Server};
 
 /// The program for a server.
@@ -43,7 +43,7 @@ fn server() -> Server {
         .on("GET /v1/documents/harbour%20rules.md", Reply::json(&made_up::story()))
         .on("GET /v1/documents/10/edits", Reply::json(&made_up::edits()))
         .on("GET /v1/adapters", Reply::json(&made_up::adapters(3)))
-        .on("GET /v1/models/local", Reply::json(&made_up::models(3)))
+        .on("GET /v1/models/local", Reply::json(&made_up_models::models(3)))
         .on("GET /v1/forgetting", Reply::json(&crate::terminal::matrix(3)));
     server
 }
@@ -61,7 +61,7 @@ fn every_page_is_plain_in_a_pipe_and_json_is_the_daemons() {
         ),
         (&["edits", "10"], "it repeats itself", serde_json::to_string(&made_up::edits()).unwrap()),
         (&["adapters"], "gen-000003 is live", serde_json::to_string(&made_up::adapters(3)).unwrap()),
-        (&["models"], "7.3 M parameters", serde_json::to_string(&made_up::models(3)).unwrap()),
+        (&["models"], "7.3 M parameters", serde_json::to_string(&made_up_models::models(3)).unwrap()),
         (&["forgetting"], "backward transfer", String::new()),
     ];
     for (verb, part, json) in verbs {

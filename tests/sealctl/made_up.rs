@@ -24,7 +24,7 @@ pub(crate) fn times() -> Times {
     Times { now: NOW, zone: Zone::Utc }
 }
 
-fn before(seconds: i64) -> Timestamp {
+pub(crate) fn before(seconds: i64) -> Timestamp {
     NOW.plus_seconds(-seconds)
 }
 
@@ -280,54 +280,6 @@ pub(crate) fn adapters(n: usize) -> AdaptersView {
         findings: vec![],
     };
     AdaptersView { live: (n > 0).then(|| name(n)), generations: (1..=n).rev().map(one).collect() }
-}
-
-pub(crate) fn models(n: usize) -> ModelsView {
-    let names = ["base".to_string(), "live".to_string()].into_iter();
-    ModelsView {
-        base: "nano".into(),
-        parameters: Some(7_340_032),
-        context: Some(1024),
-        loaded: false,
-        names: names.chain((1..=n).rev().map(|i| format!("gen-{i:06}"))).collect(),
-        lineages: vec![
-            LineageView {
-                model: "/models/qwen".into(),
-                begun_at: before(900_000),
-                left_at: Some(before(90_000)),
-                generations: 12,
-                live: Some("gen-000012".into()),
-            },
-            LineageView {
-                model: "nano".into(),
-                begun_at: before(90_000),
-                left_at: None,
-                generations: n,
-                live: None,
-            },
-        ],
-        fetched: vec!["Qwen--Qwen2.5-0.5B".into(), WIDE.into()],
-    }
-}
-
-/// A change to another base model.
-pub(crate) fn change(same: bool) -> UseModelView {
-    UseModelView {
-        model: BaseModelView {
-            model: "/var/lib/seald/models/Qwen--Qwen2.5-0.5B".into(),
-            architecture: "Qwen2".into(),
-            parameters: 494_032_768,
-            context: 32_768,
-            bytes: 988_065_536,
-            chat: same,
-            licence: same.then(|| "apache-2.0".into()),
-        },
-        from: "nano".into(),
-        same,
-        live: None,
-        learned_again: 12,
-        known_again: 0,
-    }
 }
 
 pub(crate) fn why() -> WhyView {

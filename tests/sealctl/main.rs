@@ -5,6 +5,7 @@ mod client;
 mod export;
 mod hub;
 mod made_up;
+mod made_up_models;
 mod pages;
 mod pulling;
 #[path = "../support/server.rs"]

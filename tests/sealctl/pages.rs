@@ -11,8 +11,8 @@ use seald::terminal::lines::Lines;
 use seald::terminal::top::{Top, draw};
 use seald::terminal::*;
 
-use crate::made_up;
 use crate::terminal::{events, golden, matrix, plain};
+use crate::{made_up, made_up_models};
 
 /// Renders at three widths and compares. Colours must change no character, and nothing may be wider than the place.
 pub(crate) fn check(name: &str, render: impl Fn(&Look) -> String) {
@@ -95,9 +95,9 @@ fn a_document_has_a_story() {
 fn generations_and_models() {
     let times = made_up::times();
     check("adapters", |look| adapters::render(&made_up::adapters(5), times, look));
-    check("models", |look| models::render(&made_up::models(300), times, look));
-    check("models_use", |look| models::change(&made_up::change(false), look));
-    check("models_same", |look| models::change(&made_up::change(true), look));
+    check("models", |look| models::render(&made_up_models::models(300), times, look));
+    check("models_use", |look| models::change(&made_up_models::change(false), look));
+    check("models_same", |look| models::change(&made_up_models::change(true), look));
     let many = adapters::render(&made_up::adapters(300), times, &plain(80));
     assert!(many.contains("250 earlier generations not shown") && many.lines().count() < 60, "{many}");
     let none = adapters::render(&made_up::adapters(0), times, &plain(80));
