@@ -57,12 +57,10 @@ pub fn choose_base(
         return Err(neither(&present, configured));
     }
     let told = format!(
-        "the configuration names {}, but what was learned here stands on {}, which is used: to change over, \
-         `sealctl models use {}`; to be rid of this, set model = \"{}\"",
-        configured.display(),
+        "set model = \"{0}\" in the configuration, which names {1}: what is learned here stands on {0}, which is used (to \
+         change over: `sealctl models use {1}`)",
         present.model,
         configured.display(),
-        present.model
     );
     Ok((lay, note.or(Some(told))))
 }
