@@ -8,8 +8,8 @@ use std::process::{Command, Output, Stdio};
 use seald::domain::ids::DocumentId;
 use seald::protocol::*;
 
-use crate::{made_up, made_up_models};
 use crate::server::{Asked, Reply, Server};
+use crate::{made_up, made_up_models};
 
 /// The program for a server.
 pub(crate) fn sealctl(server: &Server) -> Command {
