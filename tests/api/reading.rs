@@ -14,7 +14,7 @@ use seald::protocol::{
 use seald::store::{Dropped, NewDocument, Received, Store};
 
 use crate::daemon::{Daemon, NOW};
-use crate::made_up::{document, learn_all, receive, supplied};
+use crate::made_up::{BASE, document, learn_all, receive, supplied};
 
 /// Documents 1 and 3 are learned, 2 and 4 rejected, and 5 waits.
 pub(crate) fn five(store: &mut Store) {
@@ -209,10 +209,18 @@ async fn generations_are_listed_with_their_files_and_the_missing_ones() {
 
 #[tokio::test]
 async fn models_are_listed_by_the_names_that_ask_takes() {
-    let daemon = Daemon::start(five).await;
+    let daemon = Daemon::start(|store| {
+        store.use_base("another", "/models/tried", NOW).unwrap();
+        store.use_base(BASE, "nano", NOW).unwrap();
+        five(store);
+    })
+    .await;
     let before: ModelsView = daemon.get("/v1/models/local").await.json();
     assert_eq!((before.parameters, before.loaded), (None, false));
     assert_eq!(before.names, ["base", "live", "gen-000002", "gen-000001"]);
+    let [present] = before.lineages.as_slice() else { panic!("{:?}", before.lineages) };
+    assert_eq!((present.model.as_str(), present.left_at, present.generations), ("nano", None, 2));
+    assert_eq!((present.live.as_deref(), before.fetched.len()), (Some("gen-000002"), 0));
     let facts = ModelFacts { parameters: 5_200_000, context: 1024 };
     daemon.monitor.update(|now| (now.model, now.loaded) = (Some(facts), true));
     let view: ModelsView = daemon.get("/v1/models/local").await.json();

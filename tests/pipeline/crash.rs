@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use seald::domain::job::JobKind;
-use seald::pipeline::crash;
+use seald::pipeline::crash::{self, Place};
+use tempfile::TempDir;
 
 use crate::support::{model, store, take_in, worker};
+use crate::upkeep::copy_of;
 
 /// Set for the child process: the root it works on.
 const CHILD: &str = "SEALD_TEST_ROOT";
@@ -85,23 +87,37 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     assert!(
         expected.1.contains_key("live") && expected.1.contains_key("gen-000001/adapter_model.safetensors")
     );
-    let places: Vec<String> = crash::points(JobKind::Learn).collect();
-    assert_eq!(places.len(), 18);
+    let killed = killed_everywhere();
+    assert_eq!(killed.len(), 18);
     // Two at a time: a process computes on one thread.
     std::thread::scope(|scope| {
-        for half in places.chunks(9) {
-            scope.spawn(|| half.iter().for_each(|place| die_and_go_on(place, &expected)));
+        for half in killed.chunks(9) {
+            scope.spawn(|| half.iter().for_each(|(place, root)| go_on(place, root.path(), &expected)));
         }
     });
 }
 
-/// Kills a process at `place`, runs another to the end, and compares.
-fn die_and_go_on(place: &str, expected: &(String, BTreeMap<String, Vec<u8>>)) {
-    let root = tempfile::tempdir().unwrap();
-    take_in(root.path(), 1);
-    assert!(!run(root.path(), Some(place)), "{place}: the process did not die");
-    assert!(run(root.path(), None));
-    let found = state(root.path());
+/// For every named place a root whose process died there. The stages before are not done again for each: where one died at
+/// the end of a stage, the next ones begin with a copy of it.
+fn killed_everywhere() -> Vec<(String, TempDir)> {
+    let mut before = tempfile::tempdir().unwrap();
+    take_in(before.path(), 1);
+    let mut killed = Vec::new();
+    for place in crash::points(JobKind::Learn) {
+        let root = copy_of(before.path());
+        assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
+        if place.ends_with(&Place::AfterCommit.to_string()) {
+            before = copy_of(root.path());
+        }
+        killed.push((place, root));
+    }
+    killed
+}
+
+/// Runs another process to the end where one died at `place`, and compares.
+fn go_on(place: &str, root: &Path, expected: &(String, BTreeMap<String, Vec<u8>>)) {
+    assert!(run(root, None));
+    let found = state(root);
     assert_eq!(found.0, expected.0, "{place}: another database");
     assert_eq!(
         found.1.keys().collect::<Vec<_>>(),
@@ -109,7 +125,7 @@ fn die_and_go_on(place: &str, expected: &(String, BTreeMap<String, Vec<u8>>)) {
         "{place}: other files"
     );
     assert!(found.1 == expected.1, "{place}: a file of the adapters differs");
-    let work: Vec<_> = std::fs::read_dir(root.path().join("state/work")).unwrap().collect();
+    let work: Vec<_> = std::fs::read_dir(root.join("state/work")).unwrap().collect();
     assert!(work.is_empty(), "{place}: the job's folder is left: {work:?}");
 }
 

@@ -30,12 +30,17 @@ fn learned() -> TempDir {
         assert_eq!(accepted, GenerationId(3), "all three should be learned");
         root
     });
+    copy_of(made.path())
+}
+
+/// A copy of a root, in a folder of its own.
+pub(crate) fn copy_of(root: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    copy_folder(made.path(), copy.path());
+    copy_folder(root, copy.path());
     copy
 }
 
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
+fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (kind, at) = (entry.file_type().unwrap(), to.join(entry.file_name()));
         if kind.is_symlink() {

@@ -26,7 +26,7 @@ use crate::crash::{MODEL, run_in, state};
 use crate::made_up;
 use crate::support::{NEVER, store};
 use crate::tiny_model::TinyModel;
-use crate::upkeep::{copy_folder, names};
+use crate::upkeep::{copy_of, names};
 
 type State = (String, BTreeMap<String, Vec<u8>>);
 
@@ -144,7 +144,7 @@ fn a_kill_at_any_place_of_these_jobs_leaves_nothing_different() {
     let expected: Vec<State> =
         kinds.map(|kind| undisturbed(&tiny, taught.path(), kind)).into_iter().collect();
     for (kind, place) in places {
-        let root = copy(taught.path());
+        let root = copy_of(taught.path());
         ask_for(root.path(), kind);
         let at = kinds.iter().position(|one| *one == kind).unwrap();
         die_and_go_on(&tiny, root.path(), &place, &expected[at]);
@@ -157,19 +157,13 @@ fn a_kill_while_a_writer_is_promoted_leaves_one_writer() {
     let model = open_model(&tiny.path("model"));
     let ready = taught(&model);
     ask_for_promotion(ready.path(), &model);
-    let whole = copy(ready.path());
+    let whole = copy_of(ready.path());
     assert!(run(&tiny, whole.path(), None));
     let expected = state(whole.path());
     assert!(expected.1.contains_key("writer-000001/adapter_model.safetensors"));
     for place in crash::points(JobKind::WriterRound).filter(|place| place.starts_with("promote")) {
-        die_and_go_on(&tiny, copy(ready.path()).path(), &place, &expected);
+        die_and_go_on(&tiny, copy_of(ready.path()).path(), &place, &expected);
     }
-}
-
-fn copy(from: &Path) -> TempDir {
-    let to = tempfile::tempdir().unwrap();
-    copy_folder(from, to.path());
-    to
 }
 
 fn run(tiny: &TinyModel, root: &Path, crash_at: Option<&str>) -> bool {
@@ -180,7 +174,7 @@ fn run(tiny: &TinyModel, root: &Path, crash_at: Option<&str>) -> bool {
 
 /// What a job leaves that nobody kills.
 fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> State {
-    let root = copy(taught);
+    let root = copy_of(taught);
     let job = ask_for(root.path(), kind);
     assert!(run(tiny, root.path(), None));
     let ended = store(root.path()).job(job.id).unwrap();
