@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # The slow tier: what other people's programs say of ours, and what takes long. .ci/run does not do it; before a release, do.
 # Usage: tools/slow.sh [clients] [exports] [kills] [night] [package]; all of them where none is named. Logs and Python environments lie in target/slow.
+# PROFILE=dev takes the programs of `cargo build`, which compile faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 slow=$PWD/target/slow
 mkdir -p "$slow"
 python=${PYTHON:-python3.11}
 port=7327
+profile=${PROFILE:-release}
+bin=target/$([ "$profile" = dev ] && echo debug || echo "$profile")
 wanted=${*:-clients exports kills night package}
 
 say() { printf '\n== [%4d s] %s\n' "$SECONDS" "$*"; }
@@ -22,16 +25,16 @@ venv() {
 
 # A daemon on a root of its own that has learned one of the shipped documents, with a port.
 start() {
-  cargo build --release --locked --bins
+  cargo build --profile "$profile" --locked --bins
   root=$slow/root
   rm -rf "$root" && mkdir -p "$root"
   head -c 24 /dev/urandom | base64 > "$root/token" && chmod 600 "$root/token"
   printf '[api]\nlisten = "127.0.0.1:%s"\ntoken_file = "token"\n' "$port" > "$root/seald.toml"
-  target/release/seald once --root "$root" examples/inbox/drelpolford.txt
-  target/release/seald --root "$root" 2> "$slow/daemon.log" &
+  "$bin/seald" once --root "$root" examples/inbox/drelpolford.txt
+  "$bin/seald" --root "$root" 2> "$slow/daemon.log" &
   daemon=$!
   trap 'kill "$daemon" 2> /dev/null || true' EXIT
-  until target/release/sealctl --root "$root" pause > /dev/null 2>&1; do
+  until "$bin/sealctl" --root "$root" pause > /dev/null 2>&1; do
     kill -0 "$daemon" || { cat "$slow/daemon.log"; exit 1; }
     sleep 0.2
   done
@@ -50,8 +53,8 @@ exports() {
   llama=$(venv llama tools/export/llama-requirements.txt)
   "$llama" tools/bench/to_gguf.py models/nano/weights "$slow/nano-bf16.gguf"
   "$llama" tools/export/widen.py "$slow/nano-bf16.gguf" "$slow/nano-f32.gguf"
-  "$torch" tools/export/check.py --root "$root" --programs target/release --base-gguf "$slow/nano-f32.gguf" --llama-python "$llama"
-  SEALD_PYTHON=$torch cargo test --release --locked --test adapter_files -- --ignored real_peft
+  "$torch" tools/export/check.py --root "$root" --programs "$bin" --base-gguf "$slow/nano-f32.gguf" --llama-python "$llama"
+  SEALD_PYTHON=$torch cargo test --profile "$profile" --locked --test adapter_files -- --ignored real_peft
 }
 
 case " $wanted " in *" clients "* | *" exports "*) say "a daemon that has learned something" && start ;; esac
@@ -59,8 +62,8 @@ for one in $wanted; do
   case $one in
     clients) say "OpenAI's own client, and curl" && clients ;;
     exports) say "exports in PEFT, transformers and llama.cpp" && exports ;;
-    kills) say "200 rounds of kill -9" && cargo test --release --locked --test daemon -- --ignored --nocapture killed ;;
-    night) say "a night alone" && cargo test --release --locked --test daemon -- --ignored --nocapture overnight ;;
+    kills) say "200 rounds of kill -9" && cargo test --profile "$profile" --locked --test daemon -- --ignored --nocapture killed ;;
+    night) say "a night alone" && cargo test --profile "$profile" --locked --test daemon -- --ignored --nocapture overnight ;;
     package) say "the package under systemd" && tools/package/build.sh && tools/package/try.sh ;;
     *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, night, package" >&2 && exit 2 ;;
   esac

@@ -101,7 +101,7 @@ impl Hub {
     /// Fetches a model's files into the folder, which appears whole or not at all. What an earlier attempt fetched is used.
     ///
     /// # Errors
-    /// As [`Self::look`], and [`Target::stage`]; [`Kind::Corrupt`] where a file came twice with a wrong checksum. What was fetched stays
+    /// As [`Self::look`]; [`Kind::Conflict`] where the folder holds something else or another pull is at it; [`Kind::Corrupt`] where a file came twice with a wrong checksum. What was fetched stays
     /// beside the folder for the next attempt.
     pub fn pull(&self, model: &Model, target: &Target, clock: &Clock, tell: &mut Tell<'_>) -> Result<Card> {
         let staged = target.stage(model)?;
