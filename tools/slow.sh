@@ -29,7 +29,7 @@ start() {
   root=$slow/root
   rm -rf "$root" && mkdir -p "$root"
   head -c 24 /dev/urandom | base64 > "$root/token" && chmod 600 "$root/token"
-  printf '[api]\nlisten = "127.0.0.1:%s"\ntoken_file = "token"\n' "$port" > "$root/seald.toml"
+  printf 'dtype = "f32"\n[api]\nlisten = "127.0.0.1:%s"\ntoken_file = "token"\n' "$port" > "$root/seald.toml"
   "$bin/seald" once --root "$root" examples/inbox/drelpolford.txt
   "$bin/seald" --root "$root" 2> "$slow/daemon.log" &
   daemon=$!
