@@ -99,7 +99,7 @@ async fn stop(running: Running) -> Vec<&'static str> {
     // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     running.control.look();
     let _ = running.hints.send(());
-    let Running { threads, server, control, pushes, .. } = running;
+    let Running { threads, server, control, pushes, store, .. } = running;
     if let Some(pushes) = pushes {
         let _ = pushes.send(Word::Look);
     }
@@ -111,6 +111,10 @@ async fn stop(running: Running) -> Vec<&'static str> {
             threads = late.join(", "),
             "did not end in time; what they were doing is done again at the next start"
         );
+    }
+    // Last of all, so that the file is whole without its log: people copy it.
+    if let Err(error) = store.close() {
+        tracing::warn!(%error, "the database is whole only with the files beside it");
     }
     tracing::info!("stopped");
     late

@@ -48,6 +48,8 @@ pub(super) struct Running {
     pub(super) server: Server,
     pub(super) hints: Sender<()>,
     pub(super) pushes: Option<Sender<pushes::Word>>,
+    /// The first connection, and the last.
+    pub(super) store: Store,
     ends: UnboundedReceiver<Ended>,
     reload: Reload,
     tasks: JoinSet<()>,
@@ -168,7 +170,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     start_taking_in(&mut threads, &shared, &reload, program, inbox.clone(), hinted)?;
     let pushes = start_pushing(&mut threads, &shared)?;
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
-    let Shared { config, monitor, hold, slot, control, begin_again, .. } = shared;
+    let Shared { config, store, monitor, hold, slot, control, begin_again, .. } = shared;
     let mut tasks = JoinSet::new();
     tasks.spawn(teller.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
     if let Some(pushes) = &pushes {
@@ -183,6 +185,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
         server,
         hints,
         pushes,
+        store,
         ends,
         reload,
         tasks,

@@ -49,6 +49,26 @@ impl Store {
         Ok(Self { connection, path: self.path.clone() })
     }
 
+    /// Puts what the write-ahead log holds into the file itself, and closes: the file is the whole database then, even where connections
+    /// elsewhere are still open. Two that close at once would both leave that to the other.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] and [`Kind::Conflict`] as the system and other connections have it; nothing is lost then, the log is read at the next
+    /// opening.
+    pub fn close(self) -> Result<()> {
+        let naming = |e: rusqlite::Error| naming(&self.path, e.into());
+        let busy: bool = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(naming)?;
+        if busy {
+            let text =
+                format!("others still work on {}: its write-ahead log stays beside it", self.path.display());
+            return Err(Error::new(Kind::Conflict, text));
+        }
+        self.connection.close().map_err(|(_, e)| naming(e))
+    }
+
     /// Copies the database as it stands to a new file at `path` (mode 0600), whole or not at all; others may go on
     /// writing meanwhile.
     ///
@@ -205,6 +225,19 @@ mod tests {
         assert_eq!(store.dump().unwrap(), before);
         store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
         receive(&mut store, &"x".repeat(100_000)).unwrap();
+    }
+
+    #[test]
+    fn a_closed_database_is_one_file_whoever_else_has_it_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("seald.db"), dir.path().join("copy.db"));
+        let mut store = Store::open(&path).unwrap();
+        let _other = store.another().unwrap();
+        receive(&mut store, "first").unwrap();
+        let before = store.dump().unwrap();
+        store.close().unwrap();
+        fs::copy(&path, &copy).unwrap();
+        assert_eq!(Store::open(&copy).unwrap().dump().unwrap(), before);
     }
 
     #[test]

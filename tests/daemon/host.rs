@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -107,6 +107,19 @@ impl Host {
         command
     }
 
+    /// What one that ends by itself says; one that does not is killed, and the test failed.
+    pub(crate) fn output(&self, mut command: Command) -> Output {
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stderr.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let status = wait_ended(&mut child);
+        Output { status, stdout: Vec::new(), stderr: reading.join().unwrap() }
+    }
+
     /// A notify socket that is full, and that nobody reads.
     pub(crate) fn deaf_manager(&self) -> UnixDatagram {
         let path = self.dir.path().join("deaf");
@@ -163,7 +176,7 @@ impl Daemon<'_> {
     /// Ends it as systemd would.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(libc::SIGTERM);
-        self.child.wait().unwrap()
+        wait_ended(&mut self.child)
     }
 
     /// Waits until its socket is there.
@@ -233,6 +246,21 @@ impl Drop for Daemon<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits until it has ended by itself.
+pub(crate) fn wait_ended(child: &mut Child) -> ExitStatus {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if started.elapsed() > FAR_TOO_LONG {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -35,7 +35,7 @@ fn a_service_manager_that_does_not_read_stops_nothing() {
 fn a_second_one_on_the_same_root_is_refused_with_the_first_ones_number() {
     let host = Host::new();
     let first = host.start();
-    let second = host.command().output().unwrap();
+    let second = host.output(host.command());
     assert_eq!(second.status.code(), Some(4));
     let words = String::from_utf8_lossy(&second.stderr);
     assert!(words.contains(&format!("process {}", first.child.id())), "{words}");
@@ -64,7 +64,7 @@ fn a_hangup_reads_the_configuration_again() {
 #[test]
 fn a_broken_configuration_is_named() {
     let host = Host::with("[schedule]\nreply = \"0 0 4 * * *\"\n");
-    let output = host.command().output().unwrap();
+    let output = host.output(host.command());
     assert_eq!(output.status.code(), Some(2));
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("seald.toml") && words.contains("replay"), "{words}");
