@@ -36,9 +36,7 @@ fn kill_and_start(rounds: usize, seed: u64) {
     let daemon = host.spawn();
     host.wait_notified("READY=1");
     // Earlier daemons said so too; what is asked of the last one waits for its socket.
-    while daemon_is_deaf(&host) {
-        std::thread::yield_now();
-    }
+    daemon.wait_listening();
     daemon.wait_idle(dropped as u64);
     daemon.wait("moved", |_| names(&host.inbox()) == ["done", "failed"]);
     assert_eq!(names(&host.inbox().join("failed")), Vec::<String>::new());
@@ -47,10 +45,6 @@ fn kill_and_start(rounds: usize, seed: u64) {
     let distinct: BTreeSet<_> = learned.iter().collect();
     assert_eq!((learned.len(), distinct.len()), (dropped, dropped), "each once");
     assert!(daemon.stop().success());
-}
-
-fn daemon_is_deaf(host: &Host) -> bool {
-    std::os::unix::net::UnixStream::connect(host.root().join("state/seald.sock")).is_err()
 }
 
 fn is_somewhere(host: &Host, n: usize) -> bool {
