@@ -27,8 +27,7 @@ fn twin(folder: &Path) {
 fn wait_base(daemon: &Daemon<'_>, model: &str) {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(120) {
-        daemon.wait_listening();
-        if daemon.get("/v1/models/local")["base"] == model {
+        if daemon.try_get("/v1/models/local").is_ok_and(|models| models["base"] == model) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -1,6 +1,6 @@
 //! Starts the daemon, talks to it, waits for what it says, and ends it.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -197,21 +197,30 @@ impl Daemon<'_> {
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.root.join("state/seald.sock")).unwrap();
-        stream.set_read_timeout(Some(FAR_TOO_LONG)).unwrap();
+        self.try_ask(method, path, body).unwrap()
+    }
+
+    /// An error where nobody listens, or the daemon goes before it has answered: it ends, or begins again.
+    pub(crate) fn try_get(&self, path: &str) -> io::Result<Value> {
+        self.try_ask("GET", path, None).map(|answer| answer.1)
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: Option<Value>) -> io::Result<(u16, Value)> {
+        let mut stream = UnixStream::connect(self.root.join("state/seald.sock"))?;
+        stream.set_read_timeout(Some(FAR_TOO_LONG))?;
         let body = body.map(|b| b.to_string()).unwrap_or_default();
         // In one piece: what comes later than the answer would end the connection with an error.
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: seald\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes())?;
         let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-        let (_, content) = text.split_once("\r\n\r\n").unwrap();
+        stream.read_to_string(&mut text)?;
+        let (head, content) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let content = serde_json::from_str(content).unwrap_or_else(|_| Value::String(content.to_string()));
-        (status, content)
+        Ok((status, content))
     }
 
     /// Waits until the status is as wanted.
