@@ -259,7 +259,7 @@ impl Drop for Daemon<'_> {
 }
 
 /// Waits until it has ended by itself.
-pub(crate) fn wait_ended(child: &mut Child) -> ExitStatus {
+fn wait_ended(child: &mut Child) -> ExitStatus {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
