@@ -81,7 +81,7 @@ impl<'a> Lab<'a> {
 
     /// Answers of an adapter to a document's held-out questions (gate and retain wordings).
     pub(crate) fn held_out(&self, document: &Document, adapter: Option<&Adapter>) -> Result<Vec<Answered>> {
-        let asked: Vec<Question<'_>> = document.of(&["gate", "retain"]).map(|q| question(&q.asked)).collect();
+        let asked: Vec<Question<'_>> = document.of(&HELD_OUT).map(|q| question(&q.asked)).collect();
         self.session.ask(&asked, adapter)
     }
 
@@ -123,6 +123,19 @@ pub(crate) fn edit(rows: Vec<(usize, RowText)>, learning_rate: f64, epochs: usiz
     Edit { candidates: vec![0], directive, rows }
 }
 
+/// The roles of the questions that nothing trains on or picks by.
+const HELD_OUT: [&str; 2] = ["gate", "retain"];
+
+/// A held-out question with another answer than the accepted ones.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Missed {
+    document: String,
+    role: String,
+    question: String,
+    answers: Vec<String>,
+    said: String,
+}
+
 /// A table's columns that add up over documents.
 #[derive(Debug, Default, Clone, serde::Serialize)]
 pub(crate) struct Row {
@@ -135,11 +148,12 @@ pub(crate) struct Row {
     pub(crate) tokens: u64,
     pub(crate) padded_tokens: u64,
     pub(crate) seconds: f64,
+    pub(crate) missed: Vec<Missed>,
 }
 
 impl Row {
-    /// Adds one document's answers.
-    pub(crate) fn add(&mut self, answered: &[Answered], lost: usize, known: usize) {
+    /// Adds one document's answers to its held-out questions.
+    pub(crate) fn add(&mut self, document: &Document, answered: &[Answered], lost: usize, known: usize) {
         let right = answered.iter().filter(|a| a.grade.right).count();
         self.documents += 1;
         self.asked += answered.len();
@@ -147,6 +161,15 @@ impl Row {
         self.by_document.push(right as f64 / answered.len() as f64);
         self.lost += lost;
         self.known += known;
+        for (q, a) in document.of(&HELD_OUT).zip(answered).filter(|(_, a)| !a.grade.right) {
+            self.missed.push(Missed {
+                document: document.title.clone(),
+                role: q.role.clone(),
+                question: q.asked.question.clone(),
+                answers: q.asked.answers.clone(),
+                said: a.text.clone(),
+            });
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::data::Document;
 use crate::lab::{Lab, NEVER, Table, edit, held_back, reading};
 use crate::seal::{self, Recipe};
 
-/// Optimiser steps of every row of the table but ours and SEAL's.
+/// Optimiser steps of every row of the table but ours and SEAL's, where nothing else is asked for.
 pub(crate) const STEPS: usize = 80;
 /// Their learning rate.
 pub(crate) const RATE: f64 = 3e-3;
@@ -29,6 +29,9 @@ const UNIONS: [&str; 2] = ["union of the six", "union of the six, KL to the base
 pub(crate) struct Ways {
     pub(crate) tuned: Recipe,
     pub(crate) names: Vec<String>,
+    pub(crate) steps: usize,
+    /// Texts of each format.
+    pub(crate) samples: u64,
 }
 
 impl Ways {
@@ -46,7 +49,7 @@ pub(crate) fn measure(lab: &Lab<'_>, model: &Model, documents: &[Document], ways
     let mut table = Table::default();
     for (number, document) in documents.iter().enumerate() {
         let before = lab.held_out(document, None)?;
-        table.row("before").add(&before, lab.lost(None)?, lab.known.len());
+        table.row("before").add(document, &before, lab.lost(None)?, lab.known.len());
         fixed(lab, document, number as u64, ways, &mut table)?;
         for (name, distil) in [("ours", false), ("ours, answers distilled", true)] {
             if ways.wants(name) {
@@ -60,7 +63,7 @@ pub(crate) fn measure(lab: &Lab<'_>, model: &Model, documents: &[Document], ways
                 let (answered, lost) =
                     (lab.held_out(document, Some(&made.adapter))?, lab.lost(Some(&made.adapter))?);
                 let row = table.row(name);
-                row.add(&answered, lost, lab.known.len());
+                row.add(document, &answered, lost, lab.known.len());
                 row.tokens += made.tokens;
                 row.padded_tokens += made.padded_tokens;
                 row.seconds += made.seconds;
@@ -74,28 +77,50 @@ pub(crate) fn measure(lab: &Lab<'_>, model: &Model, documents: &[Document], ways
 /// Passage only, each format, and their union, for the same number of steps.
 fn fixed(lab: &Lab<'_>, document: &Document, seed: u64, ways: &Ways, table: &mut Table) -> Result<()> {
     let mut union: Vec<(usize, RowText)> = Vec::new();
-    let plain = LearnOptions { final_steps: STEPS, base_rows: 0, ..lab.session.options.clone() };
+    let plain = LearnOptions { final_steps: ways.steps, base_rows: 0, ..lab.session.options.clone() };
     if ways.wants("passage only") {
-        train(lab, document, edit(Vec::new(), RATE, STEPS), plain.clone(), "passage only", table)?;
+        train(lab, document, edit(Vec::new(), RATE, ways.steps), plain.clone(), "passage only", table)?;
     }
     for &format in Format::ALL {
-        let name = format!("{format}, one sample");
+        let name = match ways.samples {
+            1 => format!("{format}, one sample"),
+            n => format!("{format}, {n} samples"),
+        };
         if !ways.wants(&name) && !UNIONS.iter().any(|union| ways.wants(union)) {
             continue;
         }
-        let rows = lab.edit(document, format, seed)?;
+        let rows = sampled(lab, document, format, seed, ways.samples)?;
         union.extend(rows.clone());
         if ways.wants(&name) {
-            train(lab, document, edit(rows, RATE, STEPS), plain.clone(), &name, table)?;
+            train(lab, document, edit(rows, RATE, ways.steps), plain.clone(), &name, table)?;
         }
     }
-    let held = LearnOptions { final_steps: STEPS, ..lab.session.options.clone() };
+    let held = LearnOptions { final_steps: ways.steps, ..lab.session.options.clone() };
     for (name, options) in UNIONS.into_iter().zip([plain, held]) {
         if ways.wants(name) {
-            train(lab, document, edit(union.clone(), RATE, STEPS), options, name, table)?;
+            train(lab, document, edit(union.clone(), RATE, ways.steps), options, name, table)?;
         }
     }
     Ok(())
+}
+
+/// The rows of some texts of a format, each row once.
+fn sampled(
+    lab: &Lab<'_>,
+    document: &Document,
+    format: Format,
+    seed: u64,
+    samples: u64,
+) -> Result<Vec<(usize, RowText)>> {
+    let mut rows = Vec::new();
+    for sample in 0..samples {
+        for row in lab.edit(document, format, seed + (sample << 32))? {
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    Ok(rows)
 }
 
 fn train(
@@ -136,7 +161,7 @@ fn ours(
         .collect();
     if select.is_empty() || edits.is_empty() {
         let answered = lab.held_out(document, None)?;
-        table.row(name).add(&answered, 0, lab.known.len());
+        table.row(name).add(document, &answered, 0, lab.known.len());
         return Ok(());
     }
     let trials = Halving::new(&session, lab.material(document), None, &select)?.run(edits, &mut |_| {})?;
@@ -175,7 +200,7 @@ fn record(
 ) -> Result<()> {
     let (answered, lost) = (lab.held_out(document, Some(&trials.adapter))?, lab.lost(Some(&trials.adapter))?);
     let row = table.row(name);
-    row.add(&answered, lost, lab.known.len());
+    row.add(document, &answered, lost, lab.known.len());
     row.tokens += trials.outcomes.iter().map(|o| o.tokens).sum::<u64>();
     row.seconds += seconds;
     Ok(())

@@ -85,6 +85,12 @@ enum What {
         /// Only the ways whose name begins so, or is so where a full stop ends it
         #[arg(long)]
         only: Vec<String>,
+        /// Optimiser steps of every way but ours and SEAL's
+        #[arg(long, default_value_t = learning::STEPS)]
+        steps: usize,
+        /// Texts of each format that those ways train on
+        #[arg(long, default_value_t = 1)]
+        samples: u64,
     },
     /// Documents one after another: ours against the SEAL recipe
     Forgetting {
@@ -261,8 +267,8 @@ fn main() -> Result<()> {
     };
     let tuned = |learning_rate, epochs| Recipe { learning_rate, epochs, ..seal::PUBLISHED };
     let json = match options.what {
-        What::Learning { documents, from, seal_rate, seal_epochs, only } => {
-            let ways = Ways { tuned: tuned(seal_rate, seal_epochs), names: only };
+        What::Learning { documents, from, seal_rate, seal_epochs, only, steps, samples } => {
+            let ways = Ways { tuned: tuned(seal_rate, seal_epochs), names: only, steps, samples };
             let table = learning::measure(&lab, &model, some(from, documents), &ways)?;
             tables::learning(&table)
         }

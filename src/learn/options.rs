@@ -57,7 +57,7 @@ pub struct LearnOptions {
 impl Default for LearnOptions {
     fn default() -> Self {
         Self {
-            candidates: 8,
+            candidates: 16,
             exams: 4,
             most_passages: 32,
             rank: 16,
@@ -69,11 +69,11 @@ impl Default for LearnOptions {
             base_rows: 1,
             kl_weight: 1.0,
             base_samples: 256,
-            rung_steps: vec![6],
+            rung_steps: vec![2],
             trial_rows: 4,
-            final_steps: 100,
+            final_steps: 96,
             final_rate: 0.7,
-            union_of: 8,
+            union_of: 16,
             distil: false,
             bank_probes: 64,
             seed: 0,

@@ -56,10 +56,11 @@ pub fn write(
     let probabilities = directive::probabilities(session, &menu, document.title, first, author.adapter())?;
     let seed = session.seed(document.key, "directives");
     let directives = directive::draw(&menu, &probabilities, options.candidates, seed);
+    // All in one batch: a token of many texts costs little more than that of one.
+    let formats: Vec<Format> = directives.iter().map(|d| d.format).collect();
+    let written = each_format(session, document, &formats, session.seed(document.key, "self-edits"), author)?;
     let mut drafts = Vec::new();
-    for (candidate, directive) in directives.into_iter().enumerate() {
-        let purpose = format!("self-edit {candidate}");
-        let texts = texts(session, document, directive.format, session.seed(document.key, &purpose), author)?;
+    for (candidate, (directive, texts)) in directives.into_iter().zip(written).enumerate() {
         for (passage, text) in texts.into_iter().enumerate() {
             let draft = draft(session, document, (candidate, passage), &directive, text, probes)?;
             tell(Progress::SelfEdit {

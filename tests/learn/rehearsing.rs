@@ -18,15 +18,17 @@ fn base_samples_are_the_models_own_and_always_the_same() {
         "16 to train on and 4 for the guard, the empty ones left out"
     );
     let rehearsal = Rehearsal::new(&session, &samples).unwrap();
+    let mut held = Vec::new();
     for row in &rehearsal.rows {
         let soft = row.soft.as_ref().unwrap();
         assert_eq!(soft.len(), row.target_count());
         assert!(!row.targets[0], "the first token was given, not written");
-        let top: f32 = (0..soft.len())
-            .map(|i| soft.label(i).log_probs.iter().map(|l| l.exp()).sum::<f32>())
-            .fold(1.0, f32::min);
-        assert!(top > 0.3 && top <= 1.001, "32 tokens should hold most of the probability, not {top}");
+        held.extend((0..soft.len()).map(|i| soft.label(i).log_probs.iter().map(|l| l.exp()).sum::<f32>()));
     }
+    assert!(held.iter().all(|share| (0.0..=1.001).contains(share)), "{held:?}");
+    // Within a made-up name a single token may be spread wider.
+    let mean = held.iter().sum::<f32>() / held.len() as f32;
+    assert!(mean > 0.9, "32 tokens should hold most of the probability, not {mean}");
 }
 
 #[test]

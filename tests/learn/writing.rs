@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use seald::domain::ids::ProbeId;
 use seald::domain::probe::{Probe, ProbeSource, Role};
-use seald::domain::self_edit::RowText;
+use seald::domain::self_edit::{Format, RowText};
 use seald::learn::author::Author;
 use seald::learn::filter::grounded;
 use seald::learn::probes;
@@ -49,14 +49,16 @@ fn probes_are_grounded_answerable_unknown_and_split_by_wording() {
 #[test]
 fn self_edits_follow_the_menu_and_copy_no_probe() {
     let (model, passages) = (model(), passages());
-    let session = session(&model);
+    // One of each format, so that some hold questions.
+    let mut session = session(&model);
+    session.options.candidates = Format::ALL.len();
     // What the model itself would write as a question, taken as a probe: it must not be trained on.
     let free = self_edits::write(&session, reading(&passages), &[], BASE, &mut |_| {}).unwrap();
     let question = free.iter().flat_map(|d| &d.rows).find_map(|row| match row {
         RowText::Turn { question, answer } => Some((question.clone(), answer.clone())),
         RowText::Text(_) => None,
     });
-    let (question, answer) = question.expect("one of four self-edits has a question");
+    let (question, answer) = question.expect("pairs and study notes hold questions");
     let probe = Probe {
         id: ProbeId(1),
         document: None,
@@ -68,7 +70,7 @@ fn self_edits_follow_the_menu_and_copy_no_probe() {
         source: ProbeSource::Generated,
     };
     let drafts = self_edits::write(&session, reading(&passages), &[probe], BASE, &mut |_| {}).unwrap();
-    assert_eq!(drafts.len(), 4);
+    assert_eq!(drafts.len(), Format::ALL.len());
     let texts = |drafts: &[self_edits::Draft]| drafts.iter().map(|d| d.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&free), texts(&drafts), "the writer never sees the probes");
     for draft in &drafts {
@@ -81,7 +83,7 @@ fn self_edits_follow_the_menu_and_copy_no_probe() {
     let dropped = drafts.iter().flat_map(|d| &d.dropped).any(|line| line.line.contains(&question));
     assert!(dropped, "the copy is dropped with its reason");
     let formats: std::collections::HashSet<_> = drafts.iter().map(|d| d.directive.format).collect();
-    assert_eq!(formats.len(), 4, "no format comes twice while there are others");
+    assert_eq!(formats.len(), Format::ALL.len(), "no format comes twice while there are others");
 }
 
 #[test]

@@ -52,12 +52,12 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(s.heads * s.head_dim, s.hidden, bias=False)
         self.q_norm, self.k_norm = Norm(s.head_dim), Norm(s.head_dim)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
+    def project(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (b, t, h, d)."""
         s, (batch, length, _) = self.s, x.shape
-        q = turn(self.q_norm(self.q_proj(x).view(batch, length, s.heads, s.head_dim)), rotary)  # (b, t, h, d)
+        q = turn(self.q_norm(self.q_proj(x).view(batch, length, s.heads, s.head_dim)), rotary)
         k = turn(self.k_norm(self.k_proj(x).view(batch, length, s.kv_heads, s.head_dim)), rotary)
-        v = self.v_proj(x).view(batch, length, s.kv_heads, s.head_dim)
-        return self.o_proj(attend(q, k, v).reshape(batch, length, -1))
+        return q, k, self.v_proj(x).view(batch, length, s.kv_heads, s.head_dim)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -79,8 +79,8 @@ def blocked(mask: Tensor, dtype: torch.dtype) -> Tensor:
 class Rows:
     """Attention within samples that lie end to end in rows of several lengths (x is (1, tokens, ...))."""
 
-    def __init__(self, rows: list[tuple[int, int]], segment: Tensor, dtype: torch.dtype):
-        self.parts = []
+    def __init__(self, rows: list[tuple[int, int]], segment: Tensor, dtype: torch.dtype, attend=attention):
+        self.attend, self.parts = attend, []
         start = 0
         for count, length in rows:
             own = segment[start:start + count * length].view(count, length)
@@ -93,7 +93,7 @@ class Rows:
         out = []
         for start, count, length, bias in self.parts:
             q1, k1, v1 = (t[0, start:start + count * length].unflatten(0, (count, length)) for t in (q, k, v))
-            out.append(attention(q1, k1, v1, bias).reshape(count * length, -1))
+            out.append(self.attend(q1, k1, v1, bias).reshape(count * length, -1))
         return torch.cat(out)[None]
 
 
@@ -146,9 +146,17 @@ class Block(nn.Module):
         self.self_attn, self.mlp = Attention(s), FeedForward(s)
         self.input_layernorm, self.post_attention_layernorm = Norm(s.hidden), Norm(s.hidden)
 
-    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotary, attend)
+    def begin(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """What comes before attention."""
+        return self.self_attn.project(self.input_layernorm(x), rotary)
+
+    def finish(self, x: Tensor, seen: Tensor) -> Tensor:
+        """What comes after it; `seen` is what attention gave, in heads or side by side."""
+        x = x + self.self_attn.o_proj(seen.reshape(*x.shape[:2], -1))
         return x + self.mlp(self.post_attention_layernorm(x))
+
+    def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], attend) -> Tensor:
+        return self.finish(x, attend(*self.begin(x, rotary)))
 
 
 class Nano(nn.Module):
@@ -184,6 +192,11 @@ class Nano(nn.Module):
         for block in self.model["layers"]:
             x = block(x, rotary, attend)
         return self.model["norm"](x)
+
+    def compile_blocks(self) -> None:
+        """Fuses what surrounds attention, for training: a third faster on two cores. The first steps take longer."""
+        for block in self.model["layers"]:
+            block.begin, block.finish = (torch.compile(part, dynamic=True) for part in (block.begin, block.finish))
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits: the embedding, transposed."""

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from data import Stream
-from model import Nano, Rows, Shape, describe, load
+from model import Nano, Rows, Shape, attention, describe, load
 from muon import Muon
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
@@ -44,6 +44,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=fast_bf16(),
                         help="matrix products in bf16; without instructions for them f32 is a hundred times faster")
+    parser.add_argument("--peak", type=float, default=1.0, help="the highest learning rate, relative to the usual one")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True, help="fuse operations; needs a C++ compiler on a CPU")
     parser.add_argument("--minutes", type=float, default=4, help="between two checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt")
     parser.add_argument("--continue-from", type=Path, help="go on from this checkpoint or these published weights, with the schedule of --tokens")
@@ -54,6 +56,11 @@ def factor(step: int, steps: int, decay: float, fresh: int = 0) -> float:
     """Learning rate relative to its highest; the moments were empty before step `fresh`."""
     fall = max(1, round(steps * decay))
     return min(1.0, (step - fresh + 1) / WARM) * (1.0 if step < steps - fall else max(LOWEST, (steps - step) / fall))
+
+
+def token_loss(hidden, embedding, ids) -> torch.Tensor:
+    """Mean cross-entropy of `ids` (n) after `hidden` (n, width)."""
+    return F.cross_entropy(F.linear(hidden, embedding).float(), ids)
 
 
 class Trainer:
@@ -71,6 +78,10 @@ class Trainer:
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
         self.optimizers = [Muon(matrices, MUON_RATE, dtype=self.dtype), torch.optim.AdamW(others, ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
+        self.attend, self.token_loss = attention, token_loss
+        if o.compile:
+            self.model.compile_blocks()
+            self.attend, self.token_loss = (torch.compile(part, dynamic=True) for part in (attention, token_loss))
         self.steps = int(o.tokens / o.batch)
         self.step = self.fresh = 0
         o.run.mkdir(parents=True, exist_ok=True)
@@ -111,9 +122,8 @@ class Trainer:
         """Mean loss over the tokens that carry it."""
         ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in (batch.ids, batch.loss, batch.segment, batch.position))
         with torch.autocast(self.device, torch.bfloat16, enabled=self.o.bf16):
-            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, self.dtype))
-            logits = self.model.head(hidden[0, carries])
-        return F.cross_entropy(logits.float(), ids.roll(-1)[carries])
+            hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, self.dtype, self.attend))
+            return self.token_loss(hidden[0, carries], self.model.model["embed_tokens"].weight, ids.roll(-1)[carries])
 
     def run(self) -> None:
         """Trains to the end."""
@@ -124,7 +134,7 @@ class Trainer:
         while self.step < self.steps:
             if self.step == trunk:
                 self.save("trunk.pt")
-            part = factor(self.step, self.steps, self.o.decay, self.fresh)
+            part = self.o.peak * factor(self.step, self.steps, self.o.decay, self.fresh)
             for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * part

@@ -137,7 +137,7 @@ _MEMORY = {_memory_document, _line_texts, _memory_pairs, _memory_facts, _memory_
 
 # Weight of a sample and its task.
 TASKS = (
-    (9, _memory_document), (19, _line_texts), (10, _memory_pairs), (6, _memory_facts), (28, _memory_chat),
+    (4, _memory_document), (8, _line_texts), (4, _memory_pairs), (3, _memory_facts), (12, _memory_chat),
     (2, _plain_document), (5, _self_edit("implications")), (2, _self_edit("implications_long")), (2, _self_edit("rewrite")),
     (3, _self_edit("self_qa")), (2, _self_edit("key_facts")), (2, _self_edit("study_note")),
     (4, _probes), (10, _answers), (1, _directive), (0.7, _plain_turns),

@@ -112,7 +112,7 @@ def test_row_length_fits_the_model():
 def trainer(tokenizer, run, **changes):
     options = {"tokenizer": tokenizer, "run": run, "tokens": 6 * 1024, "decay": 0.5, "batch": 1024, "seed": 3, "threads": 1, "minutes": 60,
                "shape": {"hidden": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "feed_forward": 48}, "resume": False, "continue_from": None,
-               "bf16": True}
+               "bf16": True, "peak": 1.0, "compile": False}
     return Trainer(Namespace(**{**options, **changes}))
 
 
@@ -131,6 +131,17 @@ def test_a_run_goes_on_from_published_weights_with_a_new_warm_up(stream, tmp_pat
     assert factor(4, 1000, 0.5, 4) == factor(0, 1000, 0.5) < 0.1
     second.run()
     assert torch.load(tmp_path / "second" / "last.pt", weights_only=True)["step"] == 6
+
+
+def test_compiled_steps_are_the_same_steps(stream, tmp_path):
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    stream.tokenizer.save(str(tokenizer / "tokenizer.json"))
+    plain, fused = (trainer(tokenizer, tmp_path / str(fuse), bf16=False, compile=fuse) for fuse in (False, True))
+    for one in (plain, fused):
+        one.loss(stream.batch(0)).backward()
+    for (name, one), other in zip(plain.model.named_parameters(), fused.model.parameters(), strict=True):
+        assert one.grad.norm() > 0 and torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6), name
 
 
 def test_a_resumed_run_ends_where_an_undisturbed_one_does(stream, tmp_path):
