@@ -16,6 +16,8 @@ use crate::error::Result;
 
 /// Most tokens of a self-edit.
 const EDIT_TOKENS: usize = 1024;
+/// Texts of different candidates that are written side by side, at most: a token of many costs little more than that of one, but each takes memory.
+const SIDE_BY_SIDE: usize = 32;
 
 /// A self-edit of one passage.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,23 +58,33 @@ pub fn write(
     let probabilities = directive::probabilities(session, &menu, document.title, first, author.adapter())?;
     let seed = session.seed(document.key, "directives");
     let directives = directive::draw(&menu, &probabilities, options.candidates, seed);
-    // All in one batch: a token of many texts costs little more than that of one.
-    let formats: Vec<Format> = directives.iter().map(|d| d.format).collect();
-    let written = each_format(session, document, &formats, session.seed(document.key, "self-edits"), author)?;
+    let seed = session.seed(document.key, "self-edits");
+    let each = together(document.passages.len());
     let mut drafts = Vec::new();
-    for (candidate, (directive, texts)) in directives.into_iter().zip(written).enumerate() {
-        for (passage, text) in texts.into_iter().enumerate() {
-            let draft = draft(session, document, (candidate, passage), &directive, text, probes)?;
-            tell(Progress::SelfEdit {
-                candidate,
-                format: directive.format,
-                rows: draft.rows.len(),
-                discarded: draft.discarded.clone(),
-            });
-            drafts.push(draft);
+    for (group, directives) in directives.chunks(each).enumerate() {
+        let formats: Vec<Format> = directives.iter().map(|d| d.format).collect();
+        let seed = seed.wrapping_add((group as u64) << 32);
+        let written = each_format(session, document, &formats, seed, author)?;
+        for (place, (directive, texts)) in directives.iter().zip(written).enumerate() {
+            let candidate = group * each + place;
+            for (passage, text) in texts.into_iter().enumerate() {
+                let draft = draft(session, document, (candidate, passage), directive, text, probes)?;
+                tell(Progress::SelfEdit {
+                    candidate,
+                    format: directive.format,
+                    rows: draft.rows.len(),
+                    discarded: draft.discarded.clone(),
+                });
+                drafts.push(draft);
+            }
         }
     }
     Ok(drafts)
+}
+
+/// Candidates that are written side by side for a document of so many passages, 1 at least.
+fn together(passages: usize) -> usize {
+    (SIDE_BY_SIDE / passages.max(1)).max(1)
 }
 
 /// What the author writes about each passage in one format.
@@ -155,6 +167,11 @@ fn names(text: &str, title: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_texts_are_written_side_by_side_as_there_is_room_for() {
+        assert_eq!([0, 1, 2, 3, 32, 33, 500].map(together), [32, 32, 16, 10, 1, 1, 1]);
+    }
 
     #[test]
     fn only_a_text_without_the_name_gets_the_title() {
