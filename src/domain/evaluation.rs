@@ -10,7 +10,7 @@ words! {
     Subject {
         /// The pristine base, without the passage.
         Base = "base",
-        /// The live model, with the passage in sight.
+        /// The pristine base, with the passage in sight.
         InContext = "in_context",
         /// The live adapter before the document was learned.
         Before = "before",

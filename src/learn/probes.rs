@@ -63,7 +63,7 @@ pub struct PassRates {
     pub written: usize,
     /// Of these: their answer stands in the passage.
     pub grounded: usize,
-    /// Of these: asked afresh with the passage in sight, the model gave the same answer.
+    /// Of these: asked afresh with the passage in sight, the base gave the same answer.
     pub agreed: usize,
     /// Of these: the model without the passage does not know it.
     pub needed: usize,
@@ -81,7 +81,8 @@ struct Draft {
 }
 
 /// Writes, filters and sorts the probes of a document, and puts them to the base and the live model. Supplied probes are always kept; questions
-/// that the model answers without the document become preservation probes.
+/// that the live model answers without the document become preservation probes. The base sets the exams and checks them with the passage in sight:
+/// what was learned may have cost the live adapter just that, and then every later document would go unexamined.
 ///
 /// # Errors
 /// From the engine.
@@ -92,14 +93,14 @@ pub fn make(
     live: Option<&Adapter>,
 ) -> Result<(Vec<Kept>, PassRates)> {
     let mut drafts: Vec<Draft> = supplied.iter().map(|(q, a)| supplied_draft(document, q, a)).collect();
-    let (written, mut rates) = write_exams(session, document, live)?;
+    let (written, mut rates) = write_exams(session, document)?;
     drafts.extend(written);
     remove_repeated(&mut drafts);
     let without: Vec<Question<'_>> = drafts.iter().map(|d| question(d, None)).collect();
     let with: Vec<Question<'_>> = drafts.iter().map(|d| question(d, Some(document))).collect();
     let before = session.ask(&without, live)?;
     let base = if live.is_some() { session.ask(&without, None)? } else { before.clone() };
-    let in_context = session.ask(&with, live)?;
+    let in_context = session.ask(&with, None)?;
     let mut kept: Vec<Kept> = Vec::new();
     let answered = drafts.into_iter().zip(base).zip(in_context).zip(before);
     for (((draft, base), in_context), before) in answered {
@@ -139,12 +140,8 @@ fn supplied_draft(document: Reading<'_>, question: &str, answers: &[String]) -> 
     }
 }
 
-/// Lets the model set its exams; keeps what the passage grounds.
-fn write_exams(
-    session: &Session<'_>,
-    document: Reading<'_>,
-    live: Option<&Adapter>,
-) -> Result<(Vec<Draft>, PassRates)> {
+/// Lets the base set exams; keeps what the passage grounds.
+fn write_exams(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draft>, PassRates)> {
     let prompts: Vec<String> = document
         .passages
         .iter()
@@ -155,7 +152,7 @@ fn write_exams(
         let temperature = if exam == 0 { 0.0 } else { TEMPERATURE };
         let seed = session.seed(document.key, &format!("exam {exam}"));
         let writing = Writing { max_tokens: EXAM_TOKENS.min(session.context() / 2), temperature, seed };
-        for (passage, text) in session.write(&prompts, writing, live)?.iter().enumerate() {
+        for (passage, text) in session.write(&prompts, writing, None)?.iter().enumerate() {
             for fact in parse::probes(text) {
                 rates.written += fact.questions.len();
                 if !grounded(&fact.answer, &document.passages[passage]) {

@@ -262,7 +262,7 @@ fn new_probe(
 ) -> NewProbe {
     let evaluations = vec![
         new_evaluation(&kept.base, Subject::Base, GenerationId::BASE),
-        new_evaluation(&kept.in_context, Subject::InContext, live),
+        new_evaluation(&kept.in_context, Subject::InContext, GenerationId::BASE),
         new_evaluation(&kept.before, Subject::Before, live),
     ];
     let Kept { fact, question, answers, role, source, .. } = kept;

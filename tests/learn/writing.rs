@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use seald::domain::ids::ProbeId;
 use seald::domain::probe::{Probe, ProbeSource, Role};
 use seald::domain::self_edit::{Format, RowText};
+use seald::engine::lora::Adapter;
 use seald::learn::author::Author;
 use seald::learn::filter::grounded;
 use seald::learn::probes;
@@ -44,6 +45,23 @@ fn probes_are_grounded_answerable_unknown_and_split_by_wording() {
     assert!(questions.values().all(|count| *count == 1), "no question has two roles");
     let roles = |role| kept.iter().filter(|k| k.role == role).count();
     assert!(roles(Role::Gate) > 0 && roles(Role::Select) > 0);
+}
+
+#[test]
+fn a_live_adapter_that_lost_the_skill_spoils_no_exam() {
+    let (model, passages) = (model(), passages());
+    let session = session(&model);
+    let device = &model.decoder.compute().device;
+    let mut live = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
+    for matrices in live.layers.iter_mut().flatten().flatten() {
+        matrices.b = matrices.b.ones_like().unwrap();
+    }
+    let make = |live| probes::make(&session, reading(&passages), &[], live).unwrap();
+    let ((of_base, base_rates), (of_live, live_rates)) = (make(None), make(Some(&live)));
+    assert_eq!((live_rates.written, live_rates.agreed), (base_rates.written, base_rates.agreed));
+    // It knows nothing at all without the passage, so that nothing is left out as known.
+    assert!(live_rates.kept >= base_rates.kept && live_rates.kept > 0, "{live_rates:?}");
+    assert!(of_live.len() >= of_base.len() && of_live.iter().all(|k| !k.before.grade.right));
 }
 
 #[test]
