@@ -70,9 +70,9 @@ impl<'a> Lab<'a> {
         let reading = reading(document);
         let directive = Directive { format, learning_rate: 1e-3, epochs: 1 };
         let probes = held_back(document);
-        let texts = self_edits::texts(&self.session, reading, format, seed, Author::Model(None))?;
+        let written = self_edits::each_format(&self.session, reading, &[format], seed, Author::Model(None))?;
         let mut rows = Vec::new();
-        for (passage, text) in texts.into_iter().enumerate() {
+        for (passage, text) in written.into_iter().flatten().enumerate() {
             let draft = self_edits::draft(&self.session, reading, (0, passage), &directive, text, &probes)?;
             rows.extend(draft.rows.into_iter().map(|row| (passage, row)));
         }

@@ -54,14 +54,14 @@ pub(crate) fn best_of_five(
     let asked: Vec<Question<'_>> = document.of(&["select"]).take(5).map(|q| question(&q.asked)).collect();
     let (mut best, mut tokens, mut padded_tokens): (Option<(usize, Adapter)>, u64, u64) = (None, 0, 0);
     for sample in 0..SAMPLES as u64 {
-        let texts = self_edits::texts(
+        let texts = self_edits::each_format(
             session,
             reading(document),
-            recipe.format,
+            &[recipe.format],
             seed * 1000 + sample,
             Author::Model(None),
         )?;
-        let rows = rows_of(session, document, &texts)?;
+        let rows = rows_of(session, document, &texts.concat())?;
         let count = rows.len() as u64;
         let adapter = one(model, rows, recipe, seed * 1000 + sample, &mut tokens)?;
         padded_tokens += PADDED * count * recipe.epochs as u64;

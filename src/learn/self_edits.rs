@@ -87,22 +87,7 @@ fn together(passages: usize) -> usize {
     (SIDE_BY_SIDE / passages.max(1)).max(1)
 }
 
-/// What the author writes about each passage in one format.
-///
-/// # Errors
-/// From the engine; those of an author elsewhere.
-pub fn texts(
-    session: &Session<'_>,
-    document: Reading<'_>,
-    format: Format,
-    seed: u64,
-    author: Author<'_>,
-) -> Result<Vec<String>> {
-    let written = each_format(session, document, &[format], seed, author)?;
-    Ok(written.into_iter().next().unwrap_or_default())
-}
-
-/// The same for several formats, side by side: for each format the texts about all passages. A format may come twice and gets other texts.
+/// What the author writes in several formats, side by side: for each format the texts about all passages. A format may come twice and gets other texts.
 ///
 /// # Errors
 /// From the engine.

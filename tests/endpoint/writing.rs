@@ -98,7 +98,7 @@ fn texts_from_elsewhere_pass_the_same_filter() {
         "{asked:#?}"
     );
 
-    let texts = self_edits::texts(&session, reading, Format::SelfQa, 0, author).unwrap();
+    let texts = self_edits::each_format(&session, reading, &[Format::SelfQa], 0, author).unwrap().concat();
     let directive =
         seald::domain::self_edit::Directive { format: Format::SelfQa, ..drafts[0].directive.clone() };
     let draft =
