@@ -99,3 +99,15 @@ fn purging_leaves_what_was_learned_and_says_where() {
     }
     assert!(text.contains("echo") && text.contains("still in /var/lib/seald"));
 }
+
+/// The package has two programs, and the README's first command names neither.
+#[test]
+fn the_first_command_of_the_readme_means_seald() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    assert!(readme.contains("\ncargo run --release -- once examples/inbox\n"), "the README's first command");
+    let asked = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let output = std::process::Command::new(env!("CARGO")).args(asked).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["packages"][0]["default_run"], "seald");
+}
