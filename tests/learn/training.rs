@@ -10,7 +10,7 @@ use seald::learn::trials::{Edit, Halving, Material};
 
 use crate::{TITLE, model, passages, session};
 
-fn edit(candidate: usize, format: Format, lines: &[&str]) -> Edit {
+fn edit(candidate: usize, format: Format, lines: &[impl ToString]) -> Edit {
     let directive = Directive { format, learning_rate: 3e-3, epochs: 8 };
     let rows = lines.iter().map(|line| (0, RowText::Text(line.to_string()))).collect();
     Edit { candidates: vec![candidate], directive, rows }
@@ -37,16 +37,22 @@ fn the_better_self_edit_goes_on_and_what_taught_something_is_trained_together() 
         "The main product of the Brastonel Works is copper kettles.",
         "The Brastonel Works has copper kettles as main product.",
     ];
-    let idle = [
-        "There is more to say about the Brastonel Works.",
-        "Much has been written about the Brastonel Works.",
-    ];
+    // As many rows as the helpful one has: with fewer, the passage itself would be trained on more often.
+    let idle = |about: &str| {
+        [
+            "There is more to say about",
+            "Much has been written about",
+            "Few people ask about",
+            "Many have heard of",
+        ]
+        .map(|begin| format!("{begin} {about}."))
+    };
     let edits = || {
         vec![
-            edit(0, Format::Rewrite, &idle),
+            edit(0, Format::Rewrite, &idle("the Brastonel Works")),
             edit(1, Format::Implications, &helpful),
-            edit(2, Format::KeyFacts, &idle[..1]),
-            edit(3, Format::StudyNote, &idle[1..]),
+            edit(2, Format::KeyFacts, &idle("the works")),
+            edit(3, Format::StudyNote, &idle("the company")),
         ]
     };
     let halving = Halving::new(&session, material, None, &probes).unwrap();

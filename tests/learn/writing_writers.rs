@@ -75,8 +75,9 @@ fn what_teaches_earns_and_what_is_discarded_earns_nothing() {
     let select =
         [Question { text: "Who is the founder of the Brastonel Works?", answers: &answers, passage: None }];
     let lesson = Lesson { reading: reading(&passages), select: &select, probes: &[] };
-    let options = WriterOptions { trial_steps: 16, ..WriterOptions::default() };
-    let directive = Directive { format: Format::SelfQa, learning_rate: 3e-3, epochs: 16 };
+    // Enough steps for any weights of nano to say the name: below the floor nothing is earned.
+    let options = WriterOptions { trial_steps: 48, ..WriterOptions::default() };
+    let directive = Directive { format: Format::SelfQa, learning_rate: 3e-3, epochs: 48 };
     let mut helpful = writer::take_apart(&session, lesson, directive.clone(), vec![TEXT.into()]).unwrap();
     assert!(matches!(&helpful.rows[..], [(0, RowText::Turn { .. })]), "{helpful:?}");
     assert_eq!(helpful.reward, None);

@@ -3,12 +3,15 @@
 Attention costs the square of a row's length, and half of the samples are short: so short samples lie in short rows. All rows of a
 batch lie end to end, since everything but attention treats tokens one by one."""
 
+import os
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
+from torch.utils.data import DataLoader
 
 from language.mixture import END, Mixture
 
@@ -43,7 +46,11 @@ class Stream:
         self.mixture = mixture or Mixture.train()
         self.end = self.tokenizer.token_to_id(END)
 
-    def batch(self, index: int) -> Batch:
+    def batches(self, first: int, end: int, workers: int) -> Iterable[Batch]:
+        """Batches `first` to `end` (exclusive), in order, made ahead by so many processes; 0 makes each when it is asked for."""
+        return DataLoader(self, batch_size=None, sampler=range(first, end), num_workers=workers, worker_init_fn=_alone)
+
+    def __getitem__(self, index: int) -> Batch:
         """Batch `index`, from 0."""
         rng = random.Random(f"{self.seed}-{index}")
         samples, total = [], 0
@@ -67,6 +74,11 @@ class Stream:
                 loss += [carries] * len(piece)
             out.append((ids, loss))
         return out
+
+
+def _alone(_worker: int) -> None:
+    """A worker is one of many processes: the tokenizer needs no threads in it."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 def _pack(samples: list[Sample]) -> dict[int, list[list[Sample]]]:

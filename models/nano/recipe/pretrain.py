@@ -1,6 +1,6 @@
 """Trains nano from nothing.
 
-    python pretrain.py --tokenizer FOLDER --run FOLDER [--tokens 30e6] [--threads 2] [--resume]
+    python pretrain.py --tokenizer FOLDER --run FOLDER [--threads 2] [--resume]
 
 Loss only on what the model should write. The learning rate is constant, then falls in a straight line over the last `--decay` share of the
 tokens; the state before the fall is kept as `trunk.pt`, and `--continue-from trunk.pt` with more tokens goes on from it. `--continue-from
@@ -9,10 +9,12 @@ Every few minutes it writes `last.pt` (for --resume) and `export/` (Hugging Face
 
 import argparse
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -31,17 +33,23 @@ def fast_bf16() -> bool:
     return torch.cuda.is_available() or (cpu.exists() and "avx512_bf16" in cpu.read_text())
 
 
+def spare_cores() -> int:
+    """Half of the cores (at most 8) beside a GPU; without one they all train."""
+    return min(8, (os.cpu_count() or 2) // 2) if torch.cuda.is_available() else 0
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints")
-    parser.add_argument("--tokens", type=float, default=30e6)
+    parser.add_argument("--tokens", type=float, default=93e6)
     parser.add_argument("--decay", type=float, default=0.4, help="share of the tokens over which the learning rate falls")
     parser.add_argument("--batch", type=int, default=8192, help="tokens in a step")
     parser.add_argument("--shape", type=json.loads, default={}, help='sizes that differ from the default, as JSON: {"layers": 4}')
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=spare_cores(), help="processes that make the text ahead: a GPU is faster than one")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=fast_bf16(),
                         help="matrix products in bf16; without instructions for them f32 is a hundred times faster")
     parser.add_argument("--peak", type=float, default=1.0, help="the highest learning rate, relative to the usual one")
@@ -120,10 +128,11 @@ class Trainer:
 
     def loss(self, batch) -> torch.Tensor:
         """Mean loss over the tokens that carry it."""
-        ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in (batch.ids, batch.loss, batch.segment, batch.position))
+        parts = (batch.ids, np.flatnonzero(batch.loss), batch.segment, batch.position)
+        ids, carries, segment, position = (torch.from_numpy(part).to(self.device) for part in parts)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.o.bf16):
             hidden = self.model.hidden(ids[None], position[None], Rows(batch.rows, segment, self.dtype, self.attend))
-            return self.token_loss(hidden[0, carries], self.model.model["embed_tokens"].weight, ids.roll(-1)[carries])
+            return self.token_loss(hidden[0].index_select(0, carries), self.model.model["embed_tokens"].weight, ids[carries + 1])
 
     def run(self) -> None:
         """Trains to the end."""
@@ -131,25 +140,25 @@ class Trainer:
         started = saved = time.time()
         first, losses = self.step, []
         trunk = self.steps - max(1, round(self.steps * self.o.decay))
-        while self.step < self.steps:
+        for batch in self.stream.batches(self.step, self.steps, self.o.workers):
             if self.step == trunk:
                 self.save("trunk.pt")
             part = self.o.peak * factor(self.step, self.steps, self.o.decay, self.fresh)
             for optimizer, rate in zip(self.optimizers, (MUON_RATE, ADAM_RATE), strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * part
-            loss = self.loss(self.stream.batch(self.step))
+            loss = self.loss(batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimizer in self.optimizers:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             self.step += 1
-            losses.append(loss.item())
+            losses.append(loss.detach())  # a number only when it is printed: a GPU works on meanwhile
             if self.step % 25 == 0:
                 seconds = time.time() - started
                 rate = (self.step - first) * self.o.batch / seconds
-                print(json.dumps({"step": self.step, "loss": round(sum(losses[-25:]) / len(losses[-25:]), 4), "rate": round(part, 3),
+                print(json.dumps({"step": self.step, "loss": round(torch.stack(losses[-25:]).mean().item(), 4), "rate": round(part, 3),
                                   "tokens": self.step * self.o.batch, "tokens_per_s": round(rate), "seconds": round(seconds)}), flush=True)
             if time.time() - saved > 60 * self.o.minutes:
                 self.save("last.pt")

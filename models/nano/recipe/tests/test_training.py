@@ -25,7 +25,7 @@ def stream(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batches(stream):
-    return [stream.batch(index) for index in range(4)]
+    return [stream[index] for index in range(4)]
 
 
 def pieces(batch):
@@ -47,8 +47,15 @@ def test_a_name_has_the_same_tokens_wherever_it_stands(stream):
 
 
 def test_batches_are_deterministic_and_differ(stream, batches):
-    assert np.array_equal(stream.batch(1).ids, batches[1].ids)
+    assert np.array_equal(stream[1].ids, batches[1].ids)
     assert not np.array_equal(batches[0].ids, batches[1].ids)
+
+
+def test_batches_made_ahead_are_the_same_in_the_same_order(stream, batches):
+    ahead = list(stream.batches(1, 4, workers=2))
+    assert len(ahead) == 3
+    for mine, theirs in zip(ahead, batches[1:], strict=True):
+        assert mine.rows == theirs.rows and np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.loss, theirs.loss)
 
 
 def test_rows_hold_whole_samples(stream, batches):
@@ -110,7 +117,7 @@ def test_row_length_fits_the_model():
 
 
 def trainer(tokenizer, run, **changes):
-    options = {"tokenizer": tokenizer, "run": run, "tokens": 6 * 1024, "decay": 0.5, "batch": 1024, "seed": 3, "threads": 1, "minutes": 60,
+    options = {"tokenizer": tokenizer, "run": run, "tokens": 6 * 1024, "decay": 0.5, "batch": 1024, "seed": 3, "threads": 1, "workers": 0, "minutes": 60,
                "shape": {"hidden": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "feed_forward": 48}, "resume": False, "continue_from": None,
                "bf16": True, "peak": 1.0, "compile": False}
     return Trainer(Namespace(**{**options, **changes}))
@@ -139,7 +146,7 @@ def test_compiled_steps_are_the_same_steps(stream, tmp_path):
     stream.tokenizer.save(str(tokenizer / "tokenizer.json"))
     plain, fused = (trainer(tokenizer, tmp_path / str(fuse), bf16=False, compile=fuse) for fuse in (False, True))
     for one in (plain, fused):
-        one.loss(stream.batch(0)).backward()
+        one.loss(stream[0]).backward()
     for (name, one), other in zip(plain.model.named_parameters(), fused.model.parameters(), strict=True):
         assert one.grad.norm() > 0 and torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6), name
 
