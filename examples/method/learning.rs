@@ -20,7 +20,7 @@ use crate::seal::{self, Recipe};
 
 /// Optimiser steps of every row of the table but ours and SEAL's, where nothing else is asked for.
 pub(crate) const STEPS: usize = 80;
-/// Their learning rate.
+/// Their learning rate, likewise.
 pub(crate) const RATE: f64 = 3e-3;
 /// The ways that train on all formats at once.
 const UNIONS: [&str; 2] = ["union of the six", "union of the six, KL to the base"];
@@ -30,6 +30,8 @@ pub(crate) struct Ways {
     pub(crate) tuned: Recipe,
     pub(crate) names: Vec<String>,
     pub(crate) steps: usize,
+    /// Learning rate of every way but ours and SEAL's.
+    pub(crate) rate: f64,
     /// Texts of each format.
     pub(crate) samples: u64,
 }
@@ -79,7 +81,7 @@ fn fixed(lab: &Lab<'_>, document: &Document, seed: u64, ways: &Ways, table: &mut
     let mut union: Vec<(usize, RowText)> = Vec::new();
     let plain = LearnOptions { final_steps: ways.steps, base_rows: 0, ..lab.session.options.clone() };
     if ways.wants("passage only") {
-        train(lab, document, edit(Vec::new(), RATE, ways.steps), plain.clone(), "passage only", table)?;
+        train(lab, document, edit(Vec::new(), ways.rate, ways.steps), plain.clone(), "passage only", table)?;
     }
     for &format in Format::ALL {
         let name = match ways.samples {
@@ -92,13 +94,13 @@ fn fixed(lab: &Lab<'_>, document: &Document, seed: u64, ways: &Ways, table: &mut
         let rows = sampled(lab, document, format, seed, ways.samples)?;
         union.extend(rows.clone());
         if ways.wants(&name) {
-            train(lab, document, edit(rows, RATE, ways.steps), plain.clone(), &name, table)?;
+            train(lab, document, edit(rows, ways.rate, ways.steps), plain.clone(), &name, table)?;
         }
     }
     let held = LearnOptions { final_steps: ways.steps, ..lab.session.options.clone() };
     for (name, options) in UNIONS.into_iter().zip([plain, held]) {
         if ways.wants(name) {
-            train(lab, document, edit(union.clone(), RATE, ways.steps), options, name, table)?;
+            train(lab, document, edit(union.clone(), ways.rate, ways.steps), options, name, table)?;
         }
     }
     Ok(())

@@ -88,6 +88,9 @@ enum What {
         /// Optimiser steps of every way but ours and SEAL's
         #[arg(long, default_value_t = learning::STEPS)]
         steps: usize,
+        /// Their learning rate
+        #[arg(long, default_value_t = learning::RATE)]
+        rate: f64,
         /// Texts of each format that those ways train on
         #[arg(long, default_value_t = 1)]
         samples: u64,
@@ -267,8 +270,8 @@ fn main() -> Result<()> {
     };
     let tuned = |learning_rate, epochs| Recipe { learning_rate, epochs, ..seal::PUBLISHED };
     let json = match options.what {
-        What::Learning { documents, from, seal_rate, seal_epochs, only, steps, samples } => {
-            let ways = Ways { tuned: tuned(seal_rate, seal_epochs), names: only, steps, samples };
+        What::Learning { documents, from, seal_rate, seal_epochs, only, steps, rate, samples } => {
+            let ways = Ways { tuned: tuned(seal_rate, seal_epochs), names: only, steps, rate, samples };
             let table = learning::measure(&lab, &model, some(from, documents), &ways)?;
             tables::learning(&table)
         }
