@@ -7,5 +7,5 @@ shift || true
 cd "$(dirname "${BASH_SOURCE[0]}")"
 "${PYTHON:-python}" evaluate.py --model "$weights" --documents 240 --seed 20261127
 cd ../../..
-cargo run --release --example method -- --model "$weights" learning --documents 40 --steps 160 --samples 3 \
+cargo run --release --example method -- --model "$weights" learning --documents 40 --steps 160 --samples 3 --rate 0.004 \
   --only "passage only" --only implications --only rewrite --only self_qa --only key_facts --only study_note --only union "$@"
