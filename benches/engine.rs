@@ -1,6 +1,6 @@
 //! Our contestant in `tools/bench/compare.py`: does one unit of work for each line it reads (protocol in
 //! `tools/bench/README.md`).
-
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a measuring program: a panic ends it")]
 #![expect(clippy::print_stdout, reason = "answers go to the orchestrator")]
 
 use std::io::{BufRead, Write};
@@ -10,18 +10,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use seald::engine::batch::Batch;
-use seald::engine::decoder::Decoder;
-use seald::engine::examples::{BatchSize, Length, TrainRow};
-use seald::engine::kernels::cpu::Isa;
-use seald::engine::kernels::{Compute, Precision};
-use seald::engine::lora::{Adapter, LoraConfig, TargetModules};
-use seald::engine::model_config::ModelConfig;
-use seald::engine::optimizer::AdamOptions;
-use seald::engine::schedule::Schedule;
-use seald::engine::train::{Run, TrainOptions, train};
-use seald::engine::weights::Weights;
-use seald::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::batch::Batch;
+use seald_engine::decoder::Decoder;
+use seald_engine::examples::{BatchSize, Length, TrainRow};
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
+use seald_engine::lora::{Adapter, LoraConfig, TargetModules};
+use seald_engine::model_config::ModelConfig;
+use seald_engine::optimizer::AdamOptions;
+use seald_engine::schedule::Schedule;
+use seald_engine::train::{Run, TrainOptions, train};
+use seald_engine::weights::Weights;
 use serde_json::{Value, json};
 
 #[path = "../src/bin/seald/allocator.rs"]
@@ -118,7 +118,7 @@ fn train_rows(
         };
         let mut run = Run::new(decoder, adapter.clone(), Arc::from(rows), options)?;
         let started = Instant::now();
-        let mut note = |_: &Run, report: &seald::engine::step::StepReport| {
+        let mut note = |_: &Run, report: &seald_engine::step::StepReport| {
             first.get_or_insert(report.loss);
             std::ops::ControlFlow::Continue(())
         };
@@ -220,7 +220,7 @@ impl Contestant {
     fn next_tokens(
         &self,
         batch: &Batch,
-        cache: &mut seald::engine::cache::KvCache,
+        cache: &mut seald_engine::cache::KvCache,
         slots: &[usize],
     ) -> Result<Vec<u32>> {
         let decoder = &self.decoder;
@@ -228,7 +228,7 @@ impl Contestant {
         let last: Vec<u32> = batch.segments.iter().map(|s| (s.start + s.len - 1) as u32).collect();
         let compute = decoder.compute();
         let logits = compute.run(|| {
-            seald::engine::loss::logits(compute, decoder.head(), &decoder.head_input(&states, &last)?)
+            seald_engine::loss::logits(compute, decoder.head(), &decoder.head_input(&states, &last)?)
         })?;
         Ok(logits.argmax(1)?.to_vec1()?)
     }

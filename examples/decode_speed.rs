@@ -1,5 +1,6 @@
 //! Tokens a second of greedy decoding: `decode_speed MODEL_DIR [THREADS [ROWS...]]`, MODEL_DIR from
 //! `tools/bench/make_models.py`. 64 tokens after different prompts of 32, for each number of rows (1 and 16).
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a measuring program: a panic ends it")]
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
 use std::ops::ControlFlow;
@@ -7,13 +8,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use seald::engine::decoder::{ActiveAdapter, Decoder};
-use seald::engine::generate::{GenerateOptions, GenerateRow, Generator};
-use seald::engine::kernels::Compute;
-use seald::engine::lora::{Adapter, LoraConfig};
-use seald::engine::model_config::ModelConfig;
-use seald::engine::sampler::Sampling;
-use seald::engine::weights::Weights;
+use seald_engine::decoder::{ActiveAdapter, Decoder};
+use seald_engine::generate::{GenerateOptions, GenerateRow, Generator};
+use seald_engine::kernels::Compute;
+use seald_engine::lora::{Adapter, LoraConfig};
+use seald_engine::model_config::ModelConfig;
+use seald_engine::sampler::Sampling;
+use seald_engine::weights::Weights;
 
 // The daemon's allocator: it keeps the pages of large buffers, which every step needs again.
 #[global_allocator]
@@ -22,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROMPT: u32 = 32;
 const NEW: usize = 64;
 
-fn main() -> seald::Result<()> {
+fn main() -> seald_core::Result<()> {
     let mut args = std::env::args().skip(1);
     let dir = args.next().unwrap_or_else(|| "target/bench-models/qwen05b".into());
     let threads = args.next().and_then(|a| a.parse().ok()).unwrap_or(0);
@@ -60,7 +61,7 @@ fn measure(
     rows: usize,
     adapter: Option<usize>,
     temperature: f64,
-) -> seald::Result<(f64, f64)> {
+) -> seald_core::Result<(f64, f64)> {
     let prompt = |i: u32| (0..PROMPT).map(|j| 1 + (i * 37 + j * 11) % 250).collect();
     let rows: Vec<GenerateRow> =
         (0..rows as u32).map(|i| GenerateRow { prompt: prompt(i), adapter, options: None }).collect();
@@ -69,7 +70,7 @@ fn measure(
     let mut times = Vec::new();
     let start = Instant::now();
     let last = rows.len() - 1;
-    let mut on_token = |event: seald::engine::generate::TokenEvent<'_>| {
+    let mut on_token = |event: seald_engine::generate::TokenEvent<'_>| {
         if event.row == last {
             times.push(start.elapsed().as_secs_f64());
         }

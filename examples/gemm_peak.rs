@@ -3,11 +3,12 @@
 //! Every figure is the best of several runs, since other work may share the processor; the peak is measured anew before
 //! each line. "processor" counts processor time only, so it holds on a busy machine, but not what threads wait for one
 //! another. Pin it for figures of one thread: `taskset -c 0 gemm_peak 1`.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a measuring program: a panic ends it")]
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
-use seald::engine::kernels::bf16::{PackedInput, PackedWeight, Tail, matmul};
-use seald::engine::kernels::cpu::{Isa, measure_peak};
-use seald::engine::kernels::outer::{View, outer_accumulate};
+use seald_engine::kernels::bf16::{PackedInput, PackedWeight, Tail, matmul};
+use seald_engine::kernels::cpu::{Isa, measure_peak};
+use seald_engine::kernels::outer::{View, outer_accumulate};
 use std::time::{Duration, Instant};
 
 fn values(count: usize) -> Vec<f32> {

@@ -54,7 +54,7 @@ exports() {
   "$llama" tools/bench/to_gguf.py models/nano/weights "$slow/nano-bf16.gguf"
   "$llama" tools/export/widen.py "$slow/nano-bf16.gguf" "$slow/nano-f32.gguf"
   "$torch" tools/export/check.py --root "$root" --programs "$bin" --base-gguf "$slow/nano-f32.gguf" --llama-python "$llama"
-  SEALD_PYTHON=$torch cargo test --profile "$profile" --locked --test adapter_files -- --ignored real_peft
+  SEALD_PYTHON=$torch cargo test --profile "$profile" --locked -p seald-engine --test main -- --ignored real_peft
 }
 
 case " $wanted " in *" clients "* | *" exports "*) say "a daemon that has learned something" && start ;; esac
@@ -62,8 +62,8 @@ for one in $wanted; do
   case $one in
     clients) say "OpenAI's own client, and curl" && clients ;;
     exports) say "exports in PEFT, transformers and llama.cpp" && exports ;;
-    kills) say "200 rounds of kill -9" && cargo test --profile "$profile" --locked --test daemon -- --ignored --nocapture killed ;;
-    night) say "a night alone" && cargo test --profile "$profile" --locked --test daemon -- --ignored --nocapture overnight ;;
+    kills) say "200 rounds of kill -9" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::killed ;;
+    night) say "a night alone" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::overnight ;;
     package) say "the package under systemd" && tools/package/build.sh && tools/package/try.sh ;;
     *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, night, package" >&2 && exit 2 ;;
   esac

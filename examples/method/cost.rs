@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use seald::domain::self_edit::RowText;
-use seald::engine::examples::{BatchSize, Length};
-use seald::engine::lora::Adapter;
-use seald::engine::memory;
-use seald::engine::schedule::Schedule;
-use seald::engine::step::step_together;
-use seald::engine::train::{Run, TrainOptions};
-use seald::error::{Error, Kind, Result};
-use seald::learn::author::Author;
-use seald::learn::rows::{self, Mixture, StepRows};
-use seald::learn::self_edits;
-use seald::learn::trials::Edit;
+use seald_core::domain::self_edit::RowText;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::examples::{BatchSize, Length};
+use seald_engine::lora::Adapter;
+use seald_engine::memory;
+use seald_engine::schedule::Schedule;
+use seald_engine::step::step_together;
+use seald_engine::train::{Run, TrainOptions};
+use seald_learn::author::Author;
+use seald_learn::rows::{self, Mixture, StepRows};
+use seald_learn::self_edits;
+use seald_learn::trials::Edit;
 use serde::Serialize;
 
 use crate::data::Document;

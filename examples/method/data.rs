@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use seald::error::{Context, Error, Kind, Result};
-use seald::files;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
 use serde::Deserialize;
 
 /// A question with its accepted answers.

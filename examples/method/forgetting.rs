@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use seald::domain::document::{DocumentFormat, DocumentState};
-use seald::engine::lora::Adapter;
-use seald::engine::model::Model;
-use seald::error::{Context, Kind, Result};
-use seald::ingest;
-use seald::learn::gate::GateOptions;
-use seald::learn::options::LearnOptions;
-use seald::learn::session::{Question, Session, Tally};
 use seald::pipeline::{Finished, Root, Worker, WorkerOptions};
-use seald::store::{NewDocument, Store};
+use seald_core::domain::document::{DocumentFormat, DocumentState};
+use seald_core::error::{Context, Kind, Result};
+use seald_engine::lora::Adapter;
+use seald_engine::model::Model;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::session::{Question, Session, Tally};
+use seald_store::{NewDocument, Store};
 use serde::Serialize;
 
 use crate::data::Document;
@@ -94,14 +93,14 @@ pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], gate: &GateOptions) ->
     for document in documents {
         let started = Instant::now();
         let new = NewDocument {
-            hash: ingest::content_hash(&document.title, &document.passages.concat()),
+            hash: seald_ingest::content_hash(&document.title, &document.passages.concat()),
             name: document.title.clone(),
             title: document.title.clone(),
             text: document.passages.concat(),
             format: DocumentFormat::Text,
             tag: None,
         };
-        let now = seald::clock::Clock::System.now();
+        let now = seald_core::clock::Clock::System.now();
         worker.store_mut().receive(&new, &[], now)?;
         let done = worker.run_next(&mut |_| {})?;
         sequence.seconds += started.elapsed().as_secs_f64();
@@ -168,7 +167,7 @@ fn row(session: &Session<'_>, documents: &[Document], adapter: Option<&Adapter>)
 /// A copy of a model directory with an adapter's update added to its matrices, in f32.
 fn merged(base: &Path, adapter: &Adapter, to: &Path) -> Result<PathBuf> {
     let failed =
-        |e: std::io::Error| seald::Error::new(Kind::Io, "cannot write the merged model").with_source(e);
+        |e: std::io::Error| seald_core::Error::new(Kind::Io, "cannot write the merged model").with_source(e);
     std::fs::create_dir(to).map_err(failed)?;
     let mut tensors: HashMap<String, Tensor> = HashMap::new();
     for entry in std::fs::read_dir(base).map_err(failed)? {
@@ -185,7 +184,8 @@ fn merged(base: &Path, adapter: &Adapter, to: &Path) -> Result<PathBuf> {
     for (layer, projection, matrices) in adapter.matrices() {
         let name = format!("model.layers.{layer}.{}.weight", projection.module_path());
         let update = (matrices.b.matmul(&matrices.a)? * f64::from(matrices.scale))?;
-        let old = tensors.get(&name).ok_or_else(|| seald::Error::new(Kind::Corrupt, format!("no {name}")))?;
+        let old =
+            tensors.get(&name).ok_or_else(|| seald_core::Error::new(Kind::Corrupt, format!("no {name}")))?;
         tensors.insert(name, (old + update)?);
     }
     candle_core::safetensors::save(&tensors, to.join("model.safetensors"))?;

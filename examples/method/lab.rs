@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use seald::domain::ids::ProbeId;
-use seald::domain::probe::{Probe, ProbeSource, Role};
-use seald::domain::self_edit::{Directive, Format, RowText};
-use seald::engine::lora::Adapter;
-use seald::engine::model::Model;
-use seald::error::Result;
-use seald::learn::author::Author;
-use seald::learn::options::LearnOptions;
-use seald::learn::probes::Reading;
-use seald::learn::rehearsal::{self, Rehearsal};
-use seald::learn::self_edits;
-use seald::learn::session::{Answered, Question, Session};
-use seald::learn::trials::{Edit, Material};
+use seald_core::domain::ids::ProbeId;
+use seald_core::domain::probe::{Probe, ProbeSource, Role};
+use seald_core::domain::self_edit::{Directive, Format, RowText};
+use seald_core::error::Result;
+use seald_engine::lora::Adapter;
+use seald_engine::model::Model;
+use seald_learn::author::Author;
+use seald_learn::options::LearnOptions;
+use seald_learn::probes::Reading;
+use seald_learn::rehearsal::{self, Rehearsal};
+use seald_learn::self_edits;
+use seald_learn::session::{Answered, Question, Session};
+use seald_learn::trials::{Edit, Material};
 
 use crate::data::{self, Asked, Document, DocumentQuestion};
 

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use seald::domain::ids::ProbeId;
-use seald::domain::probe::{Probe, Role};
-use seald::domain::self_edit::{Format, RowText};
-use seald::engine::model::Model;
-use seald::error::Result;
-use seald::learn::author::Author;
-use seald::learn::options::LearnOptions;
-use seald::learn::probes::{self, Kept};
-use seald::learn::self_edits;
-use seald::learn::session::{Question, Session};
-use seald::learn::trials::{Edit, Halving, Trials};
+use seald_core::domain::ids::ProbeId;
+use seald_core::domain::probe::{Probe, Role};
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_core::error::Result;
+use seald_engine::model::Model;
+use seald_learn::author::Author;
+use seald_learn::options::LearnOptions;
+use seald_learn::probes::{self, Kept};
+use seald_learn::self_edits;
+use seald_learn::session::{Question, Session};
+use seald_learn::trials::{Edit, Halving, Trials};
 
 use crate::data::Document;
 use crate::lab::{Lab, NEVER, Table, edit, held_back, reading};

@@ -1,4 +1,10 @@
 //! Measures the method on `eval/bulletins-200.json`: `cargo run --release --example method -- learning --model nano`.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a measuring program: a panic ends it"
+)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measuring program")]
 
 mod cost;
@@ -17,15 +23,15 @@ mod writer_table;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use seald::domain::self_edit::Format;
 use seald::endpoint::{Endpoint, EndpointOptions};
-use seald::engine::kernels::Compute;
-use seald::engine::model::Model;
-use seald::error::{Context, Kind, Result};
-use seald::learn::consolidate::ConsolidateOptions;
-use seald::learn::gate::GateOptions;
-use seald::learn::options::LearnOptions;
-use seald::learn::writer::WriterOptions;
+use seald_core::domain::self_edit::Format;
+use seald_core::error::{Context, Kind, Result};
+use seald_engine::kernels::Compute;
+use seald_engine::model::Model;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::writer::WriterOptions;
 
 use crate::forgetting::Sequence;
 use crate::lab::Lab;
@@ -342,7 +348,7 @@ fn main() -> Result<()> {
         }
     };
     if let Some(path) = options.json {
-        seald::files::write_atomic(&path, &serde_json::to_vec_pretty(&json).unwrap_or_default())?;
+        seald_core::files::write_atomic(&path, &serde_json::to_vec_pretty(&json).unwrap_or_default())?;
     }
     Ok(())
 }

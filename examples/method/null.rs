@@ -1,15 +1,15 @@
 //! Null edits: an adapter that learned another document is put before the gate. It should not pass.
 
-use seald::domain::decision::Decision;
-use seald::domain::probe::Role;
-use seald::domain::self_edit::Format;
-use seald::error::Result;
-use seald::learn::gate::GateOptions;
-use seald::learn::judge::{self, Asked};
-use seald::learn::options::LearnOptions;
-use seald::learn::probes;
-use seald::learn::session::{Question, Session};
-use seald::learn::trials::Halving;
+use seald_core::domain::decision::Decision;
+use seald_core::domain::probe::Role;
+use seald_core::domain::self_edit::Format;
+use seald_core::error::Result;
+use seald_learn::gate::GateOptions;
+use seald_learn::judge::{self, Asked};
+use seald_learn::options::LearnOptions;
+use seald_learn::probes;
+use seald_learn::session::{Question, Session};
+use seald_learn::trials::Halving;
 
 use crate::data::Document;
 use crate::lab::{Lab, NEVER, edit, question, reading};

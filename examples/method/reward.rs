@@ -1,13 +1,13 @@
 //! How much of a score is the self-edit's and how much is luck: every candidate is trained twice, with seeds that have nothing in common. And how well
 //! it foretells what the whole training of that candidate gives.
 
-use seald::domain::probe::Role;
-use seald::domain::self_edit::{Format, RowText};
-use seald::error::Result;
-use seald::learn::options::LearnOptions;
-use seald::learn::probes;
-use seald::learn::session::{Question, Session};
-use seald::learn::trials::{Halving, Trials};
+use seald_core::domain::probe::Role;
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_core::error::Result;
+use seald_learn::options::LearnOptions;
+use seald_learn::probes;
+use seald_learn::session::{Question, Session};
+use seald_learn::trials::{Halving, Trials};
 use serde::Serialize;
 
 use crate::data::Document;

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use seald::domain::self_edit::{Format, RowText};
-use seald::engine::examples::{BatchSize, Length, TrainRow};
-use seald::engine::lora::{Adapter, LoraConfig, TargetModules};
-use seald::engine::model::Model;
-use seald::engine::train::{Run, TrainOptions, train};
-use seald::error::Result;
-use seald::learn::author::Author;
-use seald::learn::rows;
-use seald::learn::self_edits;
-use seald::learn::session::{Question, Session};
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_core::error::Result;
+use seald_engine::examples::{BatchSize, Length, TrainRow};
+use seald_engine::lora::{Adapter, LoraConfig, TargetModules};
+use seald_engine::model::Model;
+use seald_engine::train::{Run, TrainOptions, train};
+use seald_learn::author::Author;
+use seald_learn::rows;
+use seald_learn::self_edits;
+use seald_learn::session::{Question, Session};
 
 use crate::data::Document;
 use crate::lab::{question, reading};
@@ -71,8 +71,8 @@ pub(crate) fn best_of_five(
         }
     }
     let adapter = best.map(|(_, adapter)| adapter);
-    let adapter =
-        adapter.ok_or_else(|| seald::Error::new(seald::Kind::Internal, "no self-edit was trained"))?;
+    let adapter = adapter
+        .ok_or_else(|| seald_core::Error::new(seald_core::Kind::Internal, "no self-edit was trained"))?;
     Ok(Made { adapter, tokens, padded_tokens, seconds: started.elapsed().as_secs_f64() })
 }
 

@@ -2,18 +2,17 @@
 
 use std::time::Instant;
 
-use seald::domain::document::{DocumentFormat, DocumentState};
-use seald::domain::job::JobKind;
-use seald::domain::self_edit::{Format, RowText};
-use seald::engine::lora::Adapter;
-use seald::error::{Context, Kind, Result};
-use seald::ingest;
-use seald::learn::consolidate::{self, ConsolidateOptions};
-use seald::learn::gate::GateOptions;
-use seald::learn::rows;
-use seald::learn::stats;
 use seald::pipeline::{Root, Worker, WorkerOptions};
-use seald::store::{NewDocument, Store};
+use seald_core::domain::document::{DocumentFormat, DocumentState};
+use seald_core::domain::job::JobKind;
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_core::error::{Context, Kind, Result};
+use seald_engine::lora::Adapter;
+use seald_learn::consolidate::{self, ConsolidateOptions};
+use seald_learn::gate::GateOptions;
+use seald_learn::rows;
+use seald_learn::stats;
+use seald_store::{NewDocument, Store};
 use serde::Serialize;
 
 use crate::data::Document;
@@ -92,14 +91,14 @@ pub(crate) fn sequence(
 fn take_in(worker: &mut Worker<'_>, document: &Document) -> Result<()> {
     let text = document.passages.concat();
     let new = NewDocument {
-        hash: ingest::content_hash(&document.title, &text),
+        hash: seald_ingest::content_hash(&document.title, &text),
         name: document.title.clone(),
         title: document.title.clone(),
         text,
         format: DocumentFormat::Text,
         tag: None,
     };
-    worker.store_mut().receive(&new, &[], seald::clock::Clock::System.now()).map(drop)
+    worker.store_mut().receive(&new, &[], seald_core::clock::Clock::System.now()).map(drop)
 }
 
 /// One adapter from the base on self-edits of every format about all documents, none of them tried or judged.

@@ -1,7 +1,7 @@
 //! The measurements as Markdown, and as JSON with every number behind them.
 
-use seald::domain::decision::Decision;
-use seald::learn::stats;
+use seald_core::domain::decision::Decision;
+use seald_learn::stats;
 use serde_json::{Value, json};
 
 use crate::cost::{Seconds, Timed};
@@ -197,7 +197,7 @@ pub(crate) fn null(decisions: &[Option<Decision>]) -> Value {
         passed.low * 100.0,
         passed.high * 100.0
     );
-    for rule in seald::domain::decision::Rule::ALL {
+    for rule in seald_core::domain::decision::Rule::ALL {
         let holds = judged.iter().filter(|d| d.findings.iter().any(|f| f.rule == *rule && f.holds)).count();
         println!("  {rule} holds for {holds}");
     }

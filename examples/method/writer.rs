@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-use seald::domain::probe::Probe;
-use seald::domain::self_edit::{Directive, Format};
 use seald::endpoint::Endpoint;
-use seald::engine::lora::Adapter;
-use seald::error::{Context, Error, Kind, Result};
-use seald::learn::author::Author;
-use seald::learn::options::LearnOptions;
-use seald::learn::session::{Question, Session};
-use seald::learn::writer::{self, Lesson, Sample, Verdict, Winner, WriterOptions};
+use seald_core::domain::probe::Probe;
+use seald_core::domain::self_edit::{Directive, Format};
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_engine::lora::Adapter;
+use seald_learn::author::Author;
+use seald_learn::options::LearnOptions;
+use seald_learn::session::{Question, Session};
+use seald_learn::writer::{self, Lesson, Sample, Verdict, Winner, WriterOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Document;
@@ -56,7 +56,7 @@ pub(crate) fn recorded(named: &str) -> Result<(String, Vec<Recorded>)> {
     let (name, file) = named.split_once('=').ok_or_else(|| {
         Error::new(Kind::Invalid, format!("--recorded {named}: give a name and a file, NAME=FILE"))
     })?;
-    let bytes = seald::files::read(Path::new(file))?;
+    let bytes = seald_core::files::read(Path::new(file))?;
     let found = serde_json::from_slice(&bytes).doing(Kind::Corrupt, || format!("{file} is no list of texts"));
     Ok((name.to_string(), found?))
 }
@@ -95,7 +95,7 @@ pub(crate) struct Rounds {
 
 /// Seeds that were measured before: what `--json` wrote then.
 pub(crate) fn earlier(file: &Path) -> Result<Vec<Rounds>> {
-    let bytes = seald::files::read(file)?;
+    let bytes = seald_core::files::read(file)?;
     serde_json::from_slice(&bytes)
         .doing(Kind::Corrupt, || format!("{} is no list of writer rounds", file.display()))
 }
@@ -155,7 +155,7 @@ fn best(of: &Examined, count: usize) -> Examined {
 fn verdict(old: &Examined, new: &Examined, options: &WriterOptions) -> Verdict {
     let mean = |of: &Examined, document: usize| {
         let own: Vec<f64> = of.tried.iter().filter(|t| t.document == document).map(|t| t.reward).collect();
-        seald::learn::stats::mean(&own)
+        seald_learn::stats::mean(&own)
     };
     let mut documents: Vec<usize> = new.tried.iter().map(|t| t.document).collect();
     documents.dedup();
@@ -233,7 +233,7 @@ impl Bench<'_, '_> {
                 directive: s.directive,
             }));
         }
-        let (seed, mean) = (self.session.options.seed, seald::learn::stats::mean(&rewards));
+        let (seed, mean) = (self.session.options.seed, seald_learn::stats::mean(&rewards));
         eprintln!("seed {seed}, round {round}: {} winners, mean reward {mean:.2}", winners.len());
         Ok(winners)
     }

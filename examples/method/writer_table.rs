@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use seald::domain::self_edit::Format;
-use seald::learn::stats;
+use seald_core::domain::self_edit::Format;
+use seald_learn::stats;
 use serde_json::{Value, json};
 
 use crate::writer::{Rounds, Tried};

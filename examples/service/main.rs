@@ -1,7 +1,7 @@
 //! The daemon's own cost: time until it is ready, memory and processor time while it is idle, and how long a status takes with many documents.
 //!
 //!     cargo build --release --bins && cargo run --release --example service [-- --documents 10000 --idle-seconds 30 --program target/release/seald]
-
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a measuring program: a panic ends it")]
 #![expect(clippy::print_stdout, reason = "a measuring program prints its figures")]
 
 use std::error::Error;
@@ -12,9 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use seald::clock::Timestamp;
-use seald::domain::document::DocumentFormat;
-use seald::store::{NewDocument, Store};
+use seald_core::clock::Timestamp;
+use seald_core::domain::document::DocumentFormat;
+use seald_store::{NewDocument, Store};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use tokio::net::{UnixListener, UnixSocket};
 
-use crate::error::{Error, Kind, Result};
-use crate::files::io_error;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::io_error;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;

@@ -19,9 +19,9 @@ use super::extract::Params;
 use super::failure::Failure;
 use super::router::Api;
 use super::serve::{Stopping, stopped};
-use crate::error::Result;
-use crate::protocol::{EventView, Problem};
-use crate::store::EventRow;
+use seald_core::error::Result;
+use seald_core::protocol::{EventView, Problem};
+use seald_store::EventRow;
 
 /// Kept events that are read at a time.
 const BATCH: usize = 256;

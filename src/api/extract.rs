@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Kind, Result};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
 
 /// Most bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;

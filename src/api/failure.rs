@@ -7,8 +7,8 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tracing::error;
 
-use crate::error::{Error, Kind};
-use crate::protocol::Problem;
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::Problem;
 
 /// What a handler answers when it cannot do what was asked.
 #[derive(Debug)]

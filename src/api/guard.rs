@@ -15,7 +15,7 @@ use tracing::info;
 use super::failure::Failure;
 use super::openai;
 use super::serve::Peer;
-use crate::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
 
 /// Fewest characters of a token.
 const SHORTEST: usize = 16;

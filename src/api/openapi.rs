@@ -4,8 +4,8 @@ use axum::Json;
 use utoipa::OpenApi;
 
 use super::{events, openai, routes};
-use crate::domain::export::ExportManifest;
-use crate::protocol::AskEvent;
+use seald_core::domain::export::ExportManifest;
+use seald_core::protocol::AskEvent;
 
 #[derive(OpenApi)]
 #[openapi(

@@ -5,14 +5,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock::{Clock, Timestamp};
-use crate::domain::export::ExportFormat;
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Kind, Result};
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::{BaseModelView, KnowledgeView};
-use crate::store::{KnowledgeMark, Store};
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::domain::export::ExportFormat;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{BaseModelView, KnowledgeView};
+use seald_store::{KnowledgeMark, Store};
 
 /// Puts a file into the inbox: name, subfolder, content. It returns the path that the file has there.
 pub type Put = Box<dyn Fn(&str, Option<&str>, &[u8]) -> Result<PathBuf> + Send + Sync>;

@@ -13,7 +13,7 @@ use tracing::{debug, info};
 
 use super::failure::Failure;
 use super::serve::Peer;
-use crate::error::{Error, Kind};
+use seald_core::error::{Error, Kind};
 
 /// Answers, logs and, where the handler panics, answers for it.
 pub(super) async fn request(request: Request, next: Next) -> Response {

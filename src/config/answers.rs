@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::in_range;
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// Options of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,7 +26,7 @@ impl AnswersOptions {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] naming the option.
+    /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
         in_range("at_once", self.at_once, 1, 1024)?;
         in_range("most_waiting", self.most_waiting, 1, 65_536)

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{invalid, optional};
-use crate::error::Result;
-use crate::files;
+use seald_core::error::Result;
+use seald_core::files;
 
 /// Characters that a token needs at least.
 const LEAST_TOKEN: usize = 16;
@@ -50,7 +50,7 @@ impl ApiOptions {
     /// Checks what can be checked without looking at files.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] naming the option.
+    /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
         let mode = self.socket_mode;
         if mode & !0o777 != 0 || mode & 0o600 != 0o600 {
@@ -75,7 +75,7 @@ impl ApiOptions {
     /// The token that callers over [`Self::listen`] must show; none where there is no file for it.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] where others may read the file or its content is no token; from reading it. The
+    /// [`seald_core::error::Kind::Invalid`] where others may read the file or its content is no token; from reading it. The
     /// token is never part of the message.
     pub fn token(&self) -> Result<Option<String>> {
         self.token_file.as_deref().map(read_token).transpose()

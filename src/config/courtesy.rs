@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Size, in_range, optional};
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// How far seald steps back for others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -36,7 +36,7 @@ impl CourtesyOptions {
     /// Checks every range.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] naming the option.
+    /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
         in_range("nice", self.nice, 0, 19)?;
         if let Some(share) = self.pause_above_others {

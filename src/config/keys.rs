@@ -5,11 +5,11 @@ use utoipa::PartialSchema;
 
 use super::{AnswersOptions, ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
 use crate::endpoint::{EndpointOptions, ServingOptions};
-use crate::ingest::Limits;
-use crate::learn::consolidate::ConsolidateOptions;
-use crate::learn::gate::GateOptions;
-use crate::learn::options::LearnOptions;
-use crate::learn::writer::WriterOptions;
+use seald_ingest::Limits;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::writer::WriterOptions;
 
 /// One `[section]` of the file, or what stands above all sections.
 pub(super) struct Section {

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Key, Section, sections};
 use super::{Config, invalid};
-use crate::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
 
 /// How alike a word must be to be suggested, 0 to 1.
 const ALIKE: f64 = 0.8;

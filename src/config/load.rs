@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
 use super::{Config, of_server};
-use crate::engine::embedded;
-use crate::error::{Context, Error, Kind, Result};
-use crate::files;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
+use seald_engine::embedded;
 
 /// The file of the system's service.
 pub const SYSTEM_FILE: &str = "/etc/seald/seald.toml";

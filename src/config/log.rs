@@ -6,7 +6,7 @@ use tracing_subscriber::filter::LevelFilter;
 use utoipa::ToSchema;
 
 use super::invalid;
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// Options of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,7 +45,7 @@ impl LogOptions {
     /// Checks that the level is one.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] naming the option.
+    /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
         let Self { level, format: _ } = self;
         let example = "give a level, for instance \"info\", or \"info,seald::ingest=debug\"";

@@ -23,14 +23,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::endpoint::{EndpointOptions, ServingOptions};
-use crate::engine::embedded::NANO;
-use crate::error::{Error, Kind, Result};
-use crate::ingest::Limits;
-use crate::ingest::inbox::InboxOptions;
-use crate::learn::consolidate::ConsolidateOptions;
-use crate::learn::gate::GateOptions;
-use crate::learn::options::LearnOptions;
-use crate::learn::writer::WriterOptions;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::embedded::NANO;
+use seald_ingest::Limits;
+use seald_ingest::inbox::InboxOptions;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::writer::WriterOptions;
 
 pub use answers::AnswersOptions;
 pub use api::ApiOptions;

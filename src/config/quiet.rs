@@ -3,7 +3,7 @@
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 
 use super::invalid;
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// Minutes of a day.
 const DAY: usize = 24 * 60;
@@ -20,7 +20,7 @@ impl QuietHours {
     /// earlier. `24:00` is the end of the day.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] where one is no span, is empty, or together they leave no minute of the day.
+    /// [`seald_core::error::Kind::Invalid`] where one is no span, is empty, or together they leave no minute of the day.
     pub fn parse<S: AsRef<str>>(spans: &[S]) -> Result<Self> {
         let mut minutes = vec![false; DAY];
         for span in spans {

@@ -7,7 +7,7 @@ use toml::Table;
 use super::Config;
 use super::keys::{Key, Section, sections};
 use crate::endpoint::ServingOptions;
-use crate::error::{Context, Kind, Result};
+use seald_core::error::{Context, Kind, Result};
 
 /// Characters in a line of the example, at most.
 const WIDTH: usize = 100;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::quiet::QuietHours;
 use super::{in_range, invalid};
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// Options of the schedule. Times are local. The five expressions are for the `cron` crate: second, minute, hour, day of the
 /// month, month, day of the week.
@@ -54,7 +54,7 @@ impl ScheduleOptions {
     /// Checks every expression and range.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] naming the option.
+    /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
         let Self {
             replay,
@@ -86,7 +86,7 @@ impl ScheduleOptions {
     /// The times of day without learning.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Invalid`] as [`QuietHours::parse`]; never after [`Self::validate`].
+    /// [`seald_core::error::Kind::Invalid`] as [`QuietHours::parse`]; never after [`Self::validate`].
     pub fn quiet(&self) -> Result<QuietHours> {
         QuietHours::parse(&self.quiet_hours)
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
 
 /// An amount of memory: `8GiB`, `800M`, `1.5g`; units are powers of 1024.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,16 +13,16 @@ use super::learner::Work;
 use super::others::Others;
 use super::schedule::Entry;
 use super::slot::ModelSlot;
-use crate::clock::{Clock, Timestamp};
 use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
-use crate::domain::ids::{DocumentId, JobId};
-use crate::domain::job::{Event, JobKind, JobState};
-use crate::error::{Error, Kind, Result};
 use crate::pipeline::control::Request;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
-use crate::protocol::{Held, NextRun};
-use crate::store::{NewEvent, Pause, Store};
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::domain::ids::{DocumentId, JobId};
+use seald_core::domain::job::{Event, JobKind, JobState};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{Held, NextRun};
+use seald_store::{NewEvent, Pause, Store};
 
 /// Longest sleep.
 const TICK: Duration = Duration::from_secs(20);

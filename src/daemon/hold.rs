@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::protocol::Held;
+use seald_core::protocol::Held;
 
 /// Longest that a question keeps training from its next step.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ impl Drop for Answering<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
+    use seald_core::clock::Timestamp;
 
     #[test]
     fn steps_wait_while_held_and_go_on_when_it_ends() {

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::fs;
 
-use crate::domain::ids::GenerationId;
-use crate::error::Result;
-use crate::files::io_error;
 use crate::pipeline::Root;
-use crate::store::Store;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::Result;
+use seald_core::files::io_error;
+use seald_store::Store;
 
 /// Removes the folders of generations, but those of the newest `keep`, of the live one, of the `keep` before it in
 /// its chain (what one would roll back to), and of what was live on earlier base models. Rows stay: they tell what was. The folders that went.

@@ -7,15 +7,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
-use crate::clock::Clock;
-use crate::domain::ids::DocumentId;
-use crate::error::{Error, Kind, Result};
-use crate::ingest::Limits;
-use crate::ingest::inbox::{Found, Inbox, InboxOptions, Scan};
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Intake, TakenDocument};
-use crate::store::{NewEvent, Store};
+use seald_core::clock::Clock;
+use seald_core::domain::ids::DocumentId;
+use seald_core::error::{Error, Kind, Result};
+use seald_ingest::Limits;
+use seald_ingest::inbox::{Found, Inbox, InboxOptions, Scan};
+use seald_store::{NewEvent, Store};
 
 /// Files taken between two looks at the folder.
 const AT_ONCE: usize = 64;

@@ -10,16 +10,16 @@ use super::hold::Hold;
 use super::slot::ModelSlot;
 use super::threads::apart;
 use super::trouble::Trouble;
-use crate::clock::Clock;
-use crate::domain::ids::GenerationId;
-use crate::domain::job::{Job, JobKind};
-use crate::error::{Error, Kind, Result};
-use crate::learn::Model;
 use crate::pipeline::control::Reply;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
-use crate::protocol::{Activity, Learning, ReplayView, RollbackView, Tending};
-use crate::store::{NewEvent, RolledBack, Store};
+use seald_core::clock::Clock;
+use seald_core::domain::ids::GenerationId;
+use seald_core::domain::job::{Job, JobKind};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{Activity, Learning, ReplayView, RollbackView, Tending};
+use seald_learn::Model;
+use seald_store::{NewEvent, RolledBack, Store};
 
 /// Longest sleep while there is nothing to do: a beat for the watchdog.
 const BEAT: Duration = Duration::from_secs(20);

@@ -25,10 +25,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::kernels::Compute;
-use crate::error::{Error, Kind, Result};
+use seald_core::clock::Clock;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::kernels::Compute;
 
 use pushes::Word;
 use service::Teller;
@@ -94,7 +94,7 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
 /// Ends every part, and lets go of the root; the threads that did not end in time.
 async fn stop(running: Running) -> Vec<&'static str> {
     tracing::info!("stopping after the step under way");
-    running.monitor.update(|now| now.activity = crate::protocol::Activity::Stopping);
+    running.monitor.update(|now| now.activity = seald_core::protocol::Activity::Stopping);
     running.hold.stop();
     // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     running.control.look();

@@ -9,11 +9,11 @@ use super::SetLogLevel;
 use super::clerk::Rules;
 use super::learner::Settings;
 use super::service::Teller;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Context, Kind, Result};
-use crate::ingest::inbox::{DONE, InboxOptions};
 use crate::pipeline::WorkerOptions;
+use seald_core::clock::Clock;
+use seald_core::error::{Context, Kind, Result};
+use seald_ingest::inbox::{DONE, InboxOptions};
 
 /// What a reload changes.
 pub(super) struct Reload {

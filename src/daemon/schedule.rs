@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use chrono::{DateTime, TimeZone};
 
-use crate::clock::Timestamp;
-use crate::error::{Context, Kind, Result};
+use seald_core::clock::Timestamp;
+use seald_core::error::{Context, Kind, Result};
 
 /// One kind of scheduled work.
 #[derive(Debug, Clone)]

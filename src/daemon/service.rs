@@ -11,7 +11,7 @@ use super::hold::Hold;
 use super::slot::ModelSlot;
 use crate::config::Config;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::{Activity, Held, Tending};
+use seald_core::protocol::{Activity, Held, Tending};
 
 /// Between two looks at what to tell.
 const LOOK: Duration = Duration::from_secs(2);

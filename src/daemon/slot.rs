@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::engine::embedded;
-use crate::engine::kernels::Compute;
-use crate::error::Result;
-use crate::learn::Model;
 use crate::pipeline::monitor::{ModelFacts, Monitor};
+use seald_core::error::Result;
+use seald_engine::embedded;
+use seald_engine::kernels::Compute;
+use seald_learn::Model;
 
 /// How the engine is made; again for each opening, so that its threads go with the model.
 pub(super) type MakeCompute = Arc<dyn Fn() -> Result<Compute> + Send + Sync>;

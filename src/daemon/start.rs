@@ -26,17 +26,17 @@ use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
 use super::{SetLogLevel, Surroundings};
 use crate::api::{self, Reader, Service, Token};
-use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::error::{Context, Kind, Result};
-use crate::files::{self, FileLock};
-use crate::ingest::inbox::{self, Inbox};
-use crate::learn::{ModelSummary, inspect};
 use crate::pipeline::control::{Control, Desk};
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
-use crate::protocol::BaseModelView;
-use crate::store::{NewEvent, Store};
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::error::{Context, Kind, Result};
+use seald_core::files::{self, FileLock};
+use seald_core::protocol::BaseModelView;
+use seald_ingest::inbox::{self, Inbox};
+use seald_learn::{ModelSummary, inspect};
+use seald_store::{NewEvent, Store};
 
 /// A daemon that serves.
 pub(super) struct Running {

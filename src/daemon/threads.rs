@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::error::{Context, Kind, Result};
+use seald_core::error::{Context, Kind, Result};
 
 /// Between two looks at threads that are to end.
 const LOOK: Duration = Duration::from_millis(20);
@@ -87,7 +87,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use seald_core::error::Error;
 
     #[tokio::test]
     async fn the_end_of_a_thread_is_told_however_it_ends() {

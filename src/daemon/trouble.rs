@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
-use crate::error::Error;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::Held;
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::error::Error;
+use seald_core::protocol::Held;
 
 /// Seconds until the first new attempt; each next one waits twice as long.
 const FIRST_PAUSE: i64 = 10;
@@ -65,7 +65,7 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
+    use seald_core::error::Kind;
 
     #[test]
     fn pauses_grow_and_end_with_success() {

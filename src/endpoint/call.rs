@@ -7,8 +7,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::way::{Address, Way};
-use crate::error::{Context, Kind, Result};
-use crate::pause;
+use seald_core::error::{Context, Kind, Result};
+use seald_core::retry;
 
 /// Bytes that an answer may have. A self-edit has some kilobytes.
 pub(super) const MOST_ANSWER: u64 = 256 << 10;
@@ -97,7 +97,7 @@ impl Line {
 
 fn answer(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let retry_after = header("retry-after").and_then(pause::seconds);
+    let retry_after = header("retry-after").and_then(retry::seconds);
     let location = header("location").map(str::to_string);
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec()?;

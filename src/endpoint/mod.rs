@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::error::{Context, Error, Kind, Result};
 use call::Line;
 pub use options::EndpointOptions;
 use reply::Failure;
+use seald_core::error::{Context, Error, Kind, Result};
 pub use serving::{Serving, ServingOptions};
 use way::Address;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::way::{Address, Way, invalid};
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// What is added to `url`.
 const ROUTE: &str = "/chat/completions";
@@ -114,7 +114,7 @@ impl EndpointOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
+    use seald_core::error::Kind;
 
     fn options(url: &str) -> EndpointOptions {
         EndpointOptions { url: url.into(), model: "m".into(), ..EndpointOptions::default() }

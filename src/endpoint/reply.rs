@@ -6,8 +6,8 @@ use ureq::Timeout;
 
 use super::call::{Answer, MOST_ANSWER};
 use super::way::{Address, Way};
-use crate::error::{Error, Kind};
-use crate::pause::Again;
+use seald_core::error::{Error, Kind};
+use seald_core::retry::Again;
 
 /// Characters of a server's own words that are shown.
 const MOST_WORDS: usize = 200;

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::call::{Answer, Line};
 use super::reply::Asked;
 use super::way::{Address, Way, invalid};
-use crate::error::{Error, Kind, Result};
-use crate::pause::Again;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::retry::Again;
 
 /// Routes of vLLM: its LoRA API and OpenAI's list of models.
 const LOAD: &str = "/v1/load_lora_adapter";

@@ -6,8 +6,8 @@ use std::path::Path;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, parse_pem};
 
-use crate::error::{Error, Kind, Result};
-use crate::files;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files;
 
 /// Characters that a key may have at most: it travels in a header.
 const MOST_KEY: usize = 4096;

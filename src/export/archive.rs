@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
-use crate::domain::export::{ExportManifest, ExportedFile, MANIFEST};
-use crate::error::{Context, Error, Kind, Result};
-use crate::files;
+use seald_core::domain::export::{ExportManifest, ExportedFile, MANIFEST};
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
 
 /// A file to be written.
 pub(super) struct Entry {

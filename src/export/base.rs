@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 
 use super::archive::Entry;
-use crate::engine::adapter_files::{self, LoadOptions};
-use crate::engine::embedded::{self, EmbeddedModel};
-use crate::engine::lora::Adapter;
-use crate::engine::model_config::ModelConfig;
-use crate::engine::tokenizer::Tokenizer;
-use crate::engine::weights::Weights;
-use crate::error::Result;
+use seald_core::error::Result;
+use seald_engine::adapter_files::{self, LoadOptions};
+use seald_engine::embedded::{self, EmbeddedModel};
+use seald_engine::lora::Adapter;
+use seald_engine::model_config::ModelConfig;
+use seald_engine::tokenizer::Tokenizer;
+use seald_engine::weights::Weights;
 
 /// What a model directory may hold besides its weights: what transformers and llama.cpp's converter read, and what the
 /// licence is.

@@ -14,9 +14,9 @@ use candle_core::{Device, Tensor};
 
 use super::archive::Entry;
 use super::base::Base;
-use crate::engine::lora::{Adapter, LoraMatrices, Projection};
-use crate::engine::model_config::{Architecture, ModelConfig};
-use crate::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::lora::{Adapter, LoraMatrices, Projection};
+use seald_engine::model_config::{Architecture, ModelConfig};
 
 /// The file's name.
 pub(super) const FILE: &str = "adapter.gguf";

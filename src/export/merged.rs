@@ -11,10 +11,10 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::archive::Entry;
 use super::base::Base;
-use crate::engine::lora::{Adapter, LoraMatrices};
-use crate::engine::model_config::module_name;
-use crate::engine::weights::Weights;
-use crate::error::{Context, Error, Kind, Result};
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_engine::lora::{Adapter, LoraMatrices};
+use seald_engine::model_config::module_name;
+use seald_engine::weights::Weights;
 
 /// Bytes of an untouched tensor that are handed on at a time.
 const PIECE: usize = 256 << 10;

@@ -22,10 +22,10 @@ pub use archive::Archive;
 use archive::Entry;
 use base::Base;
 
-use crate::domain::export::{ExportFormat, ExportManifest};
-use crate::engine::adapter_files;
-use crate::error::{Error, Kind, Result};
-use crate::files;
+use seald_core::domain::export::{ExportFormat, ExportManifest};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files;
+use seald_engine::adapter_files;
 
 /// Prepares the export of the adapter in `dir`, which is called `generation`. `base` is the base model: its directory,
 /// or `nano`; `peft` needs none. What can be wrong with either is found here, before anything is written.

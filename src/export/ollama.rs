@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::base::Base;
 use super::gguf;
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// The file's name.
 pub(super) const MODELFILE: &str = "Modelfile";

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::archive::Entry;
-use crate::error::Result;
+use seald_core::error::Result;
 
 /// The card, and what `engine::adapter_files` wrote.
 const FILES: [&str; 4] = ["README.md", "adapter_config.json", "adapter_model.safetensors", "seald.json"];

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Result};
-pub use crate::learn::{Message, Role};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Result};
+pub use seald_learn::{Message, Role};
 
 /// What is to be continued.
 #[derive(Debug, Clone, PartialEq)]

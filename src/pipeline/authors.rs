@@ -1,14 +1,14 @@
-//! Who writes the self-edits: another model elsewhere (what [`crate::endpoint`] offers in the terms of [`crate::learn`]), a trained writer, or the base.
+//! Who writes the self-edits: another model elsewhere (what [`crate::endpoint`] offers in the terms of [`seald_learn`]), a trained writer, or the base.
 
 use std::sync::atomic::AtomicBool;
 
 use super::worker::Worker;
-use crate::domain::ids::WriterId;
 use crate::endpoint::{Asking, Endpoint};
-use crate::error::{Kind, Result};
-use crate::learn::Adapter;
-use crate::learn::author::{Author, Elsewhere};
-use crate::learn::session::Writing;
+use seald_core::domain::ids::WriterId;
+use seald_core::error::{Kind, Result};
+use seald_learn::Adapter;
+use seald_learn::author::{Author, Elsewhere};
+use seald_learn::session::Writing;
 
 /// The adapter that writes self-edits.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::root::Root;
-use crate::clock::Timestamp;
-use crate::error::{Error, Kind, Result};
-use crate::files::io_error;
-use crate::store::Store;
+use seald_core::clock::Timestamp;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::io_error;
+use seald_store::Store;
 
 /// Copies the database to `state/backups/seald-20261122T030000Z.db` and removes the oldest copies beyond `keep`. Where
 /// it went.

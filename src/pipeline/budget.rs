@@ -4,15 +4,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::worker::Worker;
-use crate::domain::consolidation::{Consolidation, Proof};
-use crate::domain::generation::Origin;
-use crate::domain::ids::{GenerationId, ProbeId};
-use crate::domain::job::{Job, JobKind, JobState};
-use crate::domain::probe::Role;
-use crate::domain::progress::Progress;
-use crate::error::Result;
-use crate::learn::consolidate::over_budget;
-use crate::store::{Dropped, NewEvent, Store};
+use seald_core::domain::consolidation::{Consolidation, Proof};
+use seald_core::domain::generation::Origin;
+use seald_core::domain::ids::{GenerationId, ProbeId};
+use seald_core::domain::job::{Job, JobKind, JobState};
+use seald_core::domain::probe::Role;
+use seald_core::domain::progress::Progress;
+use seald_core::error::Result;
+use seald_learn::consolidate::over_budget;
+use seald_store::{Dropped, NewEvent, Store};
 
 /// What the log says at the end of work that learned no document.
 pub(super) const ENDED: &str = "ended";

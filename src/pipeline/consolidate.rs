@@ -7,18 +7,18 @@ use super::crash::{self, Place};
 use super::publish::{self, point_live};
 use super::stages::{CANDIDATE, TRIAL, closed, evaluations};
 use super::worker::{Tell, Worker};
-use crate::domain::consolidation::{Proof, Retraining};
-use crate::domain::evaluation::{Evaluation, Subject};
-use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
-use crate::domain::job::{Job, JobKind, Stage};
-use crate::domain::probe::{Probe, Role};
-use crate::domain::progress::Progress;
-use crate::error::Result;
-use crate::files::StagedDir;
-use crate::learn::Adapter;
-use crate::learn::consolidate::{self, BankAnswer};
-use crate::learn::session::Answered;
-use crate::store::{Lesson, NewGeneration, Swapped};
+use seald_core::domain::consolidation::{Proof, Retraining};
+use seald_core::domain::evaluation::{Evaluation, Subject};
+use seald_core::domain::ids::{DocumentId, GenerationId, ProbeId};
+use seald_core::domain::job::{Job, JobKind, Stage};
+use seald_core::domain::probe::{Probe, Role};
+use seald_core::domain::progress::Progress;
+use seald_core::error::Result;
+use seald_core::files::StagedDir;
+use seald_learn::Adapter;
+use seald_learn::consolidate::{self, BankAnswer};
+use seald_learn::session::Answered;
+use seald_store::{Lesson, NewGeneration, Swapped};
 
 /// What is to be kept and what is to go.
 struct Keeping {
@@ -137,7 +137,7 @@ impl Worker<'_> {
         job: &Job,
         adapter: &Adapter,
         keeping: &Keeping,
-    ) -> Result<crate::domain::consolidation::Comparison> {
+    ) -> Result<seald_core::domain::consolidation::Comparison> {
         let mut bank = self.store.bank(usize::MAX, self.session.options.seed)?;
         bank.retain(|probe| probe.document.is_none_or(|document| !keeping.gone.contains(&document)));
         let questions: Vec<_> = bank.iter().map(closed).collect();
@@ -237,7 +237,7 @@ impl Worker<'_> {
     /// The answers that were kept beside the retrained adapter.
     fn answers_of(&self, job: &Job) -> Result<Vec<Evaluation>> {
         let path = self.root.job(job.id).join(CANDIDATE).join(ANSWERS);
-        let bytes = std::fs::read(&path).map_err(|e| crate::files::io_error("read", &path, e))?;
+        let bytes = std::fs::read(&path).map_err(|e| seald_core::files::io_error("read", &path, e))?;
         serde_json::from_slice(&bytes)
             .map_err(|e| self.missing("the answers to the bank", job).with_source(e))
     }
@@ -249,8 +249,11 @@ const ANSWERS: &str = "answers.json";
 fn kept_answers(bank: &[Probe], answered: &[Answered]) -> Result<Vec<u8>> {
     let kept = evaluations(bank, answered, Subject::Replay, GenerationId::BASE);
     serde_json::to_vec(&kept).map_err(|e| {
-        crate::error::Error::new(crate::error::Kind::Internal, "cannot write the answers to the bank")
-            .with_source(e)
+        seald_core::error::Error::new(
+            seald_core::error::Kind::Internal,
+            "cannot write the answers to the bank",
+        )
+        .with_source(e)
     })
 }
 

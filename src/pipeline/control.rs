@@ -6,11 +6,11 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::{mpsc as stream, oneshot};
 
 use super::asking::{Asked, Asking, Load, Order, Piece, Weighing};
-use crate::clock::Timestamp;
-use crate::domain::ids::{DocumentId, GenerationId, JobId};
-use crate::domain::job::JobKind;
-use crate::error::{Error, Kind, Result};
-use crate::protocol::{ReplayView, RollbackView};
+use seald_core::clock::Timestamp;
+use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
+use seald_core::domain::job::JobKind;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{ReplayView, RollbackView};
 
 /// One request to the learner.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::clock::Clock;
-use crate::domain::document::DocumentState;
-use crate::domain::ids::DocumentId;
-use crate::error::{Error, Kind, Result};
-use crate::ingest::{self, Extracted, Limits};
-use crate::store::{NewDocument, Received, Store, SuppliedProbe};
+use seald_core::clock::Clock;
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::ids::DocumentId;
+use seald_core::error::{Error, Kind, Result};
+use seald_ingest::{Extracted, Limits};
+use seald_store::{NewDocument, Received, Store, SuppliedProbe};
 
 /// How files are taken in.
 #[derive(Debug, Clone)]
@@ -79,15 +79,15 @@ pub fn keep_all(store: &mut Store, intake: &Intake<'_>, ready: Vec<Ready>) -> Re
 /// # Errors
 /// Why it cannot be taken in.
 pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
-    if ingest::is_sidecar(path) {
+    if seald_ingest::is_sidecar(path) {
         let text = format!(
             "{} holds questions for the document beside it: name that document, and they are read with it",
             path.display()
         );
         return Err(Error::new(Kind::Invalid, text));
     }
-    let extracted = ingest::extract_in_child(intake.program, path, &intake.limits)?;
-    let sidecar = ingest::sidecar_of(path);
+    let extracted = seald_ingest::extract_in_child(intake.program, path, &intake.limits)?;
+    let sidecar = seald_ingest::sidecar_of(path);
     if let (Some(sidecar), [_, _, ..]) = (&sidecar, extracted.as_slice()) {
         let text = format!(
             "{} does not say which of the {} documents in {} its questions are for: put them into their rows, as `questions`",
@@ -97,12 +97,12 @@ pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
         );
         return Err(Error::new(Kind::Invalid, text));
     }
-    let beside = sidecar.map(|sidecar| ingest::read_probes(&sidecar, &intake.limits)).transpose()?;
+    let beside = sidecar.map(|sidecar| seald_ingest::read_probes(&sidecar, &intake.limits)).transpose()?;
     let beside = beside.unwrap_or_default();
     Ok(extracted.into_iter().map(|one| ready(one, &beside, intake.tag.as_deref())).collect())
 }
 
-fn ready(one: Extracted, beside: &[ingest::SuppliedProbe], tag: Option<&str>) -> Ready {
+fn ready(one: Extracted, beside: &[seald_ingest::SuppliedProbe], tag: Option<&str>) -> Ready {
     let supplied = one.questions.iter().chain(beside);
     let supplied =
         supplied.map(|p| SuppliedProbe { question: p.question.clone(), answers: p.answers.clone() });

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::domain::evaluation::{Evaluation, Subject};
-use crate::domain::ids::{DocumentId, GenerationId, ProbeId};
-use crate::domain::probe::Role;
-use crate::error::Result;
-use crate::learn::forgetting::{Column, Matrix, Outcome};
-use crate::store::Store;
+use seald_core::domain::evaluation::{Evaluation, Subject};
+use seald_core::domain::ids::{DocumentId, GenerationId, ProbeId};
+use seald_core::domain::probe::Role;
+use seald_core::error::Result;
+use seald_learn::forgetting::{Column, Matrix, Outcome};
+use seald_store::Store;
 
 /// What the base and every generation that leads to the live one know of the documents they learned: answers to retain probes, asked of the
 /// base and of the generation before when the document came, and by replay since. The first row is the base.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::clock::Timestamp;
-use crate::domain::lineage::Lineage;
-use crate::error::{Error, Kind, Result};
-use crate::learn::{ModelSummary, inspect};
-use crate::store::{BaseChanged, NewEvent, Store};
+use seald_core::clock::Timestamp;
+use seald_core::domain::lineage::Lineage;
+use seald_core::error::{Error, Kind, Result};
+use seald_learn::{ModelSummary, inspect};
+use seald_store::{BaseChanged, NewEvent, Store};
 
 /// What the log says of a change of the base model.
 const CHANGED: &str = "base_changed";

@@ -20,12 +20,12 @@ mod stages;
 mod worker;
 mod writer_round;
 
-pub use crate::learn::forgetting::Share as Counted;
 pub use backups::{back_up, newest_backup, open_database};
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
 pub use knowledge::matrix;
 pub use lineage::choose_base;
 pub use publish::roll_back;
 pub use root::Root;
+pub use seald_learn::forgetting::Share as Counted;
 pub use stages::Replayed;
 pub use worker::{Finished, Worker, WorkerOptions};

@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
-use crate::clock::Clock;
-use crate::domain::ids::{DocumentId, JobId};
-use crate::domain::progress::Progress;
-use crate::protocol::{Activity, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress};
+use seald_core::clock::Clock;
+use seald_core::domain::ids::{DocumentId, JobId};
+use seald_core::domain::progress::Progress;
+use seald_core::protocol::{
+    Activity, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress,
+};
 
 /// Events that a slow listener may lag behind before it loses some.
 const BACKLOG: usize = 1024;
@@ -61,7 +63,7 @@ impl Monitor {
     }
 
     /// Events from now on: passing progress, without number; and one of kind `logged` each time that the database has
-    /// new ones, which [`crate::store::Store::events_after`] tells.
+    /// new ones, which [`seald_store::Store::events_after`] tells.
     pub fn listen(&self) -> broadcast::Receiver<EventView> {
         self.events.subscribe()
     }

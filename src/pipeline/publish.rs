@@ -6,14 +6,14 @@ use super::crash::{self, Place};
 use super::root::Root;
 use super::stages::CANDIDATE;
 use super::worker::{Tell, Worker};
-use crate::clock::Timestamp;
-use crate::domain::document::Document;
-use crate::domain::ids::{GenerationId, JobId};
-use crate::domain::job::{Job, Stage};
-use crate::domain::progress::Progress;
-use crate::error::{Error, Kind, Result};
-use crate::files::{self, StagedDir};
-use crate::store::{Dropped, Lesson, NewGeneration, RolledBack, Store};
+use seald_core::clock::Timestamp;
+use seald_core::domain::document::Document;
+use seald_core::domain::ids::{GenerationId, JobId};
+use seald_core::domain::job::{Job, Stage};
+use seald_core::domain::progress::Progress;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::{self, StagedDir};
+use seald_store::{Dropped, Lesson, NewGeneration, RolledBack, Store};
 
 impl Worker<'_> {
     pub(super) fn publish(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {

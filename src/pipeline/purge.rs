@@ -7,12 +7,11 @@ use std::path::Path;
 use super::crash::{self, Place};
 use super::worker::{Tell, Worker};
 use super::{back_up, backups};
-use crate::domain::ids::DocumentId;
-use crate::domain::job::{Job, Stage};
-use crate::domain::progress::Progress;
-use crate::error::{Error, Kind, Result};
-use crate::files::io_error;
-use crate::ingest;
+use seald_core::domain::ids::DocumentId;
+use seald_core::domain::job::{Job, Stage};
+use seald_core::domain::progress::Progress;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::io_error;
 
 impl Worker<'_> {
     /// Files first: whoever finds the rows gone can be sure of the files.
@@ -60,7 +59,7 @@ impl Worker<'_> {
         let mut removed = 0;
         for path in self.store.files_of(gone)? {
             let path = done.join(path);
-            if let Some(sidecar) = ingest::sidecar_of(&path) {
+            if let Some(sidecar) = seald_ingest::sidecar_of(&path) {
                 removed += usize::from(remove(&sidecar)?);
             }
             removed += usize::from(remove(&path)?);

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::root::Root;
-use crate::clock::Timestamp;
-use crate::domain::job::{Job, JobState, Stage};
-use crate::error::{Error, Kind, Result};
-use crate::files;
-use crate::learn::Model;
-use crate::store::Store;
+use seald_core::clock::Timestamp;
+use seald_core::domain::job::{Job, JobState, Stage};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files;
+use seald_learn::Model;
+use seald_store::Store;
 
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::ids::{GenerationId, JobId, WriterId};
-use crate::error::Result;
-use crate::files;
+use seald_core::domain::ids::{GenerationId, JobId, WriterId};
+use seald_core::error::Result;
+use seald_core::files;
 
 /// A root folder: `state` and `adapters` lie beneath it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Root {
     /// The root at `path`; its folders are made if they are not there.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Io`] naming the folder.
+    /// [`seald_core::error::Kind::Io`] naming the folder.
     pub fn open(path: &Path) -> Result<Self> {
         let root = Self { path: path.to_path_buf() };
         for dir in [root.state(), root.adapters(), root.work()] {

@@ -5,23 +5,23 @@ use std::collections::HashSet;
 
 use super::crash::{self, Place};
 use super::worker::{Tell, Worker};
-use crate::domain::document::Document;
-use crate::domain::evaluation::{Evaluation, Subject};
-use crate::domain::ids::{GenerationId, ProbeId, SelfEditId};
-use crate::domain::job::{Job, Stage};
-use crate::domain::probe::{Probe, Role};
-use crate::domain::progress::Progress;
-use crate::domain::self_edit::{RowText, SelfEdit};
-use crate::error::{Error, Kind, Result};
-use crate::files::StagedDir;
-use crate::learn::grade::Grade;
-use crate::learn::judge::{self, Asked};
-use crate::learn::probes::{self, Kept, Reading};
-use crate::learn::rows;
-use crate::learn::self_edits;
-use crate::learn::session::{Answered, Question};
-use crate::learn::trials::{Edit, Halving, Material, Outcome};
-use crate::store::{Lesson, NewEvaluation, NewProbe, NewSelfEdit, NewTrial};
+use seald_core::domain::document::Document;
+use seald_core::domain::evaluation::{Evaluation, Subject};
+use seald_core::domain::ids::{GenerationId, ProbeId, SelfEditId};
+use seald_core::domain::job::{Job, Stage};
+use seald_core::domain::probe::{Probe, Role};
+use seald_core::domain::progress::Progress;
+use seald_core::domain::self_edit::{RowText, SelfEdit};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::StagedDir;
+use seald_learn::grade::Grade;
+use seald_learn::judge::{self, Asked};
+use seald_learn::probes::{self, Kept, Reading};
+use seald_learn::rows;
+use seald_learn::self_edits;
+use seald_learn::session::{Answered, Question};
+use seald_learn::trials::{Edit, Halving, Material, Outcome};
+use seald_store::{Lesson, NewEvaluation, NewProbe, NewSelfEdit, NewTrial};
 
 /// The folder of a trial's adapter within its job's.
 pub(super) const TRIAL: &str = "trial";
@@ -124,12 +124,12 @@ impl Worker<'_> {
     }
 
     /// Training rows of everything that the live chain has learned.
-    fn curriculum(&self) -> Result<Vec<crate::learn::TrainRow>> {
+    fn curriculum(&self) -> Result<Vec<seald_learn::TrainRow>> {
         self.rows_of(&self.store.curriculum()?)
     }
 
     /// Training rows of some lessons, the passages among them.
-    pub(super) fn rows_of(&self, lessons: &[Lesson]) -> Result<Vec<crate::learn::TrainRow>> {
+    pub(super) fn rows_of(&self, lessons: &[Lesson]) -> Result<Vec<seald_learn::TrainRow>> {
         let mut found = Vec::new();
         for lesson in lessons {
             let passages = lesson.passages.iter().map(|p| RowText::Text(format!("{}\n{p}", lesson.title)));
@@ -258,7 +258,7 @@ pub(super) fn closed(probe: &Probe) -> Question<'_> {
 fn new_probe(
     kept: Kept,
     live: GenerationId,
-    passage: impl Fn(usize) -> Option<crate::domain::ids::PassageId>,
+    passage: impl Fn(usize) -> Option<seald_core::domain::ids::PassageId>,
 ) -> NewProbe {
     let evaluations = vec![
         new_evaluation(&kept.base, Subject::Base, GenerationId::BASE),
@@ -350,7 +350,7 @@ mod tests {
             question: "When?".into(),
             answers: vec!["noon".into()],
             role,
-            source: crate::domain::probe::ProbeSource::Generated,
+            source: seald_core::domain::probe::ProbeSource::Generated,
         };
         let mut probes = vec![probe(0, Role::Gate), probe(0, Role::Select), probe(1, Role::Gate)];
         assert_eq!(nothing_to_ask(&probes, 3), None, "the gate says that these are too few");

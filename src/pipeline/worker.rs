@@ -11,25 +11,25 @@ use super::publish::{point_live, refuse_without_files};
 use super::recover;
 use super::root::Root;
 use super::stages::Replayed;
-use crate::clock::Clock;
-use crate::domain::document::{Document, DocumentState};
-use crate::domain::evaluation::Subject;
-use crate::domain::generation::Generation;
-use crate::domain::ids::{DocumentId, GenerationId};
-use crate::domain::job::{Event, Job, JobKind, JobState, Stage};
-use crate::domain::probe::Role;
-use crate::domain::progress::Progress;
 use crate::endpoint::{Endpoint, EndpointOptions};
-use crate::error::{Error, Kind, Result};
-use crate::ingest::{self, PassageSize};
-use crate::learn::consolidate::ConsolidateOptions;
-use crate::learn::gate::GateOptions;
-use crate::learn::options::LearnOptions;
-use crate::learn::rehearsal::{self, Rehearsal};
-use crate::learn::session::{Session, Tally};
-use crate::learn::writer::WriterOptions;
-use crate::learn::{Adapter, Model};
-use crate::store::{Dropped, NewEvent, RolledBack, Store};
+use seald_core::clock::Clock;
+use seald_core::domain::document::{Document, DocumentState};
+use seald_core::domain::evaluation::Subject;
+use seald_core::domain::generation::Generation;
+use seald_core::domain::ids::{DocumentId, GenerationId};
+use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
+use seald_core::domain::probe::Role;
+use seald_core::domain::progress::Progress;
+use seald_core::error::{Error, Kind, Result};
+use seald_ingest::PassageSize;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::rehearsal::{self, Rehearsal};
+use seald_learn::session::{Session, Tally};
+use seald_learn::writer::WriterOptions;
+use seald_learn::{Adapter, Model};
+use seald_store::{Dropped, NewEvent, RolledBack, Store};
 
 /// Seconds that a claimed job is the worker's without a sign of life.
 const LEASE_SECONDS: i64 = 900;
@@ -308,7 +308,7 @@ impl<'m> Worker<'m> {
         let (least, most) = self.session.passage_tokens();
         // What the tokenizer refuses counts as its bytes: too many rather than too few.
         let count = |text: &str| self.session.tokens(text).unwrap_or(text.len());
-        ingest::passages(&document.text, &count, PassageSize { least, most })
+        seald_ingest::passages(&document.text, &count, PassageSize { least, most })
     }
 
     /// One stage, and what follows from how it ends.

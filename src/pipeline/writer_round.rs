@@ -5,19 +5,19 @@ use super::crash::{self, Place};
 use super::publish;
 use super::stages::{TRIAL, closed};
 use super::worker::{Tell, Worker};
-use crate::domain::ids::{DocumentId, WriterId};
-use crate::domain::job::{Job, Stage};
-use crate::domain::probe::Role;
-use crate::domain::progress::Progress;
-use crate::domain::writer::{Examined, TrainedWriter, Whose, WriterSample};
-use crate::error::Result;
-use crate::files::StagedDir;
-use crate::learn::Adapter;
-use crate::learn::probes::Reading;
-use crate::learn::session::Question;
-use crate::learn::stats;
-use crate::learn::writer::{self, Lesson, Sample, Winner};
-use crate::store::{NewWriter, WinningEdit};
+use seald_core::domain::ids::{DocumentId, WriterId};
+use seald_core::domain::job::{Job, Stage};
+use seald_core::domain::probe::Role;
+use seald_core::domain::progress::Progress;
+use seald_core::domain::writer::{Examined, TrainedWriter, Whose, WriterSample};
+use seald_core::error::Result;
+use seald_core::files::StagedDir;
+use seald_learn::Adapter;
+use seald_learn::probes::Reading;
+use seald_learn::session::Question;
+use seald_learn::stats;
+use seald_learn::writer::{self, Lesson, Sample, Winner};
+use seald_store::{NewWriter, WinningEdit};
 
 impl Worker<'_> {
     /// The winning self-edits that a writer may be trained on.

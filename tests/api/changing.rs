@@ -2,13 +2,13 @@
 
 use std::sync::mpsc;
 
-use seald::domain::ids::{DocumentId, GenerationId};
-use seald::error::{Error, Kind};
 use seald::pipeline::control::Request;
-use seald::protocol::{AddView, DocumentLine, Held, ReplayView, RollbackView, StatusView};
+use seald_core::domain::ids::{DocumentId, GenerationId};
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::{AddView, DocumentLine, Held, ReplayView, RollbackView, StatusView};
 
-use crate::daemon::{Daemon, NOW};
-use crate::reading::five;
+use crate::api::daemon::{Daemon, NOW};
+use crate::api::reading::five;
 
 #[tokio::test]
 async fn pausing_and_resuming_reach_the_learner_and_answer_with_the_status() {
@@ -146,7 +146,7 @@ async fn what_the_inbox_refuses_is_told_and_a_panic_is_no_hang_up() {
                 "full.txt" => {
                     tell.send(bytes.len()).unwrap();
                     let beneath = std::io::Error::from(std::io::ErrorKind::StorageFull);
-                    Err(seald::files::io_error("write", std::path::Path::new("inbox/full.txt"), beneath))
+                    Err(seald_core::files::io_error("write", std::path::Path::new("inbox/full.txt"), beneath))
                 }
                 _ => panic!("the pier is gone"),
             })
@@ -154,12 +154,12 @@ async fn what_the_inbox_refuses_is_told_and_a_panic_is_no_hang_up() {
     )
     .await;
     let mut client = daemon.unix().await;
-    let full = client.send(crate::daemon::request("POST", "/v1/documents?name=full.txt", "four")).await;
+    let full = client.send(crate::api::daemon::request("POST", "/v1/documents?name=full.txt", "four")).await;
     full.is_problem(500, "io", "inbox/full.txt (free some space)");
     assert_eq!(told.recv().unwrap(), 4);
-    let gone = client.send(crate::daemon::request("POST", "/v1/documents?name=gone.txt", "four")).await;
+    let gone = client.send(crate::api::daemon::request("POST", "/v1/documents?name=gone.txt", "four")).await;
     gone.is_problem(500, "internal", "defect");
     assert!(!gone.text().contains("pier"));
     // The connection lives, and so does the service.
-    assert_eq!(client.send(crate::daemon::request("GET", "/healthz", "")).await.text(), "ok");
+    assert_eq!(client.send(crate::api::daemon::request("GET", "/healthz", "")).await.text(), "ok");
 }

@@ -11,19 +11,19 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use seald::api::{Export, Listeners, Put, Reader, Service, Token, bind_unix, serve};
-use seald::clock::{Clock, Timestamp};
-use seald::error::{Error, Kind};
 use seald::pipeline::control::{Control, Desk};
 use seald::pipeline::monitor::Monitor;
-use seald::protocol::{EventView, Problem};
-use seald::store::Store;
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::{EventView, Problem};
+use seald_store::Store;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::made_up;
+use crate::made_up_rows as made_up;
 
 /// The time in every test.
 pub(crate) const NOW: Timestamp = Timestamp(1_763_769_600_000);
@@ -38,7 +38,7 @@ fn put_into(inbox: PathBuf) -> Put {
     Box::new(move |name, tag, bytes| {
         let folder = inbox.join(tag.unwrap_or(""));
         std::fs::create_dir_all(&folder).unwrap();
-        seald::files::write_atomic(&folder.join(name), bytes)?;
+        seald_core::files::write_atomic(&folder.join(name), bytes)?;
         Ok(folder.join(name))
     })
 }

@@ -6,13 +6,13 @@ use std::os::unix::net::UnixListener as Listener;
 use std::sync::{Arc, Mutex};
 
 use seald::api::{Token, bind_unix};
-use seald::error::{Error, Kind};
 use seald::pipeline::asking::{Order, Piece};
-use seald::protocol::StatusView;
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::StatusView;
 use tokio::io::AsyncWriteExt;
 
-use crate::daemon::{Client, Daemon, TOKEN, patiently, request};
-use crate::made_up::Root;
+use crate::api::daemon::{Client, Daemon, TOKEN, patiently, request};
+use crate::made_up_rows::Root;
 
 #[tokio::test]
 async fn tcp_needs_the_token_for_everything_but_health() {
@@ -115,7 +115,7 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
 
 #[tokio::test]
 async fn stopping_ends_streams_finishes_answers_and_removes_the_socket() {
-    let mut daemon = Daemon::start(crate::reading::five).await;
+    let mut daemon = Daemon::start(crate::api::reading::five).await;
     let mut events = daemon.follow(request("GET", "/v1/events", "")).await;
     let mut desk = daemon.desk.take().unwrap();
     // An answer is under way, and a client has connected and says nothing.

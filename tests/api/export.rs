@@ -4,13 +4,13 @@ use std::io::Write;
 
 use http_body_util::BodyExt;
 use seald::api::Export;
-use seald::domain::export::ExportFormat;
-use seald::domain::ids::GenerationId;
-use seald::{Error, Kind};
+use seald_core::domain::export::ExportFormat;
+use seald_core::domain::ids::GenerationId;
+use seald_core::{Error, Kind};
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::daemon::{Daemon, patiently, request};
-use crate::reading::five;
+use crate::api::daemon::{Daemon, patiently, request};
+use crate::api::reading::five;
 
 /// Generations 1 and 2 exist, the second is live; what is exported are their names.
 async fn daemon() -> Daemon {

@@ -2,15 +2,15 @@
 
 use std::sync::mpsc;
 
-use seald::domain::ids::GenerationId;
-use seald::error::{Error, Kind};
-use seald::learn::{Message, Role};
 use seald::pipeline::asking::{About, Asked, Asking, Ending, Piece, Prompt, Refused};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind};
+use seald_learn::{Message, Role};
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, WAITING, request};
-use crate::reading::five;
-use crate::streams::{next_asking, token};
+use crate::api::daemon::{Daemon, WAITING, request};
+use crate::api::reading::five;
+use crate::api::streams::{next_asking, token};
 
 const CHAT: &str = "/v1/chat/completions";
 

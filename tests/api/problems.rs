@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use seald::protocol::StatusView;
+use seald_core::protocol::StatusView;
 
-use crate::daemon::{Daemon, patiently, request};
+use crate::api::daemon::{Daemon, patiently, request};
 
 #[tokio::test]
 async fn unknown_routes_and_methods_are_problems() {
@@ -122,7 +122,7 @@ async fn what_is_no_http_or_breaks_off_hurts_nobody_else() {
 
 #[tokio::test]
 async fn a_damaged_database_is_a_problem_without_its_insides() {
-    let daemon = Daemon::start(crate::reading::five).await;
+    let daemon = Daemon::start(crate::api::reading::five).await;
     let database = rusqlite::Connection::open(daemon.root.database()).unwrap();
     database.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE evaluations").unwrap();
     daemon.get("/v1/documents/1").await.is_problem(500, "internal", "cannot read");

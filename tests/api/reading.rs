@@ -1,20 +1,20 @@
 //! Routes that only read.
 
-use seald::domain::document::DocumentState;
-use seald::domain::evaluation::Subject;
-use seald::domain::ids::{DocumentId, GenerationId, JobId};
-use seald::domain::job::{JobState, Stage};
-use seald::domain::probe::Role;
 use seald::pipeline::Root;
 use seald::pipeline::monitor::ModelFacts;
-use seald::protocol::{
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::evaluation::Subject;
+use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
+use seald_core::domain::job::{JobState, Stage};
+use seald_core::domain::probe::Role;
+use seald_core::protocol::{
     Activity, AdaptersView, DocumentView, DocumentsPage, ForgettingView, Held, Learning, ModelsView,
     SelfEditsView, StatusView,
 };
-use seald::store::{Dropped, NewDocument, Received, Store};
+use seald_store::{Dropped, NewDocument, Received, Store};
 
-use crate::daemon::{Daemon, NOW};
-use crate::made_up::{BASE, document, learn_all, receive, supplied};
+use crate::api::daemon::{Daemon, NOW};
+use crate::made_up_rows::{BASE, document, learn_all, receive, supplied};
 
 /// Documents 1 and 3 are learned, 2 and 4 rejected, and 5 waits.
 pub(crate) fn five(store: &mut Store) {

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
+use crate::repository::repository;
 use serde_json::Value;
 
-use crate::daemon::Daemon;
-use crate::reading::five;
-use crate::upkeep;
+use crate::api::daemon::Daemon;
+use crate::api::reading::five;
+use crate::api::upkeep;
 
 #[tokio::test]
 async fn the_description_is_the_golden_one() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/api/openapi.json");
+    let golden = repository().join("tests/golden/api/openapi.json");
     let text = serde_json::to_string_pretty(&seald::api::openapi()).unwrap() + "\n";
     if std::env::var_os("SEALD_WRITE_GOLDEN").is_some() {
         fs::write(&golden, &text).unwrap();
@@ -36,11 +36,14 @@ async fn what_is_described_is_there() {
             described.insert((method.clone(), path.clone()));
         }
         let other = if methods.get("post").is_some() { "DELETE" } else { "POST" };
-        let there =
-            daemon.unix().await.send(crate::daemon::request(other, &path.replace("{id}", "1"), "")).await;
+        let there = daemon
+            .unix()
+            .await
+            .send(crate::api::daemon::request(other, &path.replace("{id}", "1"), ""))
+            .await;
         assert_eq!(there.status, 405, "{path} is a route that does not take {other}");
     }
-    let router = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/router.rs");
+    let router = repository().join("src/api/router.rs");
     let mut routed = BTreeSet::new();
     for line in fs::read_to_string(router).unwrap().lines().filter(|line| line.trim().starts_with(".route("))
     {

@@ -2,19 +2,19 @@
 
 use std::sync::mpsc;
 
-use seald::Kind;
-use seald::domain::ids::GenerationId;
-use seald::domain::ids::{DocumentId, JobId};
-use seald::domain::job::Stage;
-use seald::domain::progress::Progress;
-use seald::error::Error;
 use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token};
 use seald::pipeline::control::Desk;
-use seald::protocol::{AskEvent, AskView};
-use seald::store::{NewEvent, Store};
+use seald_core::Kind;
+use seald_core::domain::ids::GenerationId;
+use seald_core::domain::ids::{DocumentId, JobId};
+use seald_core::domain::job::Stage;
+use seald_core::domain::progress::Progress;
+use seald_core::error::Error;
+use seald_core::protocol::{AskEvent, AskView};
+use seald_store::{NewEvent, Store};
 
-use crate::daemon::{Daemon, NOW, WAITING, patiently, request};
-use crate::reading::five;
+use crate::api::daemon::{Daemon, NOW, WAITING, patiently, request};
+use crate::api::reading::five;
 
 fn log(store: &mut Store, numbers: std::ops::RangeInclusive<i64>) {
     let event = |n: i64| NewEvent {

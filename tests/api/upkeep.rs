@@ -1,28 +1,28 @@
 //! Work that learns no document: asked for, and what is told of it afterwards.
 
-use seald::domain::consolidation::{Comparison, Proof, Retraining};
-use seald::domain::evaluation::Evaluation;
-use seald::domain::generation::Origin;
-use seald::domain::ids::{DocumentId, JobId, WriterId};
-use seald::domain::job::{Job, JobKind, JobState, Stage};
-use seald::domain::progress::Progress;
-use seald::domain::self_edit::{Directive, Format};
-use seald::domain::writer::{Examined, TrainedWriter, Whose, WriterSample};
-use seald::error::{Error, Kind};
 use seald::pipeline::control::Request;
-use seald::protocol::{
+use seald_core::domain::consolidation::{Comparison, Proof, Retraining};
+use seald_core::domain::evaluation::Evaluation;
+use seald_core::domain::generation::Origin;
+use seald_core::domain::ids::{DocumentId, JobId, WriterId};
+use seald_core::domain::job::{Job, JobKind, JobState, Stage};
+use seald_core::domain::progress::Progress;
+use seald_core::domain::self_edit::{Directive, Format};
+use seald_core::domain::writer::{Examined, TrainedWriter, Whose, WriterSample};
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::{
     AdaptersView, ConsolidationsView, ForgettingView, JobOutcome, JobStarted, Share, Tally, WriterView,
 };
-use seald::store::{NewEvent, NewWriter, Store, Swapped};
+use seald_store::{NewEvent, NewWriter, Store, Swapped};
 
-use crate::daemon::{Daemon, NOW};
-use crate::made_up::{LEASE, generation, live, replay_answers};
-use crate::reading::five;
+use crate::api::daemon::{Daemon, NOW};
+use crate::api::reading::five;
+use crate::made_up_rows::{LEASE, generation, live, replay_answers};
 
 /// Documents 1, 3 and 5 are learned, 2 and 4 rejected, and nothing waits.
 pub(crate) fn learned(store: &mut Store) {
     five(store);
-    crate::made_up::learn_all(store);
+    crate::made_up_rows::learn_all(store);
 }
 
 /// Claims the job of that kind.
@@ -293,7 +293,7 @@ async fn rounds_are_told_with_what_changed() {
     assert_eq!((told.learning_rates[0].what.as_str(), told.epochs[0].what.as_str()), ("1e-3", "10"));
     let [example] = &told.examples[..] else { panic!("{:?}", told.examples) };
     assert_eq!((example.document, example.title.as_str()), (DocumentId(3), "Bulletin 3"));
-    let best = |text: &Option<seald::protocol::WriterText>| text.as_ref().map(|text| text.reward);
+    let best = |text: &Option<seald_core::protocol::WriterText>| text.as_ref().map(|text| text.reward);
     assert_eq!((best(&example.present), best(&example.new)), (Some(0.25), Some(1.0)));
 
     let view: WriterView = daemon.get("/v1/writer?round=1").await.json();

@@ -1,4 +1,4 @@
-//! A scanner for Rust text: blanks what is not code, and finds paths and functions in the rest.
+//! A scanner for Rust text: blanks what is not code, and finds paths in the rest.
 //!
 //! It does not parse Rust: block comments are taken as not nested, a raw string as having two `#` at most.
 
@@ -86,14 +86,4 @@ pub(crate) fn block_end(code: &str, open: usize) -> usize {
         }
     }
     code.len()
-}
-
-/// Line, name and length in lines of every function in blanked code.
-pub(crate) fn functions(code: &str) -> Vec<(usize, String, usize)> {
-    static FN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bfn\s+(?:r#)?(\w+)").unwrap());
-    let of = |c: regex::Captures<'_>| {
-        let start = c.get(0).unwrap().start();
-        (line_of(code, start), c[1].to_string(), code[start..item_end(code, start)].matches('\n').count() + 1)
-    };
-    FN.captures_iter(code).map(of).collect()
 }

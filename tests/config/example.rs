@@ -4,7 +4,7 @@ use std::path::Path;
 
 use seald::config::Config;
 
-use crate::read;
+use crate::config::read;
 
 /// The options of the example: line number from 0, and the line without its `#`.
 fn options(example: &str) -> Vec<(usize, String)> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::{read, repository};
+use crate::config::{read, repository};
 
 /// What cargo and tools/package/build.sh make.
 const BUILT: [(&str, &[&str]); 3] = [

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::package::shipped;
-use crate::{read, repository};
+use crate::config::package::shipped;
+use crate::config::{read, repository};
 
 /// The highest exposure that `systemd-analyze security` may find, 0 to 10.
 const MOST_EXPOSED: f64 = 1.5;
@@ -105,7 +105,8 @@ fn unit_user_folders_and_configuration_agree() {
     assert_eq!(start.split_once(" --config ").unwrap().1, seald::config::SYSTEM_FILE);
     // The daemon ends with these codes where a restart does not help.
     assert_eq!(setting(&unit, "RestartPreventExitStatus"), "2 3");
-    let codes = [seald::Kind::Invalid, seald::Kind::NotFound].map(|kind| kind.exit_code().to_string());
+    let codes =
+        [seald_core::Kind::Invalid, seald_core::Kind::NotFound].map(|kind| kind.exit_code().to_string());
     assert_eq!(codes.join(" "), "2 3");
 }
 

@@ -8,7 +8,7 @@ use seald::config::Config;
 
 /// `seald config` in an empty environment with `dir` as home and current folder.
 fn config(dir: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seald"));
+    let mut command = Command::new(crate::programs::seald());
     command.env_clear().env("HOME", dir).current_dir(dir).arg("config").args(words).output().unwrap()
 }
 

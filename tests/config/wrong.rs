@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use seald::config::Config;
-use seald::error::Kind;
+use seald_core::error::Kind;
 
 /// The message for a file whose third line is `line`, in a section.
 fn message(section: &str, line: &str) -> String {
@@ -96,7 +96,7 @@ fn a_cron_expression_is_checked_and_answered_with_an_example() {
     );
     says("schedule", "prune = '0 0 25 * * *'", &["schedule.prune is \"0 0 25 * * *\"", "for instance"]);
     says("schedule", "backup = 'daily'", &["schedule.backup is \"daily\"", "second, minute, hour"]);
-    let good = "[schedule]\nreplay = ''\nprune = '0 30 4 * * Mon-Fri'\nquiet_hours = ['22:00-07:00']\n[log]\nlevel = 'warn,seald::ingest=debug'";
+    let good = "[schedule]\nreplay = ''\nprune = '0 30 4 * * Mon-Fri'\nquiet_hours = ['22:00-07:00']\n[log]\nlevel = 'warn,seald_ingest=debug'";
     let config = Config::parse(good, Path::new("x")).unwrap();
     assert!(!config.schedule.quiet().unwrap().is_empty());
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use seald::engine::embedded::NANO;
+use seald_engine::embedded::NANO;
 use serde_json::{Value, json};
 
-use crate::host::{Daemon, Host};
+use crate::daemon::host::{Daemon, Host};
 
 /// nano with another number in its last matrix: another model to whoever looks, and as good.
 fn twin(folder: &Path) {

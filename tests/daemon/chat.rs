@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Daemon, Host};
+use crate::daemon::host::{Daemon, Host};
 
 fn chat(daemon: &Daemon<'_>, model: &str, question: &str, more: Value) -> Value {
     let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": question }] });

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::host::{Host, names};
+use crate::daemon::host::{Host, names};
 
 #[test]
 fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
@@ -27,7 +27,7 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
 fn documents_wait_in_the_inbox_while_nothing_can_read_them() {
     let host = Host::new();
     let (program, away) = (host.root().join("program"), host.root().join("away"));
-    fs::copy(env!("CARGO_BIN_EXE_seald"), &program).unwrap();
+    fs::copy(crate::programs::seald(), &program).unwrap();
     let daemon = host.adopt(host.command_of(&program).spawn().unwrap());
     host.wait_notified("READY=1");
     daemon.post("/v1/pause", serde_json::json!({}));

@@ -6,18 +6,18 @@ use std::path::Path;
 use std::process::Command;
 
 use candle_core::quantized::gguf_file::Content;
-use seald::engine::batch::Batch;
-use seald::engine::decoder::ActiveAdapter;
-use seald::engine::kernels::cpu::Isa;
-use seald::engine::kernels::{Compute, Precision};
-use seald::engine::model::Model;
-use seald::engine::weights::Weights;
+use seald_engine::batch::Batch;
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
+use seald_engine::model::Model;
+use seald_engine::weights::Weights;
 
-use crate::host::{Host, names};
+use crate::daemon::host::{Host, names};
 
 /// Exports into a folder of its own; exit code, stdout and stderr.
 fn export(host: &Host, generation: &str, folder: &Path, format: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sealctl"));
+    let mut command = Command::new(crate::programs::sealctl());
     command.env_clear().arg("--root").arg(host.root());
     let output = command.args(["export", generation, "--format", format]).arg(folder).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -58,7 +58,7 @@ fn what_was_learned_leaves_in_every_form() {
     assert_eq!(Content::read(&mut file).unwrap().tensor_infos.len(), 2 * adapter.matrices().count());
 
     let merged = Model::open(&at("merged"), &compute).unwrap();
-    let base = Weights::from_static(seald::engine::embedded::NANO.weights).unwrap();
+    let base = Weights::from_static(seald_engine::embedded::NANO.weights).unwrap();
     assert!(Weights::open(&at("merged")).unwrap().names().eq(base.names()));
     let ids = nano.tokenizer.encode_text("The mayor of Drelpolford is").unwrap();
     let logits = |model: &Model, adapter: Option<&ActiveAdapter<'_>>| {

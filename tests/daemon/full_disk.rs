@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::host::{Host, names};
+use crate::daemon::host::{Host, names};
 
 /// Mounts, in a mount namespace of its own, a file system of so many bytes on the root, and runs the daemon there.
 fn in_small_root(host: &Host, bytes: usize) -> Option<Command> {

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use crate::repository::repository;
 use serde_json::Value;
 
 /// As little work as still is the whole method; files are taken as soon as they lie still.
@@ -85,7 +86,7 @@ impl Host {
 
     /// Drops one of the shipped documents, its questions first.
     pub(crate) fn drop_example(&self, stem: &str) {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox");
+        let from = repository().join("examples/inbox");
         let questions = format!("{stem}.probes.jsonl");
         if let Ok(bytes) = std::fs::read(from.join(&questions)) {
             self.drop(&questions, bytes);
@@ -95,7 +96,7 @@ impl Host {
     }
 
     pub(crate) fn command(&self) -> Command {
-        self.command_of(Path::new(env!("CARGO_BIN_EXE_seald")))
+        self.command_of(crate::programs::seald())
     }
 
     /// The same for another file of the program.

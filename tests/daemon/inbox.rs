@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use serde_json::json;
 
-use crate::host::{Host, names};
+use crate::daemon::host::{Host, names};
 
 #[test]
 fn what_is_dropped_is_learned_whether_it_runs_or_not() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::SeedableRng;
 
-use crate::host::{Host, names};
+use crate::daemon::host::{Host, names};
 
 /// Documents with different facts; a few words each, so that a round takes a second or two.
 fn document(n: usize) -> String {
@@ -57,7 +57,7 @@ fn killed_a_few_times_it_ends_as_if_nothing_had_happened() {
     kill_and_start(5, 1);
 }
 
-/// The slow tier: `cargo test --test daemon -- --ignored`.
+/// The slow tier: `cargo test -p seald --test main -- --ignored daemon::killed`.
 #[test]
 #[ignore = "200 rounds take some ten minutes"]
 fn killed_200_times_it_ends_as_if_nothing_had_happened() {

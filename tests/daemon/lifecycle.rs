@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::host::Host;
+use crate::daemon::host::Host;
 
 #[test]
 fn it_says_when_it_serves_and_ends_cleanly() {

@@ -1,19 +1,20 @@
 //! A daemon left alone for a night: a clock that the test moves, sixty documents, everything on schedule every hour. Slow:
-//! `cargo test --release --test daemon -- --ignored --nocapture overnight`.
+//! `cargo test --release --test main -- --ignored --nocapture daemon::overnight`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use seald::client::{Client, Place};
-use seald::clock::Clock;
+use crate::repository::repository;
+use sealctl::client::{Client, Place};
 use seald::config::Config;
 use seald::daemon::{self, Surroundings};
-use seald::engine::kernels::Compute;
 use seald::pipeline::{self, Root};
-use seald::protocol::{Activity, StatusView};
-use seald::store::Store;
+use seald_core::clock::Clock;
+use seald_core::protocol::{Activity, StatusView};
+use seald_engine::kernels::Compute;
+use seald_store::Store;
 
 const DOCUMENTS: usize = 60;
 const HOURS: usize = 10;
@@ -85,7 +86,7 @@ impl Night {
 
 /// Sixty documents of the evaluation set, as text files.
 fn documents() -> Vec<(String, String)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("eval/bulletins-200.json");
+    let path = repository().join("eval/bulletins-200.json");
     let set: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let all = set["data"].as_array().unwrap().iter().take(DOCUMENTS);
     all.map(|one| {
@@ -108,7 +109,7 @@ async fn a_night_alone_ends_with_more_knowledge_and_nothing_below_the_base() {
     let start = 1_763_762_400_000;
     let time = Arc::new(AtomicI64::new(start));
     let around = Surroundings {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_seald")),
+        program: crate::programs::seald().to_path_buf(),
         compute: Arc::new(|| Compute::best_cpu(0)),
         clock: Clock::Set(time.clone()),
         release_memory: || {},
@@ -177,7 +178,7 @@ struct Command;
 
 impl Command {
     fn of(root: &Path, verb: &[&str]) -> String {
-        let program = env!("CARGO_BIN_EXE_sealctl");
+        let program = crate::programs::sealctl();
         let output = std::process::Command::new(program).args(verb).arg("--root").arg(root).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

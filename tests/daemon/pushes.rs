@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use seald::pipeline::{self, Root};
 use serde_json::{Value, json};
 
-use crate::host::Host;
+use crate::daemon::host::Host;
 use crate::vllm::{Version, Vllm};
 
 const UNLOAD: &str = "POST /v1/unload_lora_adapter {\"lora_name\":\"seald\"}";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::host::Host;
+use crate::daemon::host::Host;
 
 #[test]
 fn a_pause_holds_over_a_restart_and_resume_goes_on() {

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use seald::Kind;
 use seald::endpoint::{Asking, Endpoint, EndpointOptions};
+use seald_core::Kind;
 use serde_json::{Value, json};
 
+use crate::endpoint::{LINE, NEVER, ask, asking, options, text};
 use crate::server::{Reply, Server, piece};
-use crate::{LINE, NEVER, ask, asking, options, text};
 
 /// A busy server that asks for no pause, so that no test waits.
 fn busy(status: u16) -> Reply {

@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use seald::Kind;
 use seald::endpoint::EndpointOptions;
+use seald_core::Kind;
 
-use crate::ask;
+use crate::endpoint::ask;
 
 /// Takes one connection, answers one request if there is one, and returns its head.
 struct Secure {

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use seald::Kind;
 use seald::endpoint::{Serving, ServingOptions};
+use seald_core::Kind;
 
 use crate::vllm::{Version, Vllm};
 
@@ -86,7 +86,7 @@ fn what_a_server_lost_is_noticed() {
 fn what_is_wrong_is_said_with_the_remedy() {
     let (vllm, adapters) = (Vllm::start(Version::New), Adapters::new());
     let serving = Serving::open(&options(&vllm)).unwrap();
-    let says = |result: seald::Result<()>, kind: Kind, words: &[&str]| {
+    let says = |result: seald_core::Result<()>, kind: Kind, words: &[&str]| {
         let error = result.unwrap_err();
         let said = error.to_string();
         assert_eq!(error.kind(), kind, "{said}");

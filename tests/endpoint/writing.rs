@@ -2,28 +2,29 @@
 
 use std::path::Path;
 
-use seald::Kind;
-use seald::clock::Timestamp;
-use seald::domain::document::Document;
-use seald::domain::ids::{DocumentId, ProbeId};
-use seald::domain::job::JobState;
-use seald::domain::probe::{Probe, ProbeSource, Role};
-use seald::domain::self_edit::{Format, RowText};
+use crate::repository::repository;
 use seald::endpoint::{Endpoint, EndpointOptions};
-use seald::engine::kernels::cpu::Isa;
-use seald::engine::kernels::{Compute, Precision};
-use seald::engine::model::Model;
-use seald::ingest::{self, Limits};
-use seald::learn::author::Author;
-use seald::learn::options::LearnOptions;
-use seald::learn::probes::Reading;
-use seald::learn::self_edits;
-use seald::learn::session::Session;
 use seald::pipeline::{Root, Worker, WorkerOptions};
-use seald::store::{NewDocument, Store, SuppliedProbe};
+use seald_core::Kind;
+use seald_core::clock::Timestamp;
+use seald_core::domain::document::Document;
+use seald_core::domain::ids::{DocumentId, ProbeId};
+use seald_core::domain::job::JobState;
+use seald_core::domain::probe::{Probe, ProbeSource, Role};
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
+use seald_engine::model::Model;
+use seald_ingest::Limits;
+use seald_learn::author::Author;
+use seald_learn::options::LearnOptions;
+use seald_learn::probes::Reading;
+use seald_learn::self_edits;
+use seald_learn::session::Session;
+use seald_store::{NewDocument, Store, SuppliedProbe};
 
+use crate::endpoint::{LINE, NEVER, options, text};
 use crate::server::{Reply, Server};
-use crate::{LINE, NEVER, options, text};
 
 const TITLE: &str = "The Brastonel Works";
 const PASSAGE: &str = "The Brastonel Works was founded by Elmar Trondvik. It has its head office in Quellmarn. The company makes \
@@ -100,7 +101,7 @@ fn texts_from_elsewhere_pass_the_same_filter() {
 
     let texts = self_edits::each_format(&session, reading, &[Format::SelfQa], 0, author).unwrap().concat();
     let directive =
-        seald::domain::self_edit::Directive { format: Format::SelfQa, ..drafts[0].directive.clone() };
+        seald_core::domain::self_edit::Directive { format: Format::SelfQa, ..drafts[0].directive.clone() };
     let draft =
         self_edits::draft(&session, reading, (0, 0), &directive, texts[0].clone(), &[probe()]).unwrap();
     let turn = RowText::Turn {
@@ -115,10 +116,10 @@ fn texts_from_elsewhere_pass_the_same_filter() {
 fn root_with_document() -> (tempfile::TempDir, Document) {
     let root = tempfile::tempdir().unwrap();
     let mut store = store(root.path());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox/drelpolford.txt");
+    let path = repository().join("examples/inbox/drelpolford.txt");
     let limits = Limits::default();
-    let read = ingest::extract(&path, &limits).unwrap().remove(0);
-    let probes = ingest::read_probes(&ingest::sidecar_of(&path).unwrap(), &limits).unwrap();
+    let read = seald_ingest::extract(&path, &limits).unwrap().remove(0);
+    let probes = seald_ingest::read_probes(&seald_ingest::sidecar_of(&path).unwrap(), &limits).unwrap();
     let supplied = probes.into_iter().map(|p| SuppliedProbe { question: p.question, answers: p.answers });
     let (hash, name) = (read.hash(), read.name.clone());
     let document =

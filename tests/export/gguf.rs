@@ -7,16 +7,16 @@ use std::path::Path;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
-use seald::domain::export::ExportFormat;
-use seald::engine::embedded::NANO;
-use seald::engine::lora::{Adapter, LoraMatrices, Projection};
-use seald::engine::model_config::{Architecture, ModelConfig};
-use seald::engine::weights::Weights;
 use seald::export::prepare;
+use seald_core::domain::export::ExportFormat;
+use seald_engine::embedded::NANO;
+use seald_engine::lora::{Adapter, LoraMatrices, Projection};
+use seald_engine::model_config::{Architecture, ModelConfig};
+use seald_engine::weights::Weights;
 
 use super::Generation;
 use super::merged::{adapter, configs, of_nano};
-use super::support::{Golden, MODELS, flat};
+use crate::golden_models::{Golden, MODELS, flat};
 
 const NAMES: [&str; 7] = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
 

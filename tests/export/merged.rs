@@ -7,17 +7,17 @@ use candle_core::{DType, Device, Tensor};
 use half::bf16;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use seald::domain::export::ExportFormat;
-use seald::engine::decoder::{ActiveAdapter, Decoder};
-use seald::engine::embedded::NANO;
-use seald::engine::kernels::Compute;
-use seald::engine::lora::{Adapter, LoraConfig, TargetModules};
-use seald::engine::model::Model;
-use seald::engine::model_config::ModelConfig;
-use seald::engine::weights::Weights;
+use seald_core::domain::export::ExportFormat;
+use seald_engine::decoder::{ActiveAdapter, Decoder};
+use seald_engine::embedded::NANO;
+use seald_engine::kernels::Compute;
+use seald_engine::lora::{Adapter, LoraConfig, TargetModules};
+use seald_engine::model::Model;
+use seald_engine::model_config::ModelConfig;
+use seald_engine::weights::Weights;
 
 use super::Generation;
-use super::support::{Golden, MODELS, flat, fused_f32, pack_rows, relative_error};
+use crate::golden_models::{Golden, MODELS, flat, fused_f32, pack_rows, relative_error};
 
 /// Scales of every kind: by rank, by its root, and one of its own for some layers.
 pub(super) fn configs() -> Vec<LoraConfig> {

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use candle_core::Device;
-use seald::Kind;
-use seald::domain::export::ExportFormat;
 use seald::export::prepare;
+use seald_core::Kind;
+use seald_core::domain::export::ExportFormat;
 
 use super::Generation;
-use super::support::Golden;
+use crate::golden_models::Golden;
 
 fn generation() -> Generation {
     let golden = Golden::open("qwen2");
@@ -50,8 +50,8 @@ fn a_weight_that_grows_beyond_its_type_is_an_error() {
     // Each of them is finite, their product is not.
     matrices.a = (&matrices.a * 1e21).unwrap();
     matrices.b = (&matrices.b * 1e21).unwrap();
-    let nano = seald::engine::embedded::NANO;
-    let fingerprint = seald::engine::weights::Weights::from_static(nano.weights).unwrap().quick_fingerprint();
+    let nano = seald_engine::embedded::NANO;
+    let fingerprint = seald_engine::weights::Weights::from_static(nano.weights).unwrap().quick_fingerprint();
     let generation = Generation::new(&adapter, std::path::Path::new("nano"), fingerprint);
     let error = generation.try_export(ExportFormat::Merged).err().unwrap().to_string();
     assert!(error.contains("too large for BF16") && error.contains("export it as peft"), "{error}");

@@ -3,9 +3,9 @@
 use std::fs;
 
 use proptest::prelude::*;
-use seald::ingest::{FORMATS, Limits, extract};
+use seald_ingest::{FORMATS, Limits, extract};
 
-use crate::{example, made};
+use crate::ingest::{example, made};
 
 /// Beginnings that lead past the sniffing into the readers.
 fn seeds() -> Vec<Vec<u8>> {

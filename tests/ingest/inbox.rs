@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use seald::clock::{Clock, Timestamp};
-use seald::error::Kind;
-use seald::ingest::inbox::{Found, Inbox, InboxOptions, Scan};
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::error::Kind;
+use seald_ingest::inbox::{Found, Inbox, InboxOptions, Scan};
 
 /// An inbox in a folder of its own.
 pub(crate) struct Room {

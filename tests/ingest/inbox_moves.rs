@@ -6,10 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use seald::error::Kind;
-use seald::ingest::inbox::{Inbox, InboxOptions};
+use seald_core::error::Kind;
+use seald_ingest::inbox::{Inbox, InboxOptions};
 
-use crate::inbox::{Room, names};
+use crate::ingest::inbox::{Room, names};
 
 fn listing(folder: &Path) -> Vec<OsString> {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -205,7 +205,7 @@ fn names_of_every_kind_and_length_come_through() {
         room.drop_file(format!("{stem}.md"));
         let found = room.only();
         let moved = room.inbox.done(&found).unwrap();
-        assert!(seald::ingest::sidecar_of(&moved).is_some(), "{}", moved.display());
+        assert!(seald_ingest::sidecar_of(&moved).is_some(), "{}", moved.display());
     }
 }
 

@@ -7,10 +7,10 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use seald::error::Kind;
-use seald::ingest::inbox::{Inbox, InboxOptions, watch};
+use seald_core::error::Kind;
+use seald_ingest::inbox::{Inbox, InboxOptions, watch};
 
-use crate::inbox::{Room, later, names};
+use crate::ingest::inbox::{Room, later, names};
 
 /// Long enough that only a hint that never comes runs into it.
 const FOR_EVER: Duration = Duration::from_secs(120);

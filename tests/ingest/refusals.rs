@@ -4,14 +4,15 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use seald::error::{Error, Kind};
-use seald::ingest::{Limits, extract_in_child};
+use seald_core::error::{Error, Kind};
+use seald_ingest::{Limits, extract_in_child};
 use tempfile::TempDir;
 
-use crate::{made, program};
+use crate::ingest::made;
+use crate::programs;
 
 fn refusal_within(path: &Path, limits: &Limits) -> Error {
-    let error = extract_in_child(program(), path, limits).unwrap_err();
+    let error = extract_in_child(programs::seald(), path, limits).unwrap_err();
     let name = path.file_name().unwrap().to_string_lossy();
     assert!(error.to_string().contains(&*name), "does not name the file: {error}");
     assert_eq!(error.to_string().matches(&*name).count(), 1, "names the file twice: {error}");
@@ -133,10 +134,10 @@ fn deep_nesting() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.jsonl");
     fs::write(&path, inside).unwrap();
-    assert_eq!(crate::read(&path).text, "a");
+    assert_eq!(crate::ingest::read(&path).text, "a");
     let path = dir.path().join("a.md");
     fs::write(&path, format!("{} deep", ">".repeat(10_000))).unwrap();
-    assert_eq!(crate::read(&path).title, "a");
+    assert_eq!(crate::ingest::read(&path).title, "a");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use seald::error::Kind;
-use seald::ingest::{Limits, collect, is_sidecar, read_probes, sidecar_of};
+use seald_core::error::Kind;
+use seald_ingest::{Limits, collect, is_sidecar, read_probes, sidecar_of};
 
-use crate::example;
+use crate::ingest::example;
 
 fn folder(names: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::Builder::new().prefix("walk").tempdir().unwrap();

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use seald::Kind;
-use seald::engine::generate::{FinishReason, GenerateOptions, GenerateRow, Generator};
-use seald::engine::grammar::Vocabulary;
-use seald::engine::sampler::Sampling;
+use seald_core::Kind;
+use seald_engine::generate::{FinishReason, GenerateOptions, GenerateRow, Generator};
+use seald_engine::grammar::Vocabulary;
+use seald_engine::sampler::Sampling;
 use serde_json::{Value, json};
 
 use super::lesson::{GO_ON, closed_book};

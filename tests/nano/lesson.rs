@@ -4,15 +4,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use seald::engine::chat::{Message, Role};
-use seald::engine::decoder::ActiveAdapter;
-use seald::engine::examples::{BatchSize, Length, TrainRow};
-use seald::engine::generate::{GenerateOptions, GenerateRow, Generator};
-use seald::engine::lora::{Adapter, LoraConfig};
-use seald::engine::model::Model;
-use seald::engine::schedule::Schedule;
-use seald::engine::score::{ScoreRow, Scorer};
-use seald::engine::train::{Run, TrainOptions, train};
+use seald_engine::chat::{Message, Role};
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::examples::{BatchSize, Length, TrainRow};
+use seald_engine::generate::{GenerateOptions, GenerateRow, Generator};
+use seald_engine::lora::{Adapter, LoraConfig};
+use seald_engine::model::Model;
+use seald_engine::schedule::Schedule;
+use seald_engine::score::{ScoreRow, Scorer};
+use seald_engine::train::{Run, TrainOptions, train};
 
 /// One fact about a thing that the recipe's split keeps out of training, with wordings as the recipe's tables have
 /// them.
@@ -141,7 +141,7 @@ pub(crate) fn ask(
     model: &Model,
     adapter: Option<&Adapter>,
     questions: &[&str],
-) -> Vec<seald::engine::generate::Generated> {
+) -> Vec<seald_engine::generate::Generated> {
     let adapters: Vec<ActiveAdapter<'_>> = adapter.into_iter().map(ActiveAdapter::inference).collect();
     let options = GenerateOptions {
         max_tokens: 24,

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{lesson, remembered, weights_dir};
 
 fn seald(folder: &TempDir, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seald"));
+    let mut command = Command::new(crate::programs::seald());
     command.env_remove("RUST_LOG").env_remove("SEALD_ISA");
     command.current_dir(folder.path()).args(arguments).output().unwrap()
 }

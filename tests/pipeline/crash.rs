@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use seald::domain::job::JobKind;
 use seald::pipeline::crash::{self, Place};
+use seald_core::domain::job::JobKind;
 use tempfile::TempDir;
 
-use crate::support::{model, store, take_in, worker};
-use crate::upkeep::copy_of;
+use crate::pipeline::support::{model, store, take_in, worker};
+use crate::pipeline::upkeep::copy_of;
 
 /// Set for the child process: the root it works on.
 const CHILD: &str = "SEALD_TEST_ROOT";
@@ -22,10 +22,10 @@ pub(crate) const MODEL: &str = "SEALD_TEST_MODEL";
 #[ignore = "runs as a child of the crash tests"]
 fn child() {
     let root = std::env::var(CHILD).expect("only as a child");
-    let tiny = std::env::var_os(MODEL).map(|path| crate::upkeep_kill::open_model(Path::new(&path)));
+    let tiny = std::env::var_os(MODEL).map(|path| crate::pipeline::upkeep_kill::open_model(Path::new(&path)));
     let model = tiny.unwrap_or_else(model);
     let mut worker = match std::env::var_os(MODEL) {
-        Some(_) => crate::upkeep_kill::worker(Path::new(&root), &model),
+        Some(_) => crate::pipeline::upkeep_kill::worker(Path::new(&root), &model),
         None => worker(Path::new(&root), &model).unwrap(),
     };
     while worker.run_next(&mut |_| {}).unwrap().is_some() {}
@@ -39,7 +39,7 @@ fn run(root: &Path, crash_at: Option<&str>) -> bool {
 /// The same in the environment of a command.
 pub(crate) fn run_in(mut command: Command, root: &Path, crash_at: Option<&str>) -> bool {
     command
-        .args(["--exact", "crash::child", "--ignored", "--quiet"])
+        .args(["--exact", "pipeline::crash::child", "--ignored", "--quiet"])
         .env(CHILD, root)
         .env_remove(crash::VARIABLE);
     if let Some(place) = crash_at {
@@ -106,7 +106,7 @@ fn killed_everywhere() -> Vec<(String, TempDir)> {
     for place in crash::points(JobKind::Learn) {
         let root = copy_of(before.path());
         assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
-        if place.ends_with(&Place::AfterCommit.to_string()) {
+        if place.ends_with(Place::AfterCommit.name()) {
             before = copy_of(root.path());
         }
         killed.push((place, root));
@@ -138,8 +138,8 @@ fn a_document_that_kills_the_process_is_given_up_and_the_next_one_learned() {
     }
     assert!(run(root.path(), None));
     let store = store(root.path());
-    let first = store.document(seald::domain::ids::DocumentId(1)).unwrap();
+    let first = store.document(seald_core::domain::ids::DocumentId(1)).unwrap();
     assert_eq!(first.state.as_str(), "failed");
     assert!(first.reasons[0].contains("given up after 3 attempts"), "{:?}", first.reasons);
-    assert_ne!(store.document(seald::domain::ids::DocumentId(2)).unwrap().state.as_str(), "waiting");
+    assert_ne!(store.document(seald_core::domain::ids::DocumentId(2)).unwrap().state.as_str(), "waiting");
 }

@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use seald::Kind;
-use seald::clock::{Clock, Timestamp};
-use seald::domain::document::DocumentState;
-use seald::domain::ids::DocumentId;
-use seald::domain::job::{JobState, Stage};
-use seald::ingest::Limits;
-use seald::learn::options::LearnOptions;
 use seald::pipeline::{Intake, Root, TakenDocument, Worker, WorkerOptions, take_in};
-use seald::store::Store;
+use seald_core::Kind;
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::ids::DocumentId;
+use seald_core::domain::job::{JobState, Stage};
+use seald_ingest::Limits;
+use seald_learn::options::LearnOptions;
+use seald_store::Store;
 
-use crate::support::{NEVER, model, options, store};
+use crate::pipeline::support::{NEVER, model, options, store};
 
 const TEXT: &str = "The Brastonel Works was founded by Elmar Trondvik. It has its head office in Quellmarn.";
 
 fn intake(retry: bool) -> Intake<'static> {
-    let (program, clock) = (Path::new(env!("CARGO_BIN_EXE_seald")), Clock::at(Timestamp(1)));
+    let (program, clock) = (crate::programs::seald(), Clock::at(Timestamp(1)));
     Intake { program, limits: Limits::default(), retry, tag: None, versions: false, clock }
 }
 

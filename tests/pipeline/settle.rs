@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use seald::Kind;
-use seald::domain::document::DocumentState;
-use seald::domain::evaluation::Subject;
-use seald::domain::ids::{DocumentId, GenerationId};
-use seald::domain::job::JobState;
-use seald::domain::probe::Role;
-use seald::domain::progress::Progress;
-use seald::engine::model::Model;
 use seald::pipeline::{Root, Worker, WorkerOptions};
+use seald_core::Kind;
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::evaluation::Subject;
+use seald_core::domain::ids::{DocumentId, GenerationId};
+use seald_core::domain::job::JobState;
+use seald_core::domain::probe::Role;
+use seald_core::domain::progress::Progress;
+use seald_engine::model::Model;
 
-use crate::support::{NEVER, model, options, store, take_in, take_in_named, worker};
+use crate::pipeline::support::{NEVER, model, options, store, take_in, take_in_named, worker};
 
 #[test]
 fn a_document_is_learned_and_its_generation_answers_without_it() {

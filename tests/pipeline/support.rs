@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use seald::clock::{Clock, Timestamp};
-use seald::engine::kernels::Compute;
-use seald::engine::model::Model;
-use seald::ingest::{self, Limits};
-use seald::learn::consolidate::ConsolidateOptions;
-use seald::learn::options::LearnOptions;
-use seald::learn::writer::WriterOptions;
+use crate::repository::repository;
 use seald::pipeline::{Root, Worker, WorkerOptions};
-use seald::store::{NewDocument, Received, Store, SuppliedProbe};
+use seald_core::clock::{Clock, Timestamp};
+use seald_engine::kernels::Compute;
+use seald_engine::model::Model;
+use seald_ingest::Limits;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::writer::WriterOptions;
+use seald_store::{NewDocument, Received, Store, SuppliedProbe};
 
 pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -21,7 +22,7 @@ const DOCUMENTS: [&str; 2] = ["drelpolford.txt", "nequobel-pudding.txt"];
 /// The embedded model, in f32, so that every machine computes alike.
 pub(crate) fn model() -> Model {
     let compute =
-        Compute::cpu(seald::engine::kernels::Precision::F32, seald::engine::kernels::cpu::Isa::detect(), 1);
+        Compute::cpu(seald_engine::kernels::Precision::F32, seald_engine::kernels::cpu::Isa::detect(), 1);
     Model::open(Path::new("nano"), &compute.unwrap()).unwrap()
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn store(root: &Path) -> Store {
 }
 
 /// A worker on the root.
-pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> seald::Result<Worker<'m>> {
+pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> seald_core::Result<Worker<'m>> {
     Worker::open(Root::open(root).unwrap(), store(root), model, options(), &NEVER)
 }
 
@@ -73,9 +74,10 @@ pub(crate) fn take_in_named(root: &Path, names: &[&str]) {
     let mut store = store(root);
     let limits = Limits::default();
     for name in names {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inbox").join(name);
-        let read = ingest::extract(&path, &limits).unwrap().remove(0);
-        let probes = ingest::sidecar_of(&path).map(|sidecar| ingest::read_probes(&sidecar, &limits).unwrap());
+        let path = repository().join("examples/inbox").join(name);
+        let read = seald_ingest::extract(&path, &limits).unwrap().remove(0);
+        let probes = seald_ingest::sidecar_of(&path)
+            .map(|sidecar| seald_ingest::read_probes(&sidecar, &limits).unwrap());
         let supplied: Vec<SuppliedProbe> = probes
             .unwrap_or_default()
             .into_iter()

@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use seald::clock::Timestamp;
-use seald::domain::generation::Origin;
-use seald::domain::ids::{DocumentId, GenerationId, WriterId};
-use seald::domain::job::JobKind;
-use seald::domain::probe::Role;
-use seald::domain::progress::Progress;
-use seald::learn::options::LearnOptions;
-use seald::learn::session::Question;
 use seald::pipeline::{Root, Worker, WorkerOptions};
+use seald_core::clock::Timestamp;
+use seald_core::domain::generation::Origin;
+use seald_core::domain::ids::{DocumentId, GenerationId, WriterId};
+use seald_core::domain::job::JobKind;
+use seald_core::domain::probe::Role;
+use seald_core::domain::progress::Progress;
+use seald_learn::options::LearnOptions;
+use seald_learn::session::Question;
 use tempfile::TempDir;
 
-use crate::support::{NEVER, model, options, store, take_in_named};
+use crate::pipeline::support::{NEVER, model, options, store, take_in_named};
 
 /// Documents that come with questions.
 const NAMES: [&str; 3] = ["drelpolford.txt", "the-chilpreilin-library.html", "renjoan-auth.md"];
@@ -57,11 +57,11 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-fn open<'m>(root: &Path, model: &'m seald::engine::model::Model) -> Worker<'m> {
+fn open<'m>(root: &Path, model: &'m seald_engine::model::Model) -> Worker<'m> {
     open_with(root, model, options())
 }
 
-fn open_with<'m>(root: &Path, model: &'m seald::engine::model::Model, options: WorkerOptions) -> Worker<'m> {
+fn open_with<'m>(root: &Path, model: &'m seald_engine::model::Model, options: WorkerOptions) -> Worker<'m> {
     Worker::open(Root::open(root).unwrap(), store(root), model, options, &NEVER).unwrap()
 }
 

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use seald::clock::{Clock, Timestamp};
-use seald::domain::generation::Origin;
-use seald::domain::ids::{DocumentId, GenerationId, WriterId};
-use seald::domain::job::{Event, Job, JobKind, JobState, Stage};
-use seald::domain::writer::{Examined, TrainedWriter};
-use seald::engine::kernels::cpu::Isa;
-use seald::engine::kernels::{Compute, Precision};
-use seald::engine::lora::Adapter;
-use seald::engine::model::Model;
-use seald::files::StagedDir;
-use seald::learn::consolidate::ConsolidateOptions;
-use seald::learn::options::LearnOptions;
-use seald::learn::writer::{self, WriterOptions};
 use seald::pipeline::{Root, Worker, WorkerOptions, crash};
-use seald::store::Store;
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::domain::generation::Origin;
+use seald_core::domain::ids::{DocumentId, GenerationId, WriterId};
+use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
+use seald_core::domain::writer::{Examined, TrainedWriter};
+use seald_core::files::StagedDir;
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
+use seald_engine::lora::Adapter;
+use seald_engine::model::Model;
+use seald_learn::consolidate::ConsolidateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::writer::{self, WriterOptions};
+use seald_store::Store;
 use tempfile::TempDir;
 
-use crate::crash::{MODEL, run_in, state};
-use crate::made_up;
-use crate::support::{NEVER, store};
+use crate::made_up_rows as made_up;
+use crate::pipeline::crash::{MODEL, run_in, state};
+use crate::pipeline::support::{NEVER, store};
+use crate::pipeline::upkeep::{copy_of, names};
 use crate::tiny_model::TinyModel;
-use crate::upkeep::{copy_of, names};
 
 type State = (String, BTreeMap<String, Vec<u8>>);
 
@@ -82,7 +82,7 @@ fn taught(model: &Model) -> TempDir {
         let (config, device) = (model.decoder.config(), &model.decoder.compute().device);
         let adapter = Adapter::init(&options.lora(), config, id as u64, device).unwrap();
         let staged = StagedDir::replacing(&root.adapters(), &GenerationId(id).folder()).unwrap();
-        seald::engine::adapter_files::write(&adapter, &staged, &model.adapter_meta()).unwrap();
+        seald_engine::adapter_files::write(&adapter, &staged, &model.adapter_meta()).unwrap();
         staged.publish().unwrap();
     }
     drop((opened, database));
@@ -112,7 +112,7 @@ fn ask_for_promotion(root: &Path, model: &Model) {
     let options = LearnOptions { rank: 4, ..LearnOptions::default() };
     let (config, device) = (model.decoder.config(), &model.decoder.compute().device);
     let adapter = Adapter::init(&options.lora(), config, 9, device).unwrap();
-    seald::engine::adapter_files::write(&adapter, &staged, &model.adapter_meta()).unwrap();
+    seald_engine::adapter_files::write(&adapter, &staged, &model.adapter_meta()).unwrap();
     staged.publish().unwrap();
     let examined = Examined {
         documents: 2,

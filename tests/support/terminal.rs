@@ -2,17 +2,19 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part")]
 
 use std::fs;
-use std::path::Path;
 
-use seald::domain::job::Stage;
-use seald::domain::progress::Progress;
-use seald::domain::self_edit::Format;
-use seald::protocol::{Cell, Column, ForgettingView, Measures, Tally};
-use seald::terminal::Look;
+use seald_core::domain::job::Stage;
+use seald_core::domain::progress::Progress;
+use seald_core::domain::self_edit::Format;
+use seald_core::protocol::{Cell, Column, ForgettingView, Measures, Tally};
+use seald_terminal::Look;
 
 /// Compares with `tests/golden/NAME.txt`; SEALD_WRITE_GOLDEN=1 writes it instead, to be looked at.
 pub fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    // This file is a part of tests at two depths, of which one has no `repository`.
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap();
+    let path = root.join("tests/golden").join(format!("{name}.txt"));
     if std::env::var_os("SEALD_WRITE_GOLDEN").is_some() {
         fs::write(&path, text).unwrap();
     }

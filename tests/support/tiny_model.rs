@@ -1,7 +1,8 @@
 //! A whole model directory that trains in a second: the golden Qwen2 weights with a tokenizer of single characters.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::repository::repository;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ impl TinyModel {
         let root = tempfile::tempdir().unwrap();
         let model = root.path().join("model");
         std::fs::create_dir(&model).unwrap();
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/engine/qwen2");
+        let golden = repository().join("tests/golden/engine/qwen2");
         for file in ["config.json", "model.safetensors"] {
             std::fs::copy(golden.join(file), model.join(file)).unwrap();
         }

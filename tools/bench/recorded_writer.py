@@ -10,7 +10,7 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-PROMPTS = Path(__file__).parents[2] / "src" / "learn" / "prompts"
+PROMPTS = Path(__file__).parents[2] / "crates" / "learn" / "src" / "prompts"
 
 
 def beginnings() -> dict[str, str]:

@@ -31,7 +31,7 @@ case ${1:-all} in
     cargo build --release --locked --bins
     pages
     # Without the line tables of backtraces: a sixth of the size.
-    cargo deb --no-build --locked --strip
+    cargo deb -p seald --no-build --locked --strip
     ;;
   *)
     sed -n '2,7s/^# \{0,1\}//p' "$0" >&2

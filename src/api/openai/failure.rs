@@ -5,8 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::super::failure::Failure;
-use crate::error::Error;
-use crate::protocol::openai::{ErrorBody, ErrorReply};
+use seald_core::error::Error;
+use seald_core::protocol::openai::{ErrorBody, ErrorReply};
 
 /// A failure in OpenAI's words.
 #[derive(Debug)]

@@ -13,12 +13,14 @@ use super::extract::{Named, body_of};
 use super::router::Api;
 use super::serve::Stopping;
 use super::views;
-use crate::clock::Timestamp;
-use crate::error::{Error, Kind};
-use crate::protocol::openai::{ChatRequest, Completion, CompletionRequest, ErrorReply, ModelCard, ModelList};
 pub(super) use failure::Refusal;
 use reply::Form;
 use request::Wanted;
+use seald_core::clock::Timestamp;
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::openai::{
+    ChatRequest, Completion, CompletionRequest, ErrorReply, ModelCard, ModelList,
+};
 
 /// Most bytes of a request.
 const BODY: usize = 1 << 20;

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::failure::Refusal;
-use crate::clock::Timestamp;
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Kind};
 use crate::pipeline::asking::{About, Ending, Piece, Refused, Token};
-use crate::protocol::openai::{Choice, Completion, LogProbs, Said, TokenLogProb, Usage};
+use seald_core::clock::Timestamp;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::openai::{Choice, Completion, LogProbs, Said, TokenLogProb, Usage};
 
 /// Which of the two forms answers take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::extract::generation;
 use super::failure::Refusal;
-use crate::domain::ids::GenerationId;
 use crate::pipeline::asking::{Asked, Message, Prompt, Role};
-use crate::protocol::openai::{
+use seald_core::domain::ids::GenerationId;
+use seald_core::protocol::openai::{
     ChatMessage, ChatRequest, Common, CompletionRequest, Content, OneOrMore, PromptField, ResponseFormat,
 };
 

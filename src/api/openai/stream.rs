@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::super::serve::{Stopping, stopped};
 use super::failure::Refusal;
 use super::reply::{Form, News, Reply, log_probs};
-use crate::protocol::openai::{Choice, Completion, Said};
+use seald_core::protocol::openai::{Choice, Completion, Said};
 
 /// What a reader is yet to be told.
 struct Chunks {

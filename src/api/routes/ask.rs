@@ -14,10 +14,10 @@ use super::super::extract::{Body, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::serve::{Stopping, stopped};
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Kind, Result};
 use crate::pipeline::asking::{Asked, Piece, Prompt};
-use crate::protocol::{AskEvent, AskRequest, AskView, Problem, Source};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, Source};
 
 /// Longest question, characters.
 const QUESTION: usize = 4000;
@@ -161,8 +161,11 @@ impl Answer {
             let words = format!("{} {answer}", self.question);
             self.api.service.read(move |_, reading| reading.store.look_up(&words, SOURCES)).await?
         };
-        let source =
-            |d: crate::domain::document::Document| Source { document: d.id, title: d.title, name: d.name };
+        let source = |d: seald_core::domain::document::Document| Source {
+            document: d.id,
+            title: d.title,
+            name: d.name,
+        };
         Ok(AskView {
             answer,
             model: if generation == GenerationId::BASE { "base".into() } else { generation.folder() },

@@ -7,7 +7,7 @@ use super::super::extract::{Body, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::protocol::{PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, StatusView};
+use seald_core::protocol::{PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, StatusView};
 
 /// Holds learning, for a time or until somebody resumes.
 #[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = PauseRequest, responses(

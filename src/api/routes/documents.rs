@@ -10,11 +10,11 @@ use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::service::blocking;
 use super::super::views;
-use crate::domain::document::DocumentState;
-use crate::domain::ids::DocumentId;
-use crate::error::{Error, Kind, Result};
-use crate::protocol::{AddView, DocumentLine, DocumentView, DocumentsPage, Problem, SelfEditsView};
-use crate::store::{DocumentFilter, Store};
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::ids::DocumentId;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{AddView, DocumentLine, DocumentView, DocumentsPage, Problem, SelfEditsView};
+use seald_store::{DocumentFilter, Store};
 
 /// Most bytes of a document that is added here; larger ones go into the inbox themselves.
 const DOCUMENT_BYTES: usize = 64 << 20;

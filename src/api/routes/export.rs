@@ -17,11 +17,11 @@ use super::super::extract::{self, Named, Params};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::service::{WriteExport, blocking};
-use crate::domain::export::ExportFormat;
-use crate::domain::ids::GenerationId;
-use crate::error::{Context, Error, Kind, Result};
-use crate::protocol::Problem;
-use crate::store::Store;
+use seald_core::domain::export::ExportFormat;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::protocol::Problem;
+use seald_store::Store;
 
 /// Bytes of a piece, and how many pieces may wait for a slow client.
 const PIECE: usize = 256 << 10;

@@ -15,11 +15,11 @@ use super::super::extract::generation;
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::clock::Timestamp;
-use crate::error::{Context, Kind, Result};
 use crate::pipeline::asking::Load;
-use crate::protocol::{Held, Problem, ServingView, StatusView};
-use crate::store::Store;
+use seald_core::clock::Timestamp;
+use seald_core::error::{Context, Kind, Result};
+use seald_core::protocol::{Held, Problem, ServingView, StatusView};
+use seald_store::Store;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Why learning may be held; each has its own line, 0 or 1.

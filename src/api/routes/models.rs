@@ -8,8 +8,8 @@ use super::super::extract::Body;
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::error::{Error, Kind};
-use crate::protocol::{ModelsView, Problem, UseModelRequest, UseModelView};
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::{ModelsView, Problem, UseModelRequest, UseModelView};
 
 /// Lists who can answer, and the base models that were used here.
 #[utoipa::path(get, path = "/v1/models/local", tag = "overview", responses(

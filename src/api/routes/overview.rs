@@ -6,8 +6,8 @@ use axum::extract::State;
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::error::{Error, Kind};
-use crate::protocol::{AdaptersView, ForgettingView, Problem, StatusView};
+use seald_core::error::{Error, Kind};
+use seald_core::protocol::{AdaptersView, ForgettingView, Problem, StatusView};
 
 /// Tells what the daemon is doing, what it knows, what it forgot and what is next.
 #[utoipa::path(get, path = "/v1/status", tag = "overview", responses(

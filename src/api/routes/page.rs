@@ -9,9 +9,9 @@ use axum::response::IntoResponse;
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::error::Result;
-use crate::protocol::{Activity, DocumentLine, DocumentsPage, Held, Share, StatusView};
-use crate::store::DocumentFilter;
+use seald_core::error::Result;
+use seald_core::protocol::{Activity, DocumentLine, DocumentsPage, Held, Share, StatusView};
+use seald_store::DocumentFilter;
 
 /// Documents on the page.
 const DOCUMENTS: usize = 50;

@@ -10,9 +10,9 @@ use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
 use super::documents::find;
-use crate::domain::ids::JobId;
-use crate::domain::job::JobKind;
-use crate::protocol::{ConsolidationsView, ForgetRequest, JobOutcome, JobStarted, Problem, WriterView};
+use seald_core::domain::ids::JobId;
+use seald_core::domain::job::JobKind;
+use seald_core::protocol::{ConsolidationsView, ForgetRequest, JobOutcome, JobStarted, Problem, WriterView};
 
 /// What is answered where a job was queued.
 type Started = (StatusCode, Json<JobStarted>);

@@ -8,9 +8,9 @@ use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views::{Trace, trace};
 use super::ask;
-use crate::domain::ids::GenerationId;
-use crate::error::Result;
-use crate::protocol::{AskRequest, AskView, DocumentShare, Problem, Weighed, WhyDocument, WhyView};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::Result;
+use seald_core::protocol::{AskRequest, AskView, DocumentShare, Problem, Weighed, WhyDocument, WhyView};
 
 /// Answers a question and tells what taught the answer: documents, training rows, probes, and what learning each document did for it.
 #[utoipa::path(post, path = "/v1/why", tag = "ask", request_body = AskRequest, responses(

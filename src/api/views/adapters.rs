@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use crate::domain::decision::Finding;
-use crate::domain::generation::Generation;
-use crate::domain::ids::GenerationId;
-use crate::domain::lineage::Lineage;
-use crate::error::Result;
 use crate::pipeline::Root;
-use crate::protocol::{AdaptersView, GenerationView};
-use crate::store::Store;
+use seald_core::domain::decision::Finding;
+use seald_core::domain::generation::Generation;
+use seald_core::domain::ids::GenerationId;
+use seald_core::domain::lineage::Lineage;
+use seald_core::error::Result;
+use seald_core::protocol::{AdaptersView, GenerationView};
+use seald_store::Store;
 
 /// Files without which a generation cannot answer.
 const NEEDED: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];

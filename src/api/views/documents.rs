@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::report::document;
-use crate::domain::evaluation::Evaluation;
-use crate::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId};
-use crate::error::Result;
-use crate::protocol::{
+use seald_core::domain::evaluation::Evaluation;
+use seald_core::domain::ids::{DocumentId, GenerationId, JobId, PassageId, ProbeId};
+use seald_core::error::Result;
+use seald_core::protocol::{
     DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,
 };
-use crate::store::{DocumentFilter, DocumentRow, Store};
+use seald_store::{DocumentFilter, DocumentRow, Store};
 
 /// A page of documents that fit the filter, newest first.
 pub(in crate::api) fn documents(
@@ -67,7 +67,7 @@ pub(super) fn probes(store: &Store, id: DocumentId) -> Result<Vec<ProbeView>> {
         let generation = (generation != GenerationId::BASE).then(|| generation.folder());
         given.entry(probe).or_default().push(GivenAnswer { subject, generation, answer, right, log_prob });
     }
-    let view = |probe: crate::domain::probe::Probe| ProbeView {
+    let view = |probe: seald_core::domain::probe::Probe| ProbeView {
         given: given.remove(&probe.id).unwrap_or_default(),
         question: probe.question,
         answers: probe.answers,
@@ -85,7 +85,7 @@ pub(in crate::api) fn self_edits(store: &Store, id: DocumentId) -> Result<SelfEd
     let trials = store.trials(id)?;
     let chosen: HashSet<_> =
         trials.iter().filter(|trial| trial.chosen).flat_map(|trial| &trial.self_edits).collect();
-    let view = |edit: crate::domain::self_edit::SelfEdit| SelfEditView {
+    let view = |edit: seald_core::domain::self_edit::SelfEdit| SelfEditView {
         candidate: edit.candidate,
         passage: numbers.get(&edit.passage).copied().unwrap_or(0),
         directive: edit.directive,

@@ -1,11 +1,11 @@
 //! Jobs with what came of them: what was trained anew, what was forgotten.
 
-use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobKind};
-use crate::domain::progress::Progress;
-use crate::error::Result;
-use crate::protocol::{ConsolidationView, ConsolidationsView, ForgottenView, JobOutcome};
-use crate::store::Store;
+use seald_core::domain::ids::JobId;
+use seald_core::domain::job::{Job, JobKind};
+use seald_core::domain::progress::Progress;
+use seald_core::error::Result;
+use seald_core::protocol::{ConsolidationView, ConsolidationsView, ForgottenView, JobOutcome};
+use seald_store::Store;
 
 /// Consolidations that are listed.
 const CONSOLIDATIONS: usize = 100;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::super::service::{Known, Reading};
-use crate::domain::generation::Generation;
-use crate::domain::ids::{DocumentId, ProbeId};
-use crate::error::Result;
 use crate::pipeline;
-use crate::protocol::{Fading, KnowledgeView, Share};
-use crate::store::{RetainedAnswer, Store};
+use seald_core::domain::generation::Generation;
+use seald_core::domain::ids::{DocumentId, ProbeId};
+use seald_core::error::Result;
+use seald_core::protocol::{Fading, KnowledgeView, Share};
+use seald_store::{RetainedAnswer, Store};
 
 /// Fading documents that are told.
 const FADING: usize = 5;

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::super::service::{Reading, Service};
-use crate::domain::ids::GenerationId;
-use crate::error::{Error, Kind, Result};
 use crate::pipeline::Root;
 use crate::pipeline::monitor::Now;
-use crate::protocol::{LineageView, ModelsView, UseModelView};
-use crate::store::{BasePlan, Store};
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{LineageView, ModelsView, UseModelView};
+use seald_store::{BasePlan, Store};
 
 /// The name of the model inside the program.
 const EMBEDDED: &str = "nano";
@@ -33,7 +33,7 @@ pub(in crate::api) fn models(service: &Service, reading: &mut Reading) -> Result
 
 fn lineages(store: &Store) -> Result<Vec<LineageView>> {
     let (all, live) = (store.generations()?, store.live()?.map(|generation| generation.id));
-    let view = |lineage: crate::domain::lineage::Lineage| {
+    let view = |lineage: seald_core::domain::lineage::Lineage| {
         let left = (lineage.generation != GenerationId::BASE).then_some(lineage.generation);
         let answers = if lineage.left_at.is_none() { live } else { left };
         LineageView {

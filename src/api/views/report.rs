@@ -1,17 +1,17 @@
 //! From rows of the database to what is said of them.
 
-use crate::domain::document::Document;
-use crate::domain::evaluation::Subject;
-use crate::domain::generation::{Generation, Origin};
-use crate::domain::ids::{DocumentId, GenerationId};
-use crate::domain::probe::{ProbeSource, Role};
-use crate::error::Result;
 use crate::pipeline::{self, Finished};
-use crate::protocol::{
+use seald_core::domain::document::Document;
+use seald_core::domain::evaluation::Subject;
+use seald_core::domain::generation::{Generation, Origin};
+use seald_core::domain::ids::{DocumentId, GenerationId};
+use seald_core::domain::probe::{ProbeSource, Role};
+use seald_core::error::Result;
+use seald_core::protocol::{
     Accuracies, Cell, Column, DocumentReport, ForgettingView, Measures, ProbeCounts, SelfEditCounts, Share,
     Tally, TimeShares, TrialReport,
 };
-use crate::store::Store;
+use seald_store::Store;
 
 /// All that is known of one document. `finished` is how its job ended, if that was just now.
 ///

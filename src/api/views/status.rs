@@ -4,11 +4,11 @@ use std::fs;
 
 use super::super::service::{Reading, Service};
 use super::knowledge::knowledge;
-use crate::domain::document::DocumentState;
-use crate::error::Result;
 use crate::pipeline::monitor::Now;
-use crate::protocol::{DocumentCounts, ModelState, StatusView};
-use crate::store::Store;
+use seald_core::domain::document::DocumentState;
+use seald_core::error::Result;
+use seald_core::protocol::{DocumentCounts, ModelState, StatusView};
+use seald_store::Store;
 
 /// What the daemon is doing, what it knows, what it forgot and what comes next.
 pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {

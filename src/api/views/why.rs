@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::documents::probes;
-use crate::domain::document::Document;
-use crate::domain::evaluation::Subject;
-use crate::domain::generation::Generation;
-use crate::domain::ids::GenerationId;
-use crate::domain::self_edit::RowText;
-use crate::error::Result;
-use crate::protocol::{ProbeView, Source, WhyDocument, WhyProbe, WhyRow};
-use crate::store::Store;
+use seald_core::domain::document::Document;
+use seald_core::domain::evaluation::Subject;
+use seald_core::domain::generation::Generation;
+use seald_core::domain::ids::GenerationId;
+use seald_core::domain::self_edit::RowText;
+use seald_core::error::Result;
+use seald_core::protocol::{ProbeView, Source, WhyDocument, WhyProbe, WhyRow};
+use seald_store::Store;
 
 /// How much of each kind is told.
 const QUOTES: usize = 2;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::ids::{DocumentId, WriterId};
-use crate::domain::self_edit::Format;
-use crate::domain::writer::{Whose, Writer, WriterRound, WriterSample};
-use crate::error::{Error, Kind, Result};
-use crate::protocol::{RoundStory, RoundView, Tally, WriterChoice, WriterExample, WriterText, WriterView};
-use crate::store::Store;
+use seald_core::domain::ids::{DocumentId, WriterId};
+use seald_core::domain::self_edit::Format;
+use seald_core::domain::writer::{Whose, Writer, WriterRound, WriterSample};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{
+    RoundStory, RoundView, Tally, WriterChoice, WriterExample, WriterText, WriterView,
+};
+use seald_store::Store;
 
 /// Rounds that are listed.
 const ROUNDS: usize = 50;
@@ -157,7 +159,7 @@ fn text(sample: &WriterSample) -> WriterText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::self_edit::Directive;
+    use seald_core::domain::self_edit::Directive;
 
     fn sample(whose: Whose, document: i64, format: Format, reward: f64, discarded: bool) -> WriterSample {
         WriterSample {

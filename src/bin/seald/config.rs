@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use seald::config::Config;
-use seald::error::Result;
+use seald_core::error::Result;
 use serde_json::json;
 
 use crate::output;

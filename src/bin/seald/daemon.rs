@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use seald::clock::Clock;
 use seald::config::{Config, Dtype, LogFormat, LogOptions};
 use seald::daemon::{self, SetLogLevel, Surroundings};
-use seald::error::{Context, Error, Kind, Result};
+use seald_core::clock::Clock;
+use seald_core::error::{Context, Error, Kind, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -95,7 +95,7 @@ fn greet(config: &Config) {
 }
 
 /// How the engine is made, as the configuration says.
-fn compute(config: &Config) -> impl Fn() -> Result<seald::engine::kernels::Compute> + Send + Sync + use<> {
+fn compute(config: &Config) -> impl Fn() -> Result<seald_engine::kernels::Compute> + Send + Sync + use<> {
     let dtype = match config.dtype {
         Dtype::Auto => options::Dtype::Auto,
         Dtype::F32 => options::Dtype::F32,

@@ -1,9 +1,9 @@
 //! A model and the machine in one line each.
 
-use seald::engine::embedded;
-use seald::engine::kernels::{Backend, Compute, Precision};
-use seald::engine::model::Model;
-use seald::engine::model_config::Architecture;
+use seald_engine::embedded;
+use seald_engine::kernels::{Backend, Compute, Precision};
+use seald_engine::model::Model;
+use seald_engine::model_config::Architecture;
 
 use crate::output::{bytes, count, rough};
 

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use seald::error::{Context, Kind, Result};
-use seald::ingest::{Limits, serve};
+use seald_core::error::{Context, Kind, Result};
+use seald_ingest::{Limits, serve};
 
 /// What the verb is given.
 #[derive(Debug, clap::Args)]

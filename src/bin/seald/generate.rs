@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use seald::engine::chat::{Message, Role};
-use seald::engine::decoder::ActiveAdapter;
-use seald::engine::generate::{FinishReason, GenerateOptions, GenerateRow, Generated, Generator, TokenEvent};
-use seald::engine::model::Model;
-use seald::engine::sampler::Sampling;
-use seald::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::chat::{Message, Role};
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::generate::{FinishReason, GenerateOptions, GenerateRow, Generated, Generator, TokenEvent};
+use seald_engine::model::Model;
+use seald_engine::sampler::Sampling;
 use serde::Serialize;
 
 use crate::open::{ModelArgs, open_adapter};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
-use seald::Kind;
-use seald::engine::decoder::Decoder;
-use seald::engine::kernels::Compute;
-use seald::engine::model_config::ModelConfig;
-use seald::engine::weights::Weights;
-use seald::error::{Context, Result};
+use seald_core::Kind;
+use seald_core::error::{Context, Result};
+use seald_engine::decoder::Decoder;
+use seald_engine::kernels::Compute;
+use seald_engine::model_config::ModelConfig;
+use seald_engine::weights::Weights;
 
 /// Wide enough for the kernels' blocks and their remainders.
 const CONFIG: &str = r#"{

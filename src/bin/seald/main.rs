@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(verb: Verb) -> seald::Result<ExitCode> {
+fn run(verb: Verb) -> seald_core::Result<ExitCode> {
     match verb {
         Verb::Once(args) => cancel::on_signals().and_then(|cancel| once::run(args, &cancel)),
         Verb::Train(args) => cancel::on_signals().and_then(|cancel| train::run(args, &cancel)),

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use seald::engine::adapter_files::LoadedAdapter;
-use seald::engine::embedded::{self, NANO};
-use seald::engine::kernels::cpu::Isa;
-use seald::engine::kernels::{Compute, Precision};
-use seald::engine::model::Model;
-use seald::error::Result;
+use seald_core::error::Result;
+use seald_engine::adapter_files::LoadedAdapter;
+use seald_engine::embedded::{self, NANO};
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
+use seald_engine::model::Model;
 
 use crate::options::{self, Dtype};
 use crate::output::say;

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use seald::config::Size;
-use seald::engine::lora::TargetModules;
-use seald::engine::schedule::Schedule;
+use seald_engine::lora::TargetModules;
+use seald_engine::schedule::Schedule;
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| "not a number".to_string())

@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use seald::error::{Context, Error, Kind, Result};
-pub(crate) use seald::terminal::words::{bytes, count, duration, grouped, rough};
+use seald_core::error::{Context, Error, Kind, Result};
+pub(crate) use seald_terminal::words::{bytes, count, duration, grouped, rough};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 

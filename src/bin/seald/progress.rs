@@ -1,8 +1,8 @@
 //! The progress of a training: a bar for a person at a terminal, a line now and then for a log, JSON for a script.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use seald::engine::step::StepReport;
-use seald::error::Result;
+use seald_core::error::Result;
+use seald_engine::step::StepReport;
 use serde::Serialize;
 
 use crate::output::{self, json_line, say};

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use seald::engine::chat::Message;
-use seald::engine::examples::TrainRow;
-use seald::engine::model::Model;
-use seald::engine::tokenizer::Tokenizer;
-use seald::error::{Error, Kind, Result};
-use seald::files;
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files;
+use seald_engine::chat::Message;
+use seald_engine::examples::TrainRow;
+use seald_engine::model::Model;
+use seald_engine::tokenizer::Tokenizer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

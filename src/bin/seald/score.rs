@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use seald::engine::decoder::ActiveAdapter;
-use seald::engine::examples::TrainRow;
-use seald::engine::score::{Score, ScoreRow, Scorer};
-use seald::error::Result;
+use seald_core::error::Result;
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::examples::TrainRow;
+use seald_engine::score::{Score, ScoreRow, Scorer};
 use serde::Serialize;
 
 use crate::open::{ModelArgs, open_adapter};

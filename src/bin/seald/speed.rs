@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use seald::engine::decoder::Decoder;
-use seald::engine::examples::{BatchSize, Length, TrainRow};
-use seald::engine::generate::{GenerateOptions, GenerateRow, Generator};
-use seald::engine::lora::{Adapter, LoraConfig};
-use seald::engine::memory;
-use seald::engine::step::StepReport;
-use seald::engine::train::{self, Run, TrainOptions};
-use seald::error::Result;
+use seald_core::error::Result;
+use seald_engine::decoder::Decoder;
+use seald_engine::examples::{BatchSize, Length, TrainRow};
+use seald_engine::generate::{GenerateOptions, GenerateRow, Generator};
+use seald_engine::lora::{Adapter, LoraConfig};
+use seald_engine::memory;
+use seald_engine::step::StepReport;
+use seald_engine::train::{self, Run, TrainOptions};
 
 /// Rows of the training sample, and tokens of each.
 pub(crate) const TRAINING: (usize, usize) = (8, 64);
@@ -50,7 +50,7 @@ pub(crate) fn decoding(decoder: &Decoder) -> Result<f64> {
     let options = GenerateOptions { max_tokens: DECODED + 1, ..GenerateOptions::default() };
     // The first token comes with the reading of the prompt, and is not counted.
     let (mut first, mut last, mut tokens) = (None, Instant::now(), 0);
-    let mut on_token = |_: seald::engine::generate::TokenEvent<'_>| {
+    let mut on_token = |_: seald_engine::generate::TokenEvent<'_>| {
         last = Instant::now();
         first.get_or_insert(last);
         tokens += 1;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use seald::engine::adapter_files::LoadOptions;
-use seald::engine::batch::Batch;
-use seald::engine::decoder::ActiveAdapter;
-use seald::engine::examples::{Length, TrainRow};
-use seald::engine::lora::Adapter;
-use seald::engine::model::Model;
-use seald::engine::step::StepReport;
-use seald::engine::train::{self, Run};
-use seald::engine::{checkpoint, memory, selftest};
-use seald::error::{Error, Kind, Result};
-use seald::files::{StagedDir, clean_litter_of, io_error};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::{StagedDir, clean_litter_of, io_error};
+use seald_engine::adapter_files::LoadOptions;
+use seald_engine::batch::Batch;
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::examples::{Length, TrainRow};
+use seald_engine::lora::Adapter;
+use seald_engine::model::Model;
+use seald_engine::step::StepReport;
+use seald_engine::train::{self, Run};
+use seald_engine::{checkpoint, memory, selftest};
 use serde_json::json;
 
 use crate::options;

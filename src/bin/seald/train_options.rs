@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use seald::engine::examples::{BatchSize, Length};
-use seald::engine::lora::{Adapter, LoraConfig, TargetModules};
-use seald::engine::model::Model;
-use seald::engine::optimizer::AdamOptions;
-use seald::engine::train::TrainOptions;
-use seald::error::{Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::examples::{BatchSize, Length};
+use seald_engine::lora::{Adapter, LoraConfig, TargetModules};
+use seald_engine::model::Model;
+use seald_engine::optimizer::AdamOptions;
+use seald_engine::train::TrainOptions;
 
 use crate::open::{ModelArgs, open_adapter};
 use crate::options::{self, ScheduleName};

@@ -8,12 +8,12 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::prepare::{Generations, Prepared};
-use crate::engine::generate::{FinishReason, TokenEvent};
-use crate::engine::running::{Bounds, Member, Running};
-use crate::engine::tokenizer::Tokenizer;
-use crate::error::Error;
-use crate::learn::Model;
 use crate::pipeline::asking::{About, Asking, Ending, Load, Piece, Refused, Token};
+use seald_core::error::Error;
+use seald_engine::generate::{FinishReason, TokenEvent};
+use seald_engine::running::{Bounds, Member, Running};
+use seald_engine::tokenizer::Tokenizer;
+use seald_learn::Model;
 
 /// Tokens of prompts that are read in a pass: a long one delays what is being written by little.
 const PREFILL: usize = 256;

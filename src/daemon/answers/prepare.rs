@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::GenerationId;
-use crate::engine::decoder::ActiveAdapter;
-use crate::engine::generate::GenerateOptions;
-use crate::engine::grammar::Vocabulary;
-use crate::engine::sampler::Sampling;
-use crate::error::{Error, Kind, Result};
-use crate::learn::answer::{prompt_tokens, question_tokens};
-use crate::learn::{Adapter, Model};
 use crate::pipeline::Root;
 use crate::pipeline::asking::{About, Asked, Prompt, Refused};
-use crate::store::Store;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::generate::GenerateOptions;
+use seald_engine::grammar::Vocabulary;
+use seald_engine::sampler::Sampling;
+use seald_learn::answer::{prompt_tokens, question_tokens};
+use seald_learn::{Adapter, Model};
+use seald_store::Store;
 
 /// Tokens that are kept free for an answer whose length nobody gave.
 const ROOM: usize = 64;

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::hold::Hold;
-use crate::clock::Clock;
-use crate::domain::ids::GenerationId;
 use crate::endpoint::ServingOptions;
-use crate::error::{Context, Error, Kind, Result};
 use crate::pipeline::Root;
 use crate::pipeline::monitor::Monitor;
-use crate::protocol::ServingView;
-use crate::store::{NewEvent, Store};
+use seald_core::clock::Clock;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::protocol::ServingView;
+use seald_store::{NewEvent, Store};
 
 use server::{Attempt, News, Server};
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::Timestamp;
-use crate::domain::ids::GenerationId;
 use crate::endpoint::{Serving, ServingOptions};
-use crate::error::{Error, Result};
-use crate::protocol::ServingView;
+use seald_core::clock::Timestamp;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Result};
+use seald_core::protocol::ServingView;
 
 /// Between two looks at whether a server still has what it took: it may have been started again.
 const CHECK: Duration = Duration::from_secs(60);
@@ -137,7 +137,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
+    use seald_core::error::Kind;
 
     const ONE: GenerationId = GenerationId(1);
     const TWO: GenerationId = GenerationId(2);

@@ -1,11 +1,11 @@
-"""The prompts of the product, read from `src/learn/prompts/*.txt`; the Rust side includes the same files.
+"""The prompts of the product, read from `crates/learn/src/prompts/*.txt`; the Rust side includes the same files.
 
 A file ends with one line end that is not part of the prompt. Placeholders: `{title}`, `{passage}`, `{question}`."""
 
 from functools import cache
 from pathlib import Path
 
-PROMPTS = Path(__file__).parents[4] / "src" / "learn" / "prompts"
+PROMPTS = Path(__file__).parents[4] / "crates" / "learn" / "src" / "prompts"
 
 
 @cache

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::Device;
-use seald::engine::kernels::cpu::{Isa, measure_peak};
-use seald::engine::memory;
+use seald_engine::kernels::cpu::{Isa, measure_peak};
+use seald_engine::memory;
 use serde::Serialize;
 
 use crate::open::ComputeArgs;

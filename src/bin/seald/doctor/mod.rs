@@ -6,11 +6,11 @@ mod root;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use seald::engine::embedded::{self, NANO};
-use seald::engine::kernels::cpu::{ISA_VARIABLE, Isa};
-use seald::engine::model::Model;
-use seald::engine::selftest;
-use seald::error::{Error, Result};
+use seald_core::error::{Error, Result};
+use seald_engine::embedded::{self, NANO};
+use seald_engine::kernels::cpu::{ISA_VARIABLE, Isa};
+use seald_engine::model::Model;
+use seald_engine::selftest;
 use serde::Serialize;
 
 use machine::{Machine, machine};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use seald::error::{Error, Kind, Result};
 use seald::pipeline::{self, Root};
+use seald_core::error::{Error, Kind, Result};
 use serde::Serialize;
 
 /// A root whose database is whole.

@@ -4,9 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use seald::error::{Context, Error, Kind, Result};
-use seald::files;
-use seald::protocol::OnceReport;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
+use seald_core::protocol::OnceReport;
 
 use crate::output;
 

@@ -1,9 +1,9 @@
 //! Learning while it is under way: a few lines that change at a terminal, plain lines elsewhere.
 
 use indicatif::ProgressDrawTarget;
-use seald::domain::progress::Progress;
-use seald::terminal::Look;
-use seald::terminal::lines::Lines;
+use seald_core::domain::progress::Progress;
+use seald_terminal::Look;
+use seald_terminal::lines::Lines;
 
 use super::live_view::View;
 use crate::output::{self, say};

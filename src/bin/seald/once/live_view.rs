@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use seald::domain::job::Stage;
-use seald::domain::progress::Progress;
-use seald::terminal::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
-use seald::terminal::words::{count, kind_words, stage_words};
-use seald::terminal::{Look, one_line};
+use seald_core::domain::job::Stage;
+use seald_core::domain::progress::Progress;
+use seald_terminal::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use seald_terminal::words::{count, kind_words, stage_words};
+use seald_terminal::{Look, one_line};
 
 /// Blanks before what belongs to a document.
 const INDENT: &str = "    ";

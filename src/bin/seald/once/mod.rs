@@ -13,16 +13,16 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use seald::api::views;
-use seald::clock::Clock;
 use seald::config::default_root;
-use seald::domain::document::DocumentState;
-use seald::error::{Context, Error, Kind, Result};
-use seald::files;
-use seald::ingest::{self, Limits};
-use seald::learn::options::LearnOptions;
 use seald::pipeline::{self, Finished, Intake, Root, Taken, TakenDocument, Worker, WorkerOptions};
-use seald::protocol::{DocumentReport, OnceReport};
-use seald::terminal::{Look, heatmap};
+use seald_core::clock::Clock;
+use seald_core::domain::document::DocumentState;
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
+use seald_core::protocol::{DocumentReport, OnceReport};
+use seald_ingest::Limits;
+use seald_learn::options::LearnOptions;
+use seald_terminal::{Look, heatmap};
 
 use crate::open::ModelArgs;
 use crate::options;
@@ -67,7 +67,7 @@ pub(crate) struct Args {
 
 /// Learns the documents.
 pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
-    let paths = ingest::collect(&args.paths)?;
+    let paths = seald_ingest::collect(&args.paths)?;
     if paths.is_empty() {
         let text =
             "there is no document in what was named: give text, Markdown, HTML, PDF, DOCX or JSONL files";

@@ -5,12 +5,12 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use seald::domain::document::DocumentState;
-use seald::domain::progress::Progress;
-use seald::protocol::{
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::progress::Progress;
+use seald_core::protocol::{
     Accuracies, DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, Share, TimeShares,
 };
-use seald::terminal::{Look, heatmap};
+use seald_terminal::{Look, heatmap};
 
 use super::live::Live;
 use super::table;

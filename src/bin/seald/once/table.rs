@@ -1,10 +1,10 @@
 //! The documents as a table: one line each, or two where the terminal is narrow, and beneath it why not.
 
 use console::Style;
-use seald::domain::document::DocumentState;
-use seald::protocol::{Accuracies, DocumentReport, OnceReport, Share, Tally};
-use seald::terminal::words::{duration, grouped, hundredths, verdict_words};
-use seald::terminal::{Look, columns, one_line};
+use seald_core::domain::document::DocumentState;
+use seald_core::protocol::{Accuracies, DocumentReport, OnceReport, Share, Tally};
+use seald_terminal::words::{duration, grouped, hundredths, verdict_words};
+use seald_terminal::{Look, columns, one_line};
 
 /// Heads of the columns of figures.
 const FIGURES: [&str; 5] = ["questions", "base", "in context", "before", "after"];

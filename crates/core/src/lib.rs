@@ -1,0 +1,13 @@
+//! What every part of seald stands on: its errors, its clock, how it writes files and tries again, its nouns, and what
+//! its programs say to one another.
+
+pub mod clock;
+pub mod domain;
+pub mod error;
+pub mod files;
+pub mod protocol;
+pub mod retry;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use error::{Error, Kind, Result};

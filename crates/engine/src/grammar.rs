@@ -1,0 +1,118 @@
+//! Answers in a form: JSON that fits a schema, because at each step only tokens are allowed that can still lead there.
+//!
+//! The `llguidance` crate does the work; it is told each token's bytes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use llguidance::api::TopLevelGrammar;
+use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory};
+use serde_json::Value;
+
+use super::tokenizer::Tokenizer;
+use seald_core::error::{Error, Kind, Result};
+
+/// A tokenizer's vocabulary, prepared for grammars: some hundred milliseconds for one of 151,936 tokens.
+pub struct Vocabulary {
+    parsers: ParserFactory,
+}
+
+impl Vocabulary {
+    /// Prepares the vocabulary of `tokenizer`, whose first end token ends an answer.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where no token ends an answer, or the vocabulary is refused.
+    pub fn new(tokenizer: &Tokenizer) -> Result<Self> {
+        let Some(&end) = tokenizer.eos_ids().first() else {
+            let text =
+                "this model names no token that ends an answer (eos_token_id in generation_config.json)";
+            return Err(Error::new(Kind::Unsupported, text));
+        };
+        let size = tokenizer.vocab_size() as u32;
+        let word = |id: u32| {
+            let bytes = tokenizer.token_bytes(id);
+            if tokenizer.specials().contains(id) {
+                [&[TokTrie::SPECIAL_TOKEN_MARKER], &bytes[..]].concat()
+            } else {
+                bytes
+            }
+        };
+        let words: Vec<Vec<u8>> = (0..size).map(word).collect();
+        let trie = TokTrie::from(&TokRxInfo::new(size, end), &words);
+        let known: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
+        let refused = |e| {
+            Error::new(Kind::Unsupported, format!("this model's vocabulary cannot be held to a form: {e}"))
+        };
+        let mut parsers = ParserFactory::new_simple(&known).map_err(refused)?;
+        parsers.quiet().limits_mut().verbose_errors = false;
+        Ok(Self { parsers })
+    }
+
+    /// JSON that fits `schema` (JSON Schema).
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a schema that is wrong, too large, or uses what is not supported; it says which.
+    pub fn json(&self, schema: &Value) -> Result<Grammar> {
+        let grammar = TopLevelGrammar::from_json_schema(schema.clone());
+        let matcher = Matcher::new(self.parsers.create_parser(grammar));
+        match matcher.get_error() {
+            None => Ok(Grammar { matcher: Box::new(matcher), of: Arc::new(()) }),
+            Some(error) => Err(Error::new(Kind::Invalid, format!("the schema cannot be used: {error}"))),
+        }
+    }
+}
+
+impl fmt::Debug for Vocabulary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vocabulary").finish_non_exhaustive()
+    }
+}
+
+/// A form, and how far an answer in it has come.
+#[derive(Clone)]
+pub struct Grammar {
+    /// Two kilobytes, which rows without a form should not carry.
+    matcher: Box<Matcher>,
+    of: Arc<()>,
+}
+
+impl Grammar {
+    /// Calls `allow` with each id that may come next: the end token alone once the answer is complete.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a form too costly to follow.
+    pub(super) fn allowed(&mut self, mut allow: impl FnMut(usize)) -> Result<()> {
+        let mask = self.matcher.compute_mask_or_eos().map_err(too_costly)?;
+        mask.iter_set_entries(&mut allow);
+        Ok(())
+    }
+
+    /// Takes the token that was chosen.
+    ///
+    /// # Errors
+    /// As [`Self::allowed`].
+    pub(super) fn take(&mut self, token: u32) -> Result<()> {
+        if self.matcher.is_stopped() { Ok(()) } else { self.matcher.consume_token(token).map_err(too_costly) }
+    }
+}
+
+fn too_costly(error: impl fmt::Display) -> Error {
+    Error::new(
+        Kind::Invalid,
+        format!("the answer cannot be held to its form: {error}: ask for a simpler schema"),
+    )
+}
+
+/// Two are equal if they were made by one call, whatever came since.
+impl PartialEq for Grammar {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.of, &other.of)
+    }
+}
+
+impl fmt::Debug for Grammar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grammar").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,331 @@
+//! Rows under way, continued one token a pass together; others may join and leave between two passes.
+//!
+//! A pass holds one token of every row that is being continued and, up to a bound, tokens of prompts that are still being
+//! read (Agrawal et al. 2023, arXiv 2308.16369: chunked prefill), so that a long prompt delays nobody for long.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use candle_core::Device;
+use rayon::prelude::*;
+
+use super::batch::Batch;
+use super::cache::KvCache;
+use super::decoder::{ActiveAdapter, Decoder};
+use super::generate::{GenerateOptions, Generated, OnToken};
+use super::kernels::Slice;
+use super::live_rows::{Live, Prompt};
+use super::loss;
+use super::sampler::{Chosen, Sampler};
+use super::stop::RowText;
+use super::tokenizer::Tokenizer;
+use seald_core::error::{Error, Kind, Result};
+
+/// Rows of logits made at a time: 39 MB of them for a vocabulary of 151,936.
+const HEAD_ROWS: usize = 64;
+
+/// How much of the machine a generation takes at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most tokens of prompts read in one pass, 1 or more.
+    pub prefill_tokens: usize,
+    /// Most rows that are continued at the same time, 1 or more; others wait until one ends.
+    pub batch_rows: usize,
+}
+
+/// A row that continues a prompt.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The caller's number for it, which events and results carry.
+    pub row: usize,
+    /// When and how it goes on.
+    pub options: Arc<GenerateOptions>,
+    /// Which of the seed's streams of random numbers it draws from.
+    pub draw: usize,
+}
+
+/// The rows that one decoder continues.
+pub struct Running<'m> {
+    decoder: &'m Decoder,
+    tokenizer: Option<&'m Tokenizer>,
+    bounds: Bounds,
+    cache: KvCache,
+    /// Prompts that have no place yet, then those that are being read; the first came first.
+    waiting: VecDeque<Prompt>,
+    reading: VecDeque<Prompt>,
+    live: Vec<Live<'m>>,
+}
+
+/// What is computed for one prompt or row in a pass.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a row is moved once a pass, which costs less than a place for each on the heap"
+)]
+enum Part<'m> {
+    Next(Live<'m>),
+    Read(Prompt, usize),
+}
+
+impl Part<'_> {
+    fn adapter(&self) -> Option<usize> {
+        match self {
+            Part::Next(live) => live.adapter,
+            Part::Read(prompt, _) => prompt.adapter,
+        }
+    }
+}
+
+impl<'m> Running<'m> {
+    /// Nothing under way yet. Without a tokenizer all text is empty.
+    pub fn new(decoder: &'m Decoder, tokenizer: Option<&'m Tokenizer>, bounds: Bounds) -> Self {
+        let bounds =
+            Bounds { prefill_tokens: bounds.prefill_tokens.max(1), batch_rows: bounds.batch_rows.max(1) };
+        let (waiting, reading, live) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Self { decoder, tokenizer, bounds, cache: decoder.new_cache(), waiting, reading, live }
+    }
+
+    /// Adds a prompt and the rows that continue it: it is read once for all of them, or as often as they do not fit into
+    /// one pass together.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for options out of range, and for a prompt that is empty, too long for the model, or names a token
+    /// that does not exist.
+    pub fn add(&mut self, tokens: Vec<u32>, adapter: Option<usize>, members: Vec<Member>) -> Result<()> {
+        self.check_prompt(&tokens)?;
+        members.iter().try_for_each(|m| self.check_options(&m.options))?;
+        let tokens: Arc<[u32]> = tokens.into();
+        for members in members.chunks(self.bounds.batch_rows) {
+            let (members, tokens) = (members.to_vec(), tokens.clone());
+            self.waiting.push_back(Prompt { tokens, adapter, members, slot: 0, read: 0 });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.reading.is_empty() && self.live.is_empty()
+    }
+
+    /// Rows under way, those that wait included.
+    pub fn rows(&self) -> usize {
+        let unread = self.waiting.iter().chain(&self.reading).map(|p| p.members.len());
+        self.live.len() + unread.sum::<usize>()
+    }
+
+    /// Whether a row under way uses this adapter.
+    pub fn uses(&self, adapter: usize) -> bool {
+        let unread = self.waiting.iter().chain(&self.reading).map(|p| p.adapter);
+        unread.chain(self.live.iter().map(|l| l.adapter)).any(|a| a == Some(adapter))
+    }
+
+    /// Ends a row where it is; nothing more is heard of it.
+    pub fn remove(&mut self, row: usize) {
+        if let Some(at) = self.live.iter().position(|l| l.row == row) {
+            let live = self.live.remove(at);
+            self.cache.release(live.slot);
+        }
+        for prompt in self.waiting.iter_mut().chain(&mut self.reading) {
+            prompt.members.retain(|m| m.row != row);
+        }
+        self.waiting.retain(|p| !p.members.is_empty());
+        let cache = &mut self.cache;
+        self.reading.retain(|p| {
+            let goes_on = !p.members.is_empty();
+            if !goes_on {
+                cache.release(p.slot);
+            }
+            goes_on
+        });
+    }
+
+    /// What became of the rows that have begun and not ended, and an end to everything.
+    pub fn finish(self) -> impl Iterator<Item = (usize, Generated)> {
+        self.live.into_iter().map(|live| (live.row, live.out))
+    }
+
+    /// One pass: a token for every row whose prompt has been read, and more of the prompts that have not. The rows that
+    /// ended with it, each with its result, or with an error if its logits are not finite ([`Kind::Diverged`]).
+    ///
+    /// # Errors
+    /// From the decoder; nothing is under way then any more.
+    pub fn step(
+        &mut self,
+        adapters: &[ActiveAdapter<'_>],
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Vec<(usize, Result<Generated>)>> {
+        self.admit();
+        let parts = self.parts();
+        let (mut batch, mut slots, mut after) = (Batch::new(), Vec::new(), Vec::new());
+        let (mut rows, mut unread) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Part::Next(mut live) => {
+                    batch.push(
+                        &live.out.token_ids[live.out.token_ids.len() - 1..],
+                        live.cached,
+                        live.adapter,
+                    )?;
+                    slots.push(live.slot);
+                    live.cached += 1;
+                    rows.push((after.len(), live));
+                    after.push(batch.len() as u32 - 1);
+                }
+                Part::Read(mut prompt, count) => {
+                    batch.push(&prompt.tokens[prompt.read..][..count], prompt.read, prompt.adapter)?;
+                    slots.push(prompt.slot);
+                    prompt.read += count;
+                    if prompt.read == prompt.tokens.len() {
+                        rows.extend(prompt.members.iter().map(|m| (after.len(), self.start(&prompt, m))));
+                        after.push(batch.len() as u32 - 1);
+                    } else {
+                        unread.push(prompt);
+                    }
+                }
+            }
+        }
+        unread.into_iter().rev().for_each(|prompt| self.reading.push_front(prompt));
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let picks = rows.iter_mut().map(|(at, live)| (*at, &mut live.sampler)).collect();
+        let chosen = self.pass(&batch, &slots, adapters, &after, picks)?;
+        self.accept(rows, chosen, on_token)
+    }
+
+    /// Gives places to prompts that wait, in the order in which they came.
+    fn admit(&mut self) {
+        let taken = self.live.len() + self.reading.iter().map(|p| p.members.len()).sum::<usize>();
+        let mut room = self.bounds.batch_rows.saturating_sub(taken);
+        while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.members.len() <= room) {
+            room -= prompt.members.len();
+            prompt.slot = self.cache.add_slot();
+            self.reading.push_back(prompt);
+        }
+    }
+
+    /// Takes what the next pass computes, those of one adapter together: an adapter's matrices are applied to runs of rows.
+    fn parts(&mut self) -> Vec<Part<'m>> {
+        let mut parts: Vec<Part<'m>> = self.live.drain(..).map(Part::Next).collect();
+        let mut room = self.bounds.prefill_tokens;
+        while room > 0
+            && let Some(prompt) = self.reading.pop_front()
+        {
+            let count = room.min(prompt.tokens.len() - prompt.read);
+            room -= count;
+            parts.push(Part::Read(prompt, count));
+        }
+        parts.sort_by_key(Part::adapter);
+        parts
+    }
+
+    fn start(&self, prompt: &Prompt, member: &Member) -> Live<'m> {
+        let options = member.options.clone();
+        let n = prompt.tokens.len();
+        let limit = self.decoder.config().max_position_embeddings;
+        Live {
+            row: member.row,
+            adapter: prompt.adapter,
+            slot: prompt.slot,
+            cached: n,
+            most: options.max_tokens.min(limit - n),
+            sampler: Sampler::new(&options, member.draw),
+            text: RowText::new(self.tokenizer),
+            out: Generated::default(),
+            options,
+        }
+    }
+
+    /// One pass of the decoder: the tokens chosen after the batch's tokens `after`. Each of `picks` is an index
+    /// into `after`, in ascending order, with the sampler that chooses.
+    fn pass(
+        &mut self,
+        batch: &Batch,
+        slots: &[usize],
+        adapters: &[ActiveAdapter<'_>],
+        after: &[u32],
+        mut picks: Vec<(usize, &mut Sampler)>,
+    ) -> Result<Vec<Result<Chosen>>> {
+        let (decoder, cache) = (self.decoder, &mut self.cache);
+        let compute = decoder.compute();
+        compute.run(|| {
+            let states = decoder.forward(batch, adapters, Some((cache, slots)))?;
+            let mut all = Vec::with_capacity(picks.len());
+            for (chunk, wanted) in after.chunks(HEAD_ROWS).enumerate() {
+                let hidden = decoder.head_input(&states, wanted)?;
+                let logits = loss::logits(compute, decoder.head(), &hidden)?.to_device(&Device::Cpu)?;
+                let (data, v, first) = (Slice::of(&logits)?, decoder.config().vocab_size, chunk * HEAD_ROWS);
+                let end = picks.partition_point(|p| p.0 < first + wanted.len());
+                let from = all.len();
+                let choose = |(at, sampler): &mut (usize, &mut Sampler)| {
+                    sampler.choose(compute.isa(), &data[(*at - first) * v..][..v])
+                };
+                let chosen = picks[from..end].par_iter_mut().map(choose);
+                all.extend(chosen.collect::<Vec<Result<Chosen>>>());
+            }
+            Ok(all)
+        })
+    }
+
+    /// Takes the tokens that were chosen. Of several rows that begin at one prompt's end the first that goes on keeps its
+    /// slot, others get copies.
+    fn accept(
+        &mut self,
+        rows: Vec<(usize, Live<'m>)>,
+        chosen: Vec<Result<Chosen>>,
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Vec<(usize, Result<Generated>)>> {
+        let (mut ended, mut left) = (Vec::new(), Vec::new());
+        let mut kept = None;
+        for ((at, mut live), chosen) in rows.into_iter().zip(chosen) {
+            let ends = match chosen {
+                Ok(chosen) => live.accept(chosen, on_token)?.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            };
+            if let Some(how) = ends {
+                left.push(live.slot);
+                ended.push((live.row, how.map(|()| live.out)));
+                continue;
+            }
+            if kept == Some(at) {
+                live.slot = self.cache.fork(live.slot);
+            }
+            kept = Some(at);
+            self.live.push(live);
+        }
+        left.dedup();
+        for slot in left {
+            if !self.live.iter().any(|live| live.slot == slot) {
+                self.cache.release(slot);
+            }
+        }
+        Ok(ended)
+    }
+
+    fn check_options(&self, options: &GenerateOptions) -> Result<()> {
+        options.validate()?;
+        if self.tokenizer.is_none() && !options.stop_strings.is_empty() {
+            let text = "stop strings need a tokenizer: give one, or use stop_tokens";
+            return Err(Error::new(Kind::Invalid, text));
+        }
+        Ok(())
+    }
+
+    fn check_prompt(&self, tokens: &[u32]) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let config = self.decoder.config();
+        let (n, limit) = (tokens.len(), config.max_position_embeddings);
+        if n == 0 {
+            return invalid("the prompt has no tokens".into());
+        }
+        if n >= limit {
+            return invalid(format!(
+                "the prompt has {n} tokens, which leaves no room for an answer: the model's limit is {limit}"
+            ));
+        }
+        if let Some(token) = tokens.iter().find(|&&t| t as usize >= config.vocab_size) {
+            let size = config.vocab_size;
+            return invalid(format!("token id {token} is outside the model's vocabulary of {size}"));
+        }
+        Ok(())
+    }
+}

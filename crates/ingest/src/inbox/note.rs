@@ -1,0 +1,80 @@
+//! `NAME.error.txt` beside a file that could not be learned: why, and what to do.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::{moves, names, staged};
+use seald_core::error::{Error, Kind, Result};
+
+const ENDING: &str = ".error.txt";
+/// What every note begins with; a note is told by it from a document of such a name.
+const BEGINNING: &str = "seald could not learn from this file: ";
+/// Numbers that are tried for a name.
+pub(super) const MOST_NUMBERS: usize = 100_000;
+
+/// Whether it is a note of ours, which nobody should learn from. Files of other names are not opened.
+pub(super) fn is_note(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().ends_with(ENDING.as_bytes()) && begins_with(path, BEGINNING)
+}
+
+/// Writes the note for the file `name` in `folder`, in place of an older one for the same name.
+pub(super) fn write(folder: &Path, name: &OsStr, reason: &str) -> Result<PathBuf> {
+    let heading = format!("{BEGINNING}{}\n", plain(&name.to_string_lossy()));
+    let text = format!(
+        "{heading}\n{}\n\nTo try again, put it right and move it back into the inbox. Otherwise both can be removed.\n",
+        reason.trim()
+    );
+    // Long names that begin alike are cut to the same.
+    for number in 1..=MOST_NUMBERS {
+        let path = folder.join(names::with_ending(&names::numbered(name, number), ENDING));
+        if path.symlink_metadata().is_err() || begins_with(&path, &heading) {
+            let written = staged::replace(&path, text.as_bytes());
+            let doing = || format!("cannot write {}", path.display());
+            written.map_err(|e| moves::not_writable(doing(), &folder.display().to_string(), e))?;
+            return Ok(path);
+        }
+    }
+    Err(full(folder, name))
+}
+
+/// Removes the note that an earlier attempt at `document` left beside it.
+pub(super) fn clear(document: &Path) {
+    let Some(name) = document.file_name() else { return };
+    let note = document.with_file_name(names::with_ending(name, ENDING));
+    if is_note(&note) {
+        // It is passed over as long as it lies there.
+        let _ = fs::remove_file(&note);
+    }
+}
+
+/// No number is free for a name.
+pub(super) fn full(folder: &Path, name: &OsStr) -> Error {
+    let text = format!(
+        "{} holds {MOST_NUMBERS} files called {} already: move some of them away",
+        folder.display(),
+        name.to_string_lossy()
+    );
+    Error::new(Kind::Conflict, text)
+}
+
+/// Without line breaks and other control characters.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Whether the regular file `path` begins with `words`.
+fn begins_with(path: &Path, words: &str) -> bool {
+    let mut options = File::options();
+    // Neither a link nor the writer of a pipe is followed.
+    options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    let Ok(file) = options.open(path) else { return false };
+    let mut start = Vec::with_capacity(words.len());
+    let regular = file.metadata().is_ok_and(|found| found.is_file());
+    regular && file.take(words.len() as u64).read_to_end(&mut start).is_ok() && start == words.as_bytes()
+}

@@ -1,0 +1,76 @@
+//! Bringing a file in: staged out of sight, synced, then put in place under a free name.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::note::{MOST_NUMBERS, full};
+use super::{DONE, FAILED, names, staged};
+use crate::{is_passing, is_sidecar};
+use seald_core::error::{Error, Kind, Result};
+use seald_core::files::io_error;
+
+/// As [`super::Inbox::put`].
+pub(super) fn put(inbox: &Path, name: &str, tag: Option<&str>, bytes: &[u8]) -> Result<PathBuf> {
+    check("file name", name)?;
+    let folder = match tag {
+        Some(tag) => subfolder(inbox, tag)?,
+        None => inbox.to_path_buf(),
+    };
+    let wanted = folder.join(name);
+    let staged = staged::write(&folder, bytes).map_err(|e| io_error("write", &wanted, e))?;
+    for number in 1..=MOST_NUMBERS {
+        let path = folder.join(names::numbered(OsStr::new(name), number));
+        match staged::publish(&staged, &path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(io_error("write", &path, e)),
+            Err(_) if is_sidecar(&path) => {
+                let text = format!(
+                    "{} exists already, and under another name these questions would belong to no document: remove it first",
+                    path.display()
+                );
+                return Err(Error::new(Kind::Conflict, text));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(full(&folder, OsStr::new(name)))
+}
+
+fn subfolder(inbox: &Path, tag: &str) -> Result<PathBuf> {
+    check("tag", tag)?;
+    if [DONE, FAILED].contains(&tag) {
+        let text =
+            format!("the tag `{tag}` is the name of a folder for files that were read: choose another");
+        return Err(Error::new(Kind::Invalid, text));
+    }
+    let folder = inbox.join(tag);
+    match fs::create_dir(&folder) {
+        Ok(()) => Ok(folder),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match folder.symlink_metadata() {
+            Ok(found) if found.is_dir() => Ok(folder),
+            _ => {
+                let text = format!("{} is no folder: choose another tag", folder.display());
+                Err(Error::new(Kind::Conflict, text))
+            }
+        },
+        Err(e) => Err(io_error("make", &folder, e)),
+    }
+}
+
+/// One name that stays in its folder and that a scan sees.
+fn check(what: &str, name: &str) -> Result<()> {
+    let wrong = match name {
+        "" => "is empty".to_string(),
+        _ if name.len() > names::LONGEST => format!("is longer than {} bytes", names::LONGEST),
+        _ if name.contains(['/', '\0']) || name == "." || name == ".." => "is no single name".to_string(),
+        _ if name.contains(char::is_control) => "holds a line break or control character".to_string(),
+        _ if is_passing(Path::new(name)) => {
+            "is that of a hidden or temporary file, which nobody reads".to_string()
+        }
+        _ => return Ok(()),
+    };
+    let shown: String = name.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect();
+    Err(Error::new(Kind::Invalid, format!("the {what} `{shown}` {wrong}: give another")))
+}

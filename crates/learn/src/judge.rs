@@ -1,0 +1,143 @@
+//! The judgement of a candidate: its probes are asked, what was known is asked again, its drift is measured, and the gate decides; where only
+//! old knowledge suffers, only a part of the way from the live adapter to it is gone.
+
+use super::gate::{self, BankProbe, GateInput, GateOptions, GateProbe};
+use super::rehearsal::Rehearsal;
+use super::session::{Answered, Question, Session};
+use candle_core::Tensor;
+
+use seald_core::domain::decision::Decision;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::lora::Adapter;
+
+/// Halvings of the scale's interval.
+const BISECTIONS: usize = 4;
+
+/// A probe with what the live model said before.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The question, without passage.
+    pub question: Question<'a>,
+    /// Number of its fact within its document.
+    pub fact: usize,
+    /// The live model's answer.
+    pub before: &'a Answered,
+}
+
+/// What a candidate is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Probes<'a> {
+    /// About the document; no trial saw them.
+    pub gate: &'a [Asked<'a>],
+    /// About what was known before.
+    pub bank: &'a [Asked<'a>],
+}
+
+/// A judged candidate.
+#[derive(Debug)]
+pub struct Judged {
+    /// What the gate says.
+    pub decision: Decision,
+    /// The candidate at the decision's scale.
+    pub adapter: Adapter,
+    /// Its answers to the gate probes.
+    pub gate: Vec<Answered>,
+    /// Its answers to the bank.
+    pub bank: Vec<Answered>,
+}
+
+/// Judges `candidate`, which continues `live`: whole, and if only old knowledge suffers, at the largest part of the way to it that is accepted.
+///
+/// # Errors
+/// From the engine.
+pub fn judge(
+    session: &Session<'_>,
+    live: Option<&Adapter>,
+    candidate: &Adapter,
+    probes: Probes<'_>,
+    rehearsal: &Rehearsal,
+    options: &GateOptions,
+) -> Result<Judged> {
+    let (mut whole, mut best) = (None, None);
+    let mut decide_at = |scale: f64| -> Result<Decision> {
+        let adapter = between(live, candidate, scale)?;
+        let judged = judge_at(session, adapter, scale, probes, rehearsal, options)?;
+        let decision = judged.decision.clone();
+        // Bisection begins with the whole candidate and goes up from an accepted scale, so the last accepted one is the largest.
+        if decision.accepted {
+            best = Some(judged);
+        } else if whole.is_none() {
+            whole = Some(judged);
+        }
+        Ok(decision)
+    };
+    gate::bisect_scale(&mut decide_at, BISECTIONS)?;
+    best.or(whole).ok_or_else(|| Error::new(Kind::Internal, "the gate judged nothing"))
+}
+
+fn judge_at(
+    session: &Session<'_>,
+    adapter: Adapter,
+    scale: f64,
+    probes: Probes<'_>,
+    rehearsal: &Rehearsal,
+    options: &GateOptions,
+) -> Result<Judged> {
+    let ask = |probes: &[Asked<'_>]| {
+        let questions: Vec<Question<'_>> = probes.iter().map(|p| p.question).collect();
+        session.ask(&questions, Some(&adapter))
+    };
+    let (gate, bank) = (ask(probes.gate)?, ask(probes.bank)?);
+    let drift = rehearsal.drift(session, Some(&adapter))?;
+    let input = GateInput {
+        probes: gate_probes(probes.gate, &gate),
+        bank: bank_probes(probes.bank, &bank),
+        drift,
+        scale,
+    };
+    let decision = gate::decide(&input, options);
+    Ok(Judged { decision, adapter, gate, bank })
+}
+
+fn gate_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<GateProbe> {
+    let pair = |(asked, after): (&Asked<'_>, &Answered)| GateProbe {
+        fact: asked.fact,
+        right_before: asked.before.grade.right,
+        right_after: after.grade.right,
+        log_prob_before: asked.before.log_prob,
+        log_prob_after: after.log_prob,
+    };
+    probes.iter().zip(after).map(pair).collect()
+}
+
+fn bank_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<BankProbe> {
+    let pair = |(asked, after): (&Asked<'_>, &Answered)| BankProbe {
+        right_before: asked.before.grade.right,
+        right_after: after.grade.right,
+    };
+    probes.iter().zip(after).map(pair).collect()
+}
+
+/// A part of the way, 0 to 1, from the live adapter (none: the base) to one that continues it. From the base, B is multiplied; otherwise A and B
+/// go as far each (Wortsman et al. 2022 interpolate weights of a model and its fine-tuned successor, arXiv 2109.01903).
+///
+/// # Errors
+/// From the tensor library.
+pub fn between(live: Option<&Adapter>, candidate: &Adapter, part: f64) -> Result<Adapter> {
+    let mut found = candidate.clone();
+    if part == 1.0 {
+        return Ok(found);
+    }
+    let toward = |from: &Tensor, to: &Tensor| -> Result<Tensor> { Ok((from + ((to - from)? * part)?)?) };
+    let mut earlier = live.map(|live| live.layers.iter().flatten().flatten());
+    for matrices in found.layers.iter_mut().flatten().flatten() {
+        match earlier.as_mut().and_then(Iterator::next) {
+            Some(live) => {
+                matrices.a = toward(&live.a, &matrices.a)?;
+                matrices.b = toward(&live.b, &matrices.b)?;
+            }
+            None => matrices.b = matrices.b.affine(part, 0.0)?,
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,29 @@
+//! The method: how a document is read, turned into training data, tried and judged. It knows no database and no HTTP.
+
+pub use seald_engine::chat::{Message, Role};
+pub use seald_engine::examples::TrainRow;
+pub use seald_engine::inspect::{ModelSummary, inspect};
+pub use seald_engine::lora::Adapter;
+pub use seald_engine::model::Model;
+
+pub mod answer;
+pub mod author;
+pub mod consolidate;
+pub mod directive;
+pub mod filter;
+pub mod forgetting;
+pub mod gate;
+pub mod grade;
+pub mod judge;
+pub mod options;
+pub mod parse;
+pub mod probes;
+pub mod prompt;
+pub mod rehearsal;
+pub mod rows;
+pub mod self_edits;
+pub mod session;
+pub mod stats;
+mod training;
+pub mod trials;
+pub mod writer;

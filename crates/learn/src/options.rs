@@ -1,0 +1,154 @@
+//! How documents are learned: every option with its unit and range.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::lora::{LoraConfig, TargetModules};
+
+/// Options of the method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LearnOptions {
+    /// Self-edits written for each document, 1 to 32.
+    pub candidates: usize,
+    /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
+    pub exams: usize,
+    /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, some ten seconds each for
+    /// nano, while `final_steps` stays: of much more than this, little would be learned.
+    pub most_passages: usize,
+    /// Rank of the adapters, 1 to 256.
+    pub rank: usize,
+    /// Alpha of the adapters, above 0; the update is scaled by alpha / rank.
+    pub alpha: f64,
+    /// Learning rates that a directive may choose, above 0. Empty: those that fit the model.
+    pub learning_rates: Vec<f64>,
+    /// Epochs that a directive may choose, 1 or more.
+    pub epochs: Vec<usize>,
+    /// Rows of self-edits in one optimiser step, 1 to 1,024.
+    pub rows_in_step: usize,
+    /// Rows of earlier self-edits in one optimiser step, 0 to 1,024.
+    pub rehearsal_rows: usize,
+    /// Base samples in one optimiser step, trained with KL to the base, 0 to 1,024; 0 turns them off.
+    pub base_rows: usize,
+    /// Weight of the KL term against the loss on the self-edits, 0 or more.
+    pub kl_weight: f32,
+    /// Base samples that are drawn once for each base model, 8 to 65,536.
+    pub base_samples: usize,
+    /// Optimiser steps after which trials are ranked, rung by rung, rising, each 1 or more: at every one but the last, the weaker half ends.
+    pub rung_steps: Vec<usize>,
+    /// Rows of its self-edit in one step of a trial, 1 to 1,024. Trials rehearse nothing: they are ranked, not published.
+    pub trial_rows: usize,
+    /// Optimiser steps of the training that the gate judges, at most, 1 to 1,000,000.
+    pub final_steps: usize,
+    /// Learning rate of that training as a share of the best trial's, above 0, up to 1: so few steps flatter high rates, and what was learned
+    /// earlier suffers from them.
+    pub final_rate: f64,
+    /// Candidates whose self-edits the union joins, the best first, 2 to 32.
+    pub union_of: usize,
+    /// Learns answers from the model itself with the passage in sight, in place of the plain text of the answer.
+    pub distil: bool,
+    /// Probes of the retention bank that the gate and replay ask, at most, 0 to 100,000.
+    pub bank_probes: usize,
+    /// Everything random follows from it and from the document, 0 or more: another seed is another try.
+    pub seed: u64,
+}
+
+impl Default for LearnOptions {
+    fn default() -> Self {
+        Self {
+            candidates: 16,
+            exams: 4,
+            most_passages: 32,
+            rank: 16,
+            alpha: 32.0,
+            learning_rates: Vec::new(),
+            epochs: vec![5, 10, 20, 30],
+            rows_in_step: 5,
+            rehearsal_rows: 24,
+            base_rows: 1,
+            kl_weight: 1.0,
+            base_samples: 256,
+            rung_steps: vec![2],
+            trial_rows: 4,
+            final_steps: 96,
+            final_rate: 0.7,
+            union_of: 16,
+            distil: false,
+            bank_probes: 64,
+            seed: 0,
+        }
+    }
+}
+
+impl LearnOptions {
+    /// The options with a menu of learning rates that fits a model of that hidden size, unless one is given: a small model needs, and
+    /// bears, larger steps.
+    pub fn for_model(mut self, hidden_size: usize) -> Self {
+        if self.learning_rates.is_empty() {
+            self.learning_rates =
+                if hidden_size < 512 { vec![3e-4, 1e-3, 3e-3] } else { vec![1e-4, 3e-4, 1e-3] };
+        }
+        self
+    }
+
+    /// The shape of the adapters.
+    pub fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: self.rank,
+            alpha: self.alpha,
+            target_modules: TargetModules::AllLinear,
+            ..LoraConfig::default()
+        }
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let ranges = [
+            ("candidates", self.candidates, 1, 32),
+            ("exams", self.exams, 1, 16),
+            ("most_passages", self.most_passages, 1, 10_000),
+            ("rank", self.rank, 1, 256),
+            ("rows_in_step", self.rows_in_step, 1, 1024),
+            ("rehearsal_rows", self.rehearsal_rows, 0, 1024),
+            ("base_rows", self.base_rows, 0, 1024),
+            ("base_samples", self.base_samples, 8, 65_536),
+            ("trial_rows", self.trial_rows, 1, 1024),
+            ("final_steps", self.final_steps, 1, 1_000_000),
+            ("union_of", self.union_of, 2, 32),
+            ("bank_probes", self.bank_probes, 0, 100_000),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return invalid(format!("{name} is {value}: give {least} to {most}"));
+            }
+        }
+        if self.learning_rates.iter().any(|rate| !(rate.is_finite() && *rate > 0.0)) {
+            return invalid("learning_rates: every one must be above 0".into());
+        }
+        if self.rung_steps.first().is_none_or(|first| *first == 0)
+            || !self.rung_steps.is_sorted_by(|a, b| a < b)
+        {
+            return invalid(
+                "rung_steps: give at least one number, each 1 or more and above the one before".into(),
+            );
+        }
+        if self.epochs.is_empty() || self.epochs.contains(&0) {
+            return invalid("epochs: give at least one number, each 1 or more".into());
+        }
+        if !(self.alpha.is_finite() && self.alpha > 0.0) {
+            return invalid(format!("alpha is {}: give a number above 0", self.alpha));
+        }
+        if !(self.final_rate > 0.0 && self.final_rate <= 1.0) {
+            return invalid(format!("final_rate is {}: give a number above 0, up to 1", self.final_rate));
+        }
+        if !(self.kl_weight.is_finite() && self.kl_weight >= 0.0) {
+            return invalid(format!("kl_weight is {}: give a number of 0 or more", self.kl_weight));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! What the base model knew and no curriculum covers: texts that it writes by itself, trained with KL to the base, and texts held out to
+//! measure drift (the *guard text*).
+
+use super::session::{Session, Writing};
+use seald_core::error::Result;
+use seald_engine::chat::{Message, Role};
+use seald_engine::decoder::ActiveAdapter;
+use seald_engine::examples::TrainRow;
+use seald_engine::lora::Adapter;
+use seald_engine::score::{ScoreRow, Scorer};
+
+/// Longest base sample, tokens.
+const SAMPLE_TOKENS: usize = 120;
+/// One guard text for so many samples that are trained on.
+const GUARD_SHARE: usize = 4;
+/// Tokens named at each place of a sample; all others together are one more outcome.
+const LABELS: usize = 32;
+
+/// Draws the base samples of a model: half from the beginning of a text, half from the beginning of a user's turn (as Magpie does,
+/// arXiv 2406.08464), at temperature 1. The last fifth is guard text.
+///
+/// # Errors
+/// From the engine.
+pub fn draw(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
+    let count = session.options.base_samples + session.options.base_samples.div_ceil(GUARD_SHARE);
+    let starts = starts(session)?;
+    let rows: Vec<Vec<u32>> = (0..count).map(|i| starts[i % starts.len()].clone()).collect();
+    let writing =
+        Writing { max_tokens: SAMPLE_TOKENS, temperature: 1.0, seed: session.seed("", "base samples") };
+    let written = session.continue_from(rows.clone(), writing, vec![text_start(session)], None)?;
+    let long_enough = rows.into_iter().zip(written).filter(|(_, (new, _))| new.len() > 1);
+    Ok(long_enough.map(|(start, (new, _))| [start, new].concat()).collect())
+}
+
+/// The token before a text that stands alone.
+fn text_start(session: &Session<'_>) -> u32 {
+    let tokenizer = &session.model.tokenizer;
+    let named = |wanted: &str| tokenizer.named_tokens().find(|(name, _)| *name == wanted);
+    let prefix = tokenizer.text_prefix().first().copied();
+    let padding = || named("pad_token").and_then(|(_, text)| tokenizer.token_id(text));
+    let end = || tokenizer.eos_ids().first().copied();
+    prefix.or_else(padding).or_else(end).unwrap_or(0)
+}
+
+fn starts(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
+    let mut starts = vec![vec![text_start(session)]];
+    if let Some(chat) = &session.model.chat {
+        // What two different conversations have in common at their beginning is what stands before the user's words.
+        let begin = |said| chat.encode_prompt(&session.model.tokenizer, &[Message::new(Role::User, said)]);
+        let (one, other) = (begin("A")?, begin("7")?);
+        let head: Vec<u32> = one.iter().zip(&other).take_while(|(a, b)| a == b).map(|(a, _)| *a).collect();
+        if !head.is_empty() {
+            starts.push(head);
+        }
+    }
+    Ok(starts)
+}
+
+/// Base samples ready for training, and guard text ready for measuring. The default has neither: a trial rehearses nothing.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// Samples with the base's distribution at each token, weight 1.
+    pub rows: Vec<TrainRow>,
+    guard: Vec<ScoreRow>,
+    guard_base: Vec<f64>,
+}
+
+impl Rehearsal {
+    /// Labels samples that [`draw`] drew from this model.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub fn new(session: &Session<'_>, samples: &[Vec<u32>]) -> Result<Self> {
+        let (limit, starts) = (session.context(), starts(session)?);
+        let row = |sample: &Vec<u32>| {
+            let given = starts.iter().filter(|start| sample.starts_with(start)).map(Vec::len).max();
+            let tokens = sample[..sample.len().min(limit)].to_vec();
+            ScoreRow { tokens, first: given.unwrap_or(1), adapter: None }
+        };
+        let guards = samples.len() / (GUARD_SHARE + 1);
+        let (train, guard) = samples.split_at(samples.len() - guards);
+        let train: Vec<ScoreRow> = train.iter().map(row).collect();
+        let guard: Vec<ScoreRow> = guard.iter().map(row).collect();
+        let rows = labelled(session, train, None)?;
+        let guard_base = session.score(&guard, None)?;
+        Ok(Self { rows, guard, guard_base })
+    }
+
+    /// How far an adapter has moved from the base: KL(base || adapter) in nats a token, estimated on guard text, which the base wrote:
+    /// the mean of ln p(base) - ln p(adapter) over its tokens.
+    ///
+    /// # Errors
+    /// From the engine.
+    pub fn drift(&self, session: &Session<'_>, adapter: Option<&Adapter>) -> Result<f64> {
+        if adapter.is_none() || self.guard.is_empty() {
+            return Ok(0.0);
+        }
+        let rows: Vec<ScoreRow> =
+            self.guard.iter().map(|r| ScoreRow { adapter: Some(0), ..r.clone() }).collect();
+        let now = session.score(&rows, adapter)?;
+        let tokens: usize = self.guard.iter().map(|r| r.tokens.len() - r.first).sum();
+        let lost: f64 = self.guard_base.iter().zip(now).map(|(before, now)| before - now).sum();
+        Ok(lost / tokens as f64)
+    }
+}
+
+/// Rows whose targets are what a teacher (the base, or an adapter) would write at each place.
+pub(super) fn labelled(
+    session: &Session<'_>,
+    rows: Vec<ScoreRow>,
+    teacher: Option<&Adapter>,
+) -> Result<Vec<TrainRow>> {
+    let active: Vec<_> = teacher.into_iter().map(ActiveAdapter::inference).collect();
+    let scorer = Scorer::new(&session.model.decoder, &active);
+    let labels = LABELS.min(session.model.decoder.config().vocab_size);
+    let started = std::time::Instant::now();
+    let soft = scorer.teacher_labels(&rows, labels, &mut |_| {}, session.cancel)?;
+    session.count(|t| t.scoring_seconds += started.elapsed().as_secs_f64());
+    let labelled = rows.into_iter().zip(soft).map(|(row, soft)| {
+        let targets = (0..row.tokens.len()).map(|i| i >= row.first).collect();
+        TrainRow { tokens: row.tokens, targets, weight: 1.0, soft: Some(soft) }
+    });
+    Ok(labelled.collect())
+}

@@ -1,0 +1,181 @@
+//! From training texts to rows of tokens, and which rows each optimiser step sees.
+
+use rand::SeedableRng;
+use rand::seq::{SliceRandom, index};
+use rand_pcg::Pcg64Mcg;
+
+use super::prompt::{self, Fill};
+use super::rehearsal::labelled;
+use super::session::Session;
+use seald_core::domain::self_edit::RowText;
+use seald_core::error::Result;
+use seald_engine::examples::TrainRow;
+use seald_engine::lora::Adapter;
+use seald_engine::score::ScoreRow;
+
+/// Tokens of one training text.
+///
+/// # Errors
+/// From the tokenizer or the chat template.
+pub fn row(session: &Session<'_>, text: &RowText) -> Result<TrainRow> {
+    let limit = session.context();
+    Ok(match text {
+        RowText::Text(text) => {
+            let mut tokens = session.model.tokenizer.encode_document(text)?;
+            tokens.truncate(limit);
+            TrainRow::whole(tokens)
+        }
+        RowText::Turn { question, answer } => {
+            let asked = prompt::CLOSED_BOOK.fill(Fill { question, ..Fill::default() });
+            let (mut tokens, first) = session.turn(&asked, answer)?;
+            tokens.truncate(limit);
+            let answer = tokens.split_off(first.min(tokens.len()));
+            TrainRow::completion(tokens, &answer)
+        }
+    })
+}
+
+/// Whether a row has a token to learn: a text of one token has none.
+pub fn has_target(row: &TrainRow) -> bool {
+    row.target_count() > 0
+}
+
+/// Rows of which the turns say what the model itself says there with its passage in sight (prompt distillation, arXiv 2412.14964): soft
+/// labels in place of the answer's tokens. Plain texts stay as they are. `texts` name their passage by number.
+///
+/// # Errors
+/// From the engine.
+pub fn distilled(
+    session: &Session<'_>,
+    title: &str,
+    passages: &[String],
+    texts: &[(usize, RowText)],
+    teacher: Option<&Adapter>,
+) -> Result<Vec<TrainRow>> {
+    let mut rows = texts.iter().map(|(_, text)| row(session, text)).collect::<Result<Vec<_>>>()?;
+    let (mut places, mut asked) = (Vec::new(), Vec::new());
+    for (i, (passage, text)) in texts.iter().enumerate() {
+        let RowText::Turn { question, answer } = text else { continue };
+        let fill = Fill { title, passage: &passages[*passage], question };
+        let (tokens, first) = session.turn(&prompt::OPEN_BOOK.fill(fill), answer)?;
+        if tokens.len() <= session.context() && tokens.len() - first == rows[i].target_count() {
+            places.push(i);
+            asked.push(ScoreRow { tokens, first, adapter: teacher.map(|_| 0) });
+        }
+    }
+    if !asked.is_empty() {
+        for (place, taught) in places.into_iter().zip(labelled(session, asked, teacher)?) {
+            rows[place].soft = taught.soft;
+        }
+    }
+    Ok(rows)
+}
+
+/// What a training mixes.
+#[derive(Debug, Clone, Copy)]
+pub struct Mixture<'a> {
+    /// Rows of the self-edits and the passage, seen once each epoch.
+    pub new: &'a [TrainRow],
+    /// Rows of earlier documents.
+    pub earlier: &'a [TrainRow],
+    /// Base samples.
+    pub base: &'a [TrainRow],
+}
+
+/// How many rows of each sort one step holds.
+#[derive(Debug, Clone, Copy)]
+pub struct StepRows {
+    /// Of the new ones.
+    pub new: usize,
+    /// Of the earlier ones.
+    pub earlier: usize,
+    /// Of the base samples.
+    pub base: usize,
+    /// Weight of the mean KL on base samples against the mean loss on all other tokens.
+    pub kl_weight: f32,
+}
+
+/// All rows end to end, and for every step the rows it sees.
+#[derive(Debug)]
+pub struct Plan {
+    /// New, earlier, base.
+    pub rows: Vec<TrainRow>,
+    /// Indices into `rows`.
+    pub steps: Vec<Vec<usize>>,
+}
+
+/// Mixes. Every epoch sees each new row once, in an order of its own; rehearsal rows are drawn anew for each step. At most `most_steps`.
+pub fn plan(mixture: Mixture<'_>, each: StepRows, epochs: usize, most_steps: usize, seed: u64) -> Plan {
+    let Mixture { new, earlier, base } = mixture;
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut steps: Vec<Vec<usize>> = Vec::new();
+    // An epoch is one step at least.
+    'epochs: for _ in 0..epochs.min(most_steps) {
+        let mut order: Vec<usize> = (0..new.len()).collect();
+        order.shuffle(&mut rng);
+        for chunk in order.chunks(each.new.max(1)) {
+            if steps.len() == most_steps {
+                break 'epochs;
+            }
+            let mut step = chunk.to_vec();
+            step.extend(some_of(&mut rng, earlier.len(), each.earlier).map(|i| new.len() + i));
+            step.extend(some_of(&mut rng, base.len(), each.base).map(|i| new.len() + earlier.len() + i));
+            steps.push(step);
+        }
+    }
+    let mut rows: Vec<TrainRow> = new.iter().chain(earlier).chain(base).cloned().collect();
+    let first_base = new.len() + earlier.len();
+    let targets = |wanted: &dyn Fn(usize) -> bool| -> usize {
+        steps.iter().flatten().filter(|i| wanted(**i)).map(|&i| rows[i].target_count()).sum()
+    };
+    let (hard, soft) = (targets(&|i| i < first_base), targets(&|i| i >= first_base));
+    if soft > 0 {
+        let weight = each.kl_weight * hard as f32 / soft as f32;
+        rows[first_base..].iter_mut().for_each(|row| row.weight = weight);
+    }
+    Plan { rows, steps }
+}
+
+/// `count` of the numbers below `all`, or all of them.
+fn some_of(rng: &mut Pcg64Mcg, all: usize, count: usize) -> impl Iterator<Item = usize> {
+    index::sample(rng, all, count.min(all)).into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: usize, tokens: usize) -> Vec<TrainRow> {
+        (0..count).map(|i| TrainRow::whole(vec![i as u32; tokens])).collect()
+    }
+
+    #[test]
+    fn every_epoch_sees_every_new_row_and_each_step_its_rehearsal() {
+        let (new, earlier, base) = (rows(10, 5), rows(3, 5), rows(20, 21));
+        let mixture = Mixture { new: &new, earlier: &earlier, base: &base };
+        let each = StepRows { new: 4, earlier: 2, base: 3, kl_weight: 1.0 };
+        let plan = plan(mixture, each, 3, 100, 1);
+        assert_eq!(plan.steps.len(), 9);
+        for epoch in plan.steps.chunks(3) {
+            let mut seen: Vec<_> = epoch.iter().flatten().filter(|i| **i < 10).copied().collect();
+            seen.sort();
+            assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        }
+        for step in &plan.steps {
+            assert_eq!(step.iter().filter(|i| (10..13).contains(*i)).count(), 2);
+            assert_eq!(step.iter().filter(|i| **i >= 13).count(), 3);
+        }
+        // 4 target tokens a row: 3 epochs of 10 and 9 times 2 earlier ones; 9 times 3 samples of 20.
+        let expected = (4 * (30 + 18)) as f32 / (9 * 3 * 20) as f32;
+        assert!((plan.rows[13].weight - expected).abs() < 1e-6);
+        assert_eq!(plan.rows[0].weight, 1.0);
+    }
+
+    #[test]
+    fn steps_are_bounded_and_missing_sorts_are_legal() {
+        let new = rows(9, 3);
+        let each = StepRows { new: 4, earlier: 2, base: 3, kl_weight: 1.0 };
+        let plan = plan(Mixture { new: &new, earlier: &[], base: &[] }, each, 50, 7, 1);
+        assert_eq!((plan.steps.len(), plan.rows.len()), (7, 9));
+    }
+}

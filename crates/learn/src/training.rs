@@ -1,0 +1,117 @@
+//! One training under way: a plan of rows, an adapter, and what it took so far. Trials, consolidation and writers share it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rows::Plan;
+use super::session::Session;
+use seald_core::error::{Kind, Result};
+use seald_engine::examples::{BatchSize, Length};
+use seald_engine::lora::Adapter;
+use seald_engine::memory;
+use seald_engine::schedule::Schedule;
+use seald_engine::step::{StepReport, step_together};
+use seald_engine::train::{Run, TrainOptions};
+
+/// Tokens in one pass over the weights.
+const PASS_TOKENS: usize = 4096;
+
+/// A training that can go on.
+pub(super) struct Training {
+    run: Run,
+    /// Most tokens of one pass, so that its memory suffices.
+    pass_tokens: usize,
+    /// Seconds so far.
+    pub(super) seconds: f64,
+    /// Loss of the last step, nats a token; infinite once it diverged, NaN before the first step.
+    pub(super) loss: f64,
+}
+
+impl Training {
+    /// A training of `adapter` by `plan`, its rate falling in a straight line.
+    ///
+    /// # Errors
+    /// From the engine: memory that does not suffice, rows that do not fit the model.
+    pub(super) fn begin(
+        session: &Session<'_>,
+        adapter: Adapter,
+        plan: Plan,
+        learning_rate: f64,
+        seed: u64,
+    ) -> Result<Self> {
+        let model = &session.model.decoder;
+        let options = TrainOptions {
+            learning_rate,
+            schedule: Schedule::Linear,
+            length: Length::Steps(plan.steps.len()),
+            batch: BatchSize { tokens: usize::MAX, rows: None },
+            seed,
+            ..TrainOptions::default()
+        };
+        let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
+        let pass_tokens = memory::fit(model, &[&run], PASS_TOKENS, session.max_memory)?;
+        Ok(Self { run, pass_tokens, seconds: 0.0, loss: f64::NAN })
+    }
+
+    /// Trains until so many steps are done, or all there are. One that diverges stays with an infinite loss.
+    ///
+    /// # Errors
+    /// From the engine; [`Kind::Cancelled`].
+    pub(super) fn advance(
+        &mut self,
+        session: &Session<'_>,
+        until: usize,
+        tell: &mut dyn FnMut(&StepReport),
+    ) -> Result<()> {
+        let started = Instant::now();
+        let (until, before) = (until.min(self.run.steps()), self.run.tokens());
+        while self.run.step() < until && self.loss != f64::INFINITY {
+            session.stop_if_cancelled()?;
+            let reports = step_together(&session.model.decoder, &mut [&mut self.run], self.pass_tokens)?;
+            match reports.into_iter().next().flatten() {
+                Some(Ok(report)) => {
+                    self.loss = report.loss;
+                    tell(&report);
+                }
+                Some(Err(error)) if error.kind() == Kind::Diverged => {
+                    tracing::warn!(%error, "a training diverged");
+                    self.loss = f64::INFINITY;
+                }
+                Some(Err(error)) => return Err(error),
+                None => break,
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        self.seconds += seconds;
+        session.count(|t| {
+            t.training_seconds += seconds;
+            t.trained_tokens += self.run.tokens() - before;
+        });
+        Ok(())
+    }
+
+    /// Optimiser steps done.
+    pub(super) fn step(&self) -> usize {
+        self.run.step()
+    }
+
+    /// Optimiser steps in all.
+    pub(super) fn steps(&self) -> usize {
+        self.run.steps()
+    }
+
+    /// Tokens trained on so far, counting repetitions.
+    pub(super) fn tokens(&self) -> u64 {
+        self.run.tokens()
+    }
+
+    /// The adapter as it is now.
+    pub(super) fn adapter(&self) -> &Adapter {
+        self.run.adapter()
+    }
+
+    /// The adapter, at the end.
+    pub(super) fn into_adapter(self) -> Adapter {
+        self.run.into_adapter()
+    }
+}

@@ -1,0 +1,65 @@
+//! Candidates before the gate.
+
+use seald_core::domain::decision::Rule;
+use seald_engine::lora::Adapter;
+use seald_learn::gate::GateOptions;
+use seald_learn::judge::{self, Asked, Probes};
+use seald_learn::rehearsal::{self, Rehearsal};
+use seald_learn::session::Question;
+
+use crate::{model, session};
+
+#[test]
+fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
+    let model = model();
+    let session = session(&model);
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let answers = vec!["Elmar Trondvik".to_string()];
+    let question = |text| Question { text, answers: &answers, passage: None };
+    let asked =
+        ["Who founded the Brastonel Works?", "Who set up Vorrick Mills?", "Who runs the Talmond Press?"];
+    let questions: Vec<Question<'_>> = asked.into_iter().map(question).collect();
+    let before = session.ask(&questions, None).unwrap();
+    let gate: Vec<Asked<'_>> = questions
+        .iter()
+        .zip(&before)
+        .enumerate()
+        .map(|(fact, (question, before))| Asked { question: *question, fact, before })
+        .collect();
+    let adapter =
+        Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
+            .unwrap();
+    let probes = Probes { gate: &gate, bank: &gate };
+    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
+    assert!(!judged.decision.accepted);
+    let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;
+    assert!(!holds(Rule::Gain) && !holds(Rule::Accuracy));
+    assert!(holds(Rule::Retention) && holds(Rule::Drift));
+    assert_eq!(judged.decision.scale, 1.0);
+    assert_eq!((judged.gate.len(), judged.bank.len()), (3, 3));
+}
+
+#[test]
+fn half_the_way_is_half_the_update() {
+    let model = model();
+    let session = session(&model);
+    let device = &model.decoder.compute().device;
+    let mut adapter = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
+    for matrices in adapter.layers.iter_mut().flatten().flatten() {
+        matrices.b = matrices.b.ones_like().unwrap();
+    }
+    let all = |adapter: &Adapter, expected: f32| {
+        for (_, _, matrices) in adapter.matrices() {
+            let values: Vec<f32> = matrices.b.flatten_all().unwrap().to_vec1().unwrap();
+            assert!(values.iter().all(|v| *v == expected), "{values:?}");
+        }
+    };
+    let half = judge::between(None, &adapter, 0.5).unwrap();
+    all(&half, 0.5);
+    let between = judge::between(Some(&half), &adapter, 0.5).unwrap();
+    all(&between, 0.75);
+    let a = |adapter: &Adapter| -> Vec<f32> {
+        adapter.matrices().next().unwrap().2.a.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    assert_eq!((a(&half), a(&between)), (a(&adapter), a(&adapter)), "what did not move stays");
+}

@@ -1,0 +1,142 @@
+//! `watch`: what happens, line by line, also over restarts of the daemon.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sealctl::client::{self, Client, Failure, Stream, routes};
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::progress::Progress;
+use seald_core::protocol::{Activity, EventView, StatusView};
+use seald_terminal::words::count;
+use seald_terminal::{Look, one_line, status};
+use tokio::time::Instant;
+
+use crate::cli;
+use crate::output::{self, times};
+use crate::tell::{self, Teller};
+
+/// Between two looks at whether anything waits.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known while watching.
+struct Watch<'a> {
+    client: &'a Client,
+    args: cli::Watch,
+    json: bool,
+    teller: Teller,
+    /// The last number seen: where to go on after a break.
+    last: Option<i64>,
+    failed_before: usize,
+    failed: bool,
+    idle_since: Option<Instant>,
+    held: Option<String>,
+}
+
+/// Follows events until idle, if that is asked for, or until Ctrl-C.
+pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result<ExitCode, Failure> {
+    let mut watch = Watch {
+        client,
+        last: args.after,
+        args,
+        json,
+        teller: Teller::new(Look::of_stdout()),
+        failed_before: 0,
+        failed: false,
+        idle_since: None,
+        held: None,
+    };
+    // What happens between the two is seen twice rather than not at all.
+    let mut stream = client.events(watch.last).await?;
+    let view: StatusView = client.read(routes::STATUS).await?;
+    watch.failed_before = view.documents.failed;
+    watch.greet(&view, "watching");
+    loop {
+        match watch.follow(&mut stream).await {
+            Ok(()) => return Ok(if watch.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
+            Err(Failure::Unreachable(_)) => stream = watch.again().await?,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// Tells what comes; ends when nothing waits, if that was asked for.
+    async fn follow(&mut self, stream: &mut Stream<EventView>) -> Result<(), Failure> {
+        let mut looks = tokio::time::interval(PAUSE);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = stream.next() => match event? {
+                    Some((event, data)) => self.event(&event, &data)?,
+                    None => return Err(closed()),
+                },
+                _ = looks.tick(), if self.args.until_idle => {
+                    let view = self.client.read(routes::STATUS).await?;
+                    if self.is_over(&view) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: &EventView, data: &str) -> Result<(), Failure> {
+        self.last = event.id.or(self.last);
+        let progress = client::progress(event);
+        if matches!(&progress, Some(Progress::Finished { verdict, .. }) if verdict == DocumentState::Failed.as_str())
+        {
+            self.failed = true;
+        }
+        if self.json {
+            return Ok(output::json(data.replace('\n', " ").as_bytes())?);
+        }
+        let lines = self.teller.tell(event, progress.as_ref());
+        if lines.is_empty() {
+            return Ok(());
+        }
+        Ok(self.teller.above(|| output::text(&lines))?)
+    }
+
+    /// Whether nothing has waited for long enough.
+    fn is_over(&mut self, view: &StatusView) -> bool {
+        self.failed |= view.documents.failed > self.failed_before;
+        let held = view.held.as_ref().map(|held| status::held_words(held, times()));
+        if self.held != held {
+            if let Some(words) = held.as_ref().filter(|_| view.documents.waiting > 0) {
+                self.teller.say(&format!("nothing is learned now: {words}"));
+            }
+            self.held = held;
+        }
+        if view.documents.waiting > 0 || !matches!(view.activity, Activity::Idle) {
+            self.idle_since = None;
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= Duration::from_secs(self.args.quiet_for)
+    }
+
+    /// Waits for the daemon to come back.
+    async fn again(&mut self) -> Result<Stream<EventView>, Failure> {
+        self.teller.say("the daemon went away; waiting for it to come back");
+        self.idle_since = None;
+        let (stream, view) = tell::come_back(self.client, self.last).await?;
+        self.greet(&view, "it is back:");
+        Ok(stream)
+    }
+
+    fn greet(&mut self, view: &StatusView, how: &str) {
+        self.teller.join(view);
+        let waits = count(view.documents.waiting, "document");
+        let doing = status::doing_words(view, times());
+        let root = one_line(&view.root);
+        self.teller
+            .say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
+    }
+}
+
+fn closed() -> Failure {
+    Failure::Unreachable(seald_core::Error::new(
+        seald_core::Kind::Io,
+        "the daemon closed the stream of events",
+    ))
+}

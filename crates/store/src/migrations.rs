@@ -1,0 +1,134 @@
+//! Migrations: the tables of version N are those of version N - 1 after `migrations/000N.sql`.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::columns::first;
+use seald_core::error::{Error, Kind, Result};
+
+/// One file for each version, in order. Append only: a released file never changes.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
+
+/// The version of the tables that this program works with.
+pub const VERSION: usize = MIGRATIONS.len();
+
+/// The version of the tables in an open database; 0 for an empty one.
+pub(super) fn version(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Brings the tables to version `to`, each step in a transaction of its own; the version found. Ends with foreign keys
+/// enforced.
+///
+/// The version is read under the write lock, so that of two programs that open at once, one migrates.
+pub(super) fn migrate(connection: &mut Connection, to: usize) -> Result<i64> {
+    let found = version(connection)?;
+    // A table is changed by making it anew, which takes the rows that refer to it along unless this is off; it cannot
+    // be switched within a transaction.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    for (index, sql) in MIGRATIONS.iter().enumerate().take(to) {
+        let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+        if version(&transaction)? == index as i64 {
+            transaction.execute_batch(sql)?;
+            refuse_dangling(&transaction)?;
+            transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+            transaction.commit()?;
+        }
+    }
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(found)
+}
+
+fn refuse_dangling(transaction: &Transaction<'_>) -> Result<()> {
+    let sql = "SELECT \"table\" FROM pragma_foreign_key_check";
+    match first(transaction, sql, [], |row| row.get::<_, String>(0))? {
+        None => Ok(()),
+        Some(table) => {
+            let text = format!("table {table} refers to rows that are not there: restore a backup");
+            Err(Error::new(Kind::Corrupt, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Store;
+    use super::super::columns::all;
+    use super::*;
+
+    /// For each version, a row in each table that it added.
+    const ROWS: &[&str] = &[
+        include_str!("migrations/0001.rows.sql"),
+        include_str!("migrations/0002.rows.sql"),
+        include_str!("migrations/0003.rows.sql"),
+        include_str!("migrations/0004.rows.sql"),
+    ];
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let sql =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        all(connection, sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn count(connection: &Connection, table: &str) -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    /// A database as the program of an earlier version left it.
+    fn database_of(version: usize, path: &Path) {
+        let mut connection = Connection::open(path).unwrap();
+        connection.pragma_update(None, "application_id", super::super::open::APPLICATION_ID).unwrap();
+        for (index, rows) in ROWS[..version].iter().enumerate() {
+            migrate(&mut connection, index + 1).unwrap();
+            connection.execute_batch(rows).unwrap();
+            // Full-text search keeps tables of its own, which need not all be filled.
+            for table in tables(&connection).into_iter().filter(|t| !t.starts_with("lookup_")) {
+                assert!(count(&connection, &table) > 0, "000{}.rows.sql has no row for {table}", index + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn databases_of_every_version_are_migrated_with_their_rows() {
+        assert_eq!(ROWS.len(), VERSION, "each version needs its rows");
+        let dir = tempfile::tempdir().unwrap();
+        let fresh = Store::open(&dir.path().join("fresh.db")).unwrap();
+        for old in 0..=VERSION {
+            let path = dir.path().join(format!("{old}.db"));
+            database_of(old, &path);
+            let store = Store::open(&path).unwrap();
+            assert_eq!(version(&store.connection).unwrap(), VERSION as i64);
+            assert_eq!(tables(&store.connection), tables(&fresh.connection), "from version {old}");
+            store.dump().unwrap();
+            let strict: bool =
+                store.connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0)).unwrap();
+            assert!(strict);
+            if old > 0 {
+                let document = store.document(seald_core::domain::ids::DocumentId(1)).unwrap();
+                assert_eq!(document.title, "Bulletin 7");
+                assert_eq!(store.live().unwrap().unwrap().documents, [document.id]);
+                assert_eq!(store.curriculum().unwrap().len(), 1);
+                assert!(!store.replay_row(store.live().unwrap().unwrap().id).unwrap().is_empty());
+                let found = store.look_up("When does the ferry leave?", 3).unwrap();
+                assert_eq!(found.iter().map(|d| d.id).collect::<Vec<_>>(), [document.id]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_migration_that_would_leave_dangling_rows_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, VERSION).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection.execute("INSERT INTO passages VALUES (1, 77, 0, 'x')", []).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let e = refuse_dangling(&transaction).unwrap_err();
+        assert_eq!((e.kind(), e.to_string().contains("passages")), (Kind::Corrupt, true));
+    }
+}

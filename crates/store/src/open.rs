@@ -1,0 +1,266 @@
+//! Opening: the checks that keep a wrong or damaged file from being worked on; and the backup.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
+use tracing::info;
+
+use super::Store;
+use super::migrations::{VERSION, migrate, version};
+use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files::io_error;
+
+/// Marks our files in SQLite's header: "seal".
+pub(super) const APPLICATION_ID: i32 = 0x7365_616c;
+const BUSY: Duration = Duration::from_secs(10);
+/// Pages of a backup between two looks at other writers.
+const BACKUP_PAGES: i32 = 1000;
+
+impl Store {
+    /// Opens the database at `path`, creating it (mode 0600) and its folder if need be, and brings its tables to
+    /// [`VERSION`].
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where a newer program wrote it; [`Kind::Corrupt`] where it is damaged or not ours;
+    /// [`Kind::Io`] and [`Kind::Conflict`] as the system and other writers have it. The file is then as it was.
+    pub fn open(path: &Path) -> Result<Self> {
+        create(path)?;
+        let mut connection = connect(path).map_err(|e| naming(path, e))?;
+        let found = migrate(&mut connection, VERSION).map_err(|e| naming(path, e))?;
+        match usize::try_from(found) {
+            Ok(VERSION) => {}
+            Ok(0) => info!(database = %path.display(), version = VERSION, "created the database"),
+            _ => info!(database = %path.display(), from = found, to = VERSION, "migrated the database"),
+        }
+        Ok(Self { connection, path: path.to_path_buf() })
+    }
+
+    /// One more connection to the same database, which this one has checked already.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where the system has no more files.
+    pub fn another(&self) -> Result<Self> {
+        let connection = open_file(&self.path).map_err(|e| naming(&self.path, e))?;
+        Ok(Self { connection, path: self.path.clone() })
+    }
+
+    /// Puts what the write-ahead log holds into the file itself, and closes: the file is the whole database then, even where connections
+    /// elsewhere are still open. Two that close at once would both leave that to the other.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] and [`Kind::Conflict`] as the system and other connections have it; nothing is lost then, the log is read at the next
+    /// opening.
+    pub fn close(self) -> Result<()> {
+        let naming = |e: rusqlite::Error| naming(&self.path, e.into());
+        let busy: bool = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(naming)?;
+        if busy {
+            let text =
+                format!("others still work on {}: its write-ahead log stays beside it", self.path.display());
+            return Err(Error::new(Kind::Conflict, text));
+        }
+        self.connection.close().map_err(|(_, e)| naming(e))
+    }
+
+    /// Copies the database as it stands to a new file at `path` (mode 0600), whole or not at all; others may go on
+    /// writing meanwhile.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where something is at `path` already; [`Kind::Io`] where it cannot be written.
+    pub fn backup_to(&self, path: &Path) -> Result<()> {
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let staged = tempfile::Builder::new()
+            .prefix(".staging-")
+            .tempfile_in(parent)
+            .map_err(|e| io_error("create a file beside", path, e))?;
+        let doing =
+            |e: Error| e.context(format!("cannot copy {} to {}", self.path.display(), path.display()));
+        self.copy_into(staged.path()).map_err(doing)?;
+        staged.as_file().sync_all().map_err(|e| io_error("sync", path, e))?;
+        staged.persist_noclobber(path).map_err(|e| match e.error.kind() {
+            ErrorKind::AlreadyExists => {
+                let text =
+                    format!("{} exists already: choose another name, or remove it first", path.display());
+                Error::new(Kind::Conflict, text)
+            }
+            _ => io_error("rename into place", path, e.error),
+        })?;
+        fs::File::open(parent).and_then(|dir| dir.sync_all()).map_err(|e| io_error("sync", parent, e))
+    }
+
+    fn copy_into(&self, path: &Path) -> Result<()> {
+        let mut copy = Connection::open(path)?;
+        Backup::new(&self.connection, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
+        // The log's content goes into the file itself: a backup is one file.
+        copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+        copy.close().map_err(|(_, e)| Error::from(e))
+    }
+}
+
+fn naming(path: &Path, e: Error) -> Error {
+    e.context(format!("cannot open {}", path.display()))
+}
+
+/// Creates the folder and the file, so that nobody else can ever read it; SQLite gives its side files the same mode.
+fn create(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(|e| io_error("create", parent, e))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(io_error("create", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// A connection to a file that is there, unchecked. Its commits wait for the disk.
+fn open_file(path: &Path) -> Result<Connection> {
+    // SQLite would take a path that begins with `file:` for a URI unless its flag is left out.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What is forgotten is overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", true)?;
+    Ok(connection)
+}
+
+/// An open connection to a file that is ours, whole, and not newer than we are.
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = open_file(path)?;
+    refuse_foreign(&connection)?;
+    refuse_newer(&connection)?;
+    refuse_damaged(&connection)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let text = format!(
+            "this file system cannot hold a write-ahead log (journal mode {mode}): put the root on a local disk"
+        );
+        return Err(Error::new(Kind::Unsupported, text));
+    }
+    if version(&connection)? == 0 {
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(connection)
+}
+
+fn refuse_foreign(connection: &Connection) -> Result<()> {
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == APPLICATION_ID || (application == 0 && tables == 0) {
+        return Ok(());
+    }
+    let text = "it is another program's database: move it away, or choose another root";
+    Err(Error::new(Kind::Corrupt, text))
+}
+
+fn refuse_newer(connection: &Connection) -> Result<()> {
+    let found = version(connection)?;
+    if usize::try_from(found).is_ok_and(|found| found <= VERSION) {
+        return Ok(());
+    }
+    let text = format!(
+        "its tables have version {found} and this program knows versions up to {VERSION}: start the newer seald that \
+         wrote it, or restore a backup from before it did"
+    );
+    Err(Error::new(Kind::Unsupported, text))
+}
+
+fn refuse_damaged(connection: &Connection) -> Result<()> {
+    let mut check = connection.prepare("PRAGMA quick_check(3)")?;
+    let lines: Vec<String> = check
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()
+        .doing(Kind::Corrupt, || {
+            "the file is damaged: restore a backup, or move it away to start anew".into()
+        })?;
+    if lines == ["ok"] {
+        return Ok(());
+    }
+    let text = format!(
+        "the file is damaged: restore a backup, or move it away to start with an empty one ({})",
+        lines.join("; ")
+    );
+    Err(Error::new(Kind::Corrupt, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NewDocument, Received};
+    use seald_core::domain::document::DocumentFormat;
+
+    fn receive(store: &mut Store, text: &str) -> Result<Received> {
+        let document = NewDocument {
+            hash: blake3::hash(text.as_bytes()).to_string(),
+            name: "a.txt".into(),
+            title: "A".into(),
+            text: text.into(),
+            format: DocumentFormat::Text,
+            tag: None,
+        };
+        store.receive(&document, &[], seald_core::clock::Timestamp(1))
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing_and_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seald.db");
+        let mut store = Store::open(&path).unwrap();
+        receive(&mut store, "first").unwrap();
+        let before = store.dump().unwrap();
+        let pages: i64 = store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        store.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+        let e = receive(&mut store, &"x".repeat(100_000)).unwrap_err();
+        assert_eq!(e.kind(), Kind::Io);
+        let words = e.to_string();
+        assert!(words.contains("seald.db") && words.contains("free some space"), "{words}");
+        assert_eq!(store.dump().unwrap(), before);
+        store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        receive(&mut store, &"x".repeat(100_000)).unwrap();
+    }
+
+    #[test]
+    fn a_closed_database_is_one_file_whoever_else_has_it_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("seald.db"), dir.path().join("copy.db"));
+        let mut store = Store::open(&path).unwrap();
+        let _other = store.another().unwrap();
+        receive(&mut store, "first").unwrap();
+        let before = store.dump().unwrap();
+        store.close().unwrap();
+        fs::copy(&path, &copy).unwrap();
+        assert_eq!(Store::open(&copy).unwrap().dump().unwrap(), before);
+    }
+
+    #[test]
+    fn a_database_that_may_only_be_read_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("seald.db")).unwrap();
+        store.connection.pragma_update(None, "query_only", true).unwrap();
+        let e = receive(&mut store, "first").unwrap_err();
+        assert_eq!(e.kind(), Kind::Io);
+        assert!(e.to_string().contains("seald.db") && e.to_string().contains("check who owns"), "{e}");
+    }
+
+    #[test]
+    fn every_commit_waits_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Store::open(&dir.path().join("seald.db")).unwrap();
+        for store in [first.another().unwrap(), first] {
+            let pragma = |name: &str| -> String {
+                let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+                store.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+            };
+            let values = ["journal_mode", "synchronous", "foreign_keys"].map(pragma);
+            assert_eq!(values, ["wal", "2", "1"]);
+        }
+    }
+}

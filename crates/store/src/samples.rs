@@ -1,0 +1,32 @@
+//! Texts that a base model wrote by itself, drawn once and kept.
+
+use rusqlite::params;
+
+use super::Store;
+use super::columns::{Json, first, run};
+use seald_core::error::Result;
+
+impl Store {
+    /// The token ids of the texts kept for a base model; none before [`Store::keep_base_samples`].
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn base_samples(&self, base_fingerprint: &str) -> Result<Option<Vec<Vec<u32>>>> {
+        let sql = "SELECT token_ids FROM base_samples WHERE base_fingerprint = ?";
+        self.read(format_args!("the samples of base {base_fingerprint}"), |db| {
+            Ok(first(db, sql, [base_fingerprint], |row| row.get::<_, Json<_>>(0))?.map(|json| json.0))
+        })
+    }
+
+    /// Keeps texts for a base model in place of earlier ones.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn keep_base_samples(&mut self, base_fingerprint: &str, token_ids: &[Vec<u32>]) -> Result<()> {
+        let sql = "INSERT INTO base_samples (base_fingerprint, token_ids) VALUES (?, ?)
+                   ON CONFLICT (base_fingerprint) DO UPDATE SET token_ids = excluded.token_ids";
+        self.write(format_args!("keep the samples of base {base_fingerprint}"), |db| {
+            run(db, sql, params![base_fingerprint, Json(token_ids)]).map(drop)
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Documents as a table: one line each, and beneath it why not.
+
+use console::Style;
+
+use super::look::{Look, columns, one_line};
+use super::page::Page;
+use super::times::Times;
+use super::words::{count, verdict_words};
+use seald_core::protocol::{DocumentLine, DocumentsPage};
+
+/// Blanks between columns.
+const GAP: usize = 2;
+/// Columns of a name below which other columns are left out.
+const NAME: usize = 24;
+/// Columns of `turned away` with its sign.
+const VERDICT: usize = 13;
+/// Columns of `100 % → 100 %`.
+const CHANGE: usize = 13;
+
+/// Which columns there is room for.
+struct Layout {
+    number: usize,
+    name: usize,
+    change: bool,
+    came: usize,
+}
+
+/// The table, newest first.
+pub fn render(page: &DocumentsPage, times: Times, look: &Look) -> String {
+    let mut text = Page::new(look);
+    if page.documents.is_empty() {
+        let words = if page.total == 0 {
+            "No document fits. Drop files into the inbox, or use `sealctl add FILE`."
+        } else {
+            "No more documents."
+        };
+        text.words(words, 0, &Style::new());
+        return text.text();
+    }
+    let layout = layout(&page.documents, times, look);
+    let head = join(&layout, look, ["no", "document", "right answers", "came"], "state".to_string());
+    text.line(look.paint(Style::new().bold(), head.trim_end()));
+    for document in &page.documents {
+        text.line(line(document, &layout, times, look));
+        for reason in &document.reasons {
+            text.words(&one_line(reason), layout.number + GAP, &Style::new().dim());
+        }
+    }
+    let (shown, total) = (page.documents.len(), page.total);
+    if shown < total {
+        text.blank();
+        let words = format!("{shown} of {}: --limit shows more", count(total, "document"));
+        text.words(&words, 0, &Style::new().dim());
+    }
+    text.text()
+}
+
+/// Each document as one line, as wide as the place.
+pub fn lines(documents: &[DocumentLine], times: Times, look: &Look) -> Vec<String> {
+    let layout = layout(documents, times, look);
+    documents.iter().map(|document| line(document, &layout, times, look)).collect()
+}
+
+fn layout(documents: &[DocumentLine], times: Times, look: &Look) -> Layout {
+    let number = documents.iter().map(|d| d.id.to_string().len()).max().unwrap_or(0).max("no".len());
+    let came = documents.iter().map(|d| columns(&times.ago(d.received_at))).max().unwrap_or(0);
+    let fixed = number + GAP + GAP + VERDICT;
+    let room = look.width.saturating_sub(fixed);
+    let with = |more: usize| room.saturating_sub(more) >= NAME;
+    let change = with(GAP + CHANGE);
+    let came = if with(GAP + CHANGE + GAP + came) { came } else { 0 };
+    let taken = if change { GAP + CHANGE } else { 0 } + if came > 0 { GAP + came } else { 0 };
+    Layout { number, name: room.saturating_sub(taken), change, came }
+}
+
+fn line(document: &DocumentLine, layout: &Layout, times: Times, look: &Look) -> String {
+    let (sign, style) = look.verdict(document.state);
+    let state = format!("{sign} {}", verdict_words(document.state));
+    let change = match (document.before, document.after) {
+        (Some(before), Some(after)) => look.change(before, after),
+        _ => String::new(),
+    };
+    let (number, came) = (document.id.to_string(), times.ago(document.received_at));
+    let state = look.paint(style, &state);
+    join(layout, look, [&number, &name(document), &change, &came], state).trim_end().to_string()
+}
+
+/// The title with its subfolder, marked where a newer version takes its place.
+fn name(document: &DocumentLine) -> String {
+    let title = one_line(&document.title);
+    let title = if title.is_empty() { one_line(&document.name) } else { title };
+    let tag = document.tag.as_deref().map_or_else(String::new, |tag| format!("{}/ ", one_line(tag)));
+    let newer = document.replaced_by.map_or_else(String::new, |by| format!("(replaced by {by}) "));
+    format!("{newer}{tag}{title}")
+}
+
+fn join(layout: &Layout, look: &Look, cells: [&str; 4], state: String) -> String {
+    let [number, name, change, came] = cells;
+    let gap = " ".repeat(GAP);
+    let mut line =
+        format!("{number:>width$}{gap}{}{gap}{state}", look.fit(name, layout.name), width = layout.number);
+    if columns(&state) < VERDICT {
+        line += &" ".repeat(VERDICT - columns(&state));
+    }
+    if layout.change {
+        line += &format!("{gap}{}", look.fit(change, CHANGE));
+    }
+    if layout.came > 0 {
+        line += &format!("{gap}{}", look.fit(came, layout.came));
+    }
+    line
+}

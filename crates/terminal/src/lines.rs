@@ -1,0 +1,108 @@
+//! Progress as plain lines for a log: one a stage and one a rung, none for single steps.
+
+use super::look::{Look, one_line};
+use super::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use super::words::{count, kind_words, stage_words};
+use seald_core::domain::progress::Progress;
+
+/// Columns of a name in a log; nobody reads it through a window.
+const NAME: usize = 100;
+
+/// Turns what happened into lines.
+pub struct Lines {
+    look: Look,
+    documents: Option<usize>,
+    number: usize,
+    name: String,
+    noted: Noted,
+    rung: Option<Rung>,
+}
+
+/// A rung whose trials are being ranked.
+struct Rung {
+    rung: usize,
+    trials: usize,
+    go_on: usize,
+}
+
+impl Lines {
+    /// For so many documents; none where nobody knows how many will come.
+    pub fn new(documents: Option<usize>, look: Look) -> Self {
+        Self { look, documents, number: 0, name: String::new(), noted: Noted::default(), rung: None }
+    }
+
+    /// Takes up a document whose beginning was not told. Nothing changes if it is the one under way.
+    pub fn join(&mut self, name: &str) {
+        let name = one_line(name);
+        if self.name != name {
+            (self.name, self.noted, self.rung) = (name, Noted::default(), None);
+        }
+    }
+
+    /// The lines for what happened; often none.
+    pub fn tell(&mut self, event: &Progress) -> Vec<String> {
+        let mut lines: Vec<String> = self.before(event).into_iter().collect();
+        self.noted.note(event);
+        match event {
+            Progress::Started { document, tokens, passages } => {
+                self.number += 1;
+                (self.name, self.noted, self.rung) = (one_line(document), Noted::default(), None);
+                let documents = self.documents.map(|documents| documents.max(self.number));
+                let heading = heading(self.number, documents, document, NAME, &self.look);
+                lines.push(format!(
+                    "{heading}: {}, {}",
+                    count(*tokens, "token"),
+                    count(*passages, "passage")
+                ));
+            }
+            Progress::Stage { stage } => lines.push(format!("  {}", stage_words(*stage))),
+            Progress::Probes { supplied, written, kept, facts } => {
+                lines.push(format!("    {}", probes_words(*supplied, *written, *kept, *facts)));
+            }
+            Progress::Ranked { rung, goes_on, .. } => {
+                let ranked = self.rung.get_or_insert(Rung { rung: *rung, trials: 0, go_on: 0 });
+                ranked.trials += 1;
+                ranked.go_on += usize::from(*goes_on);
+            }
+            Progress::Decided { accepted: true, .. } => lines.push("    it passed".into()),
+            Progress::Decided { accepted: false, .. } => lines.push("    it did not pass".into()),
+            Progress::Live { generation } => lines.push(format!("    {} is live", one_line(generation))),
+            Progress::Replayed { asked, right, lost } => {
+                lines.push(format!("    {right} of {asked} answers right, {lost} lost"));
+            }
+            Progress::Finished { .. } => {
+                lines.extend(finished(&self.name, event, &self.look));
+            }
+            Progress::Began { kind, reason } => {
+                (self.name, self.noted, self.rung) = (kind_words(*kind).into(), Noted::default(), None);
+                lines.push(format!("{}: {}", kind_words(*kind), one_line(reason)));
+            }
+            Progress::Ended { .. } => lines.extend(ended(event, &self.look)),
+            // One line a text would be hundreds; the last one of an examination says how it went.
+            Progress::Sampled { written, of, .. } if written < of => {}
+            Progress::Compared { .. } | Progress::Sampled { .. } | Progress::Forgotten { .. } => {
+                lines.extend(tending_words(event).map(|words| format!("    {words}")));
+            }
+            Progress::SelfEdit { .. } | Progress::Step { .. } => {}
+        }
+        lines.iter().map(|line| line.trim_end().to_string()).collect()
+    }
+
+    /// What has to be said of the past before `event`: texts when their stage is over, a rung when the next one is ranked.
+    fn before(&mut self, event: &Progress) -> Option<String> {
+        let over =
+            matches!(event, Progress::Stage { .. } | Progress::Decided { .. } | Progress::Finished { .. });
+        let next_rung = |now: usize| matches!(event, Progress::Ranked { rung, .. } if *rung != now);
+        if let Some(Rung { rung, trials, go_on }) = self.rung.take_if(|ranked| over || next_rung(ranked.rung))
+        {
+            let best = self.noted.best.as_ref().map(best_words).unwrap_or_default();
+            return Some(format!("    round {}: {trials} tried, {go_on} kept on; {best}", rung + 1));
+        }
+        if over && self.noted.written > 0 {
+            let said = format!("    {}", self.noted.texts());
+            (self.noted.written, self.noted.discarded) = (0, 0);
+            return Some(said);
+        }
+        None
+    }
+}

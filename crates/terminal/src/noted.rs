@@ -1,0 +1,129 @@
+//! What is noted of the document under way, and the words for it that every way of showing progress shares.
+
+use super::look::{Look, columns, one_line};
+use super::words::{count, duration, kind_words, verdict_words};
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::progress::Progress;
+use seald_core::domain::writer::Whose;
+
+/// Columns of a name in the line of a finished document.
+const NAME: usize = 32;
+
+/// Texts tried so far and how far they got, for both ways of showing.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Self-edits written.
+    pub written: usize,
+    /// Of those, discarded.
+    pub discarded: usize,
+    /// The best trial so far and its gain, nats a question.
+    pub best: Option<(String, f64)>,
+}
+
+impl Noted {
+    /// Takes note of what happened to the document under way.
+    pub fn note(&mut self, event: &Progress) {
+        match event {
+            Progress::SelfEdit { discarded, .. } => {
+                self.written += 1;
+                self.discarded += usize::from(discarded.is_some());
+            }
+            Progress::Ranked { trial, gain, .. }
+                if self.best.as_ref().is_none_or(|(_, best)| gain > best) =>
+            {
+                self.best = Some((one_line(trial), *gain));
+            }
+            _ => {}
+        }
+    }
+
+    /// `8 texts written, 1 discarded`.
+    pub fn texts(&self) -> String {
+        let discarded =
+            if self.discarded > 0 { format!(", {} discarded", self.discarded) } else { String::new() };
+        format!("{} written{discarded}", count(self.written, "text"))
+    }
+}
+
+/// `24 questions: 4 supplied, 20 kept of 30 written; they ask for 8 facts`.
+pub fn probes_words(supplied: usize, written: usize, kept: usize, facts: usize) -> String {
+    let own = if supplied > 0 { format!("{supplied} supplied, ") } else { String::new() };
+    let asks = count(facts, "fact");
+    format!("{}: {own}{kept} kept of {written} written; {asks}", count(supplied + kept, "question"))
+}
+
+/// `best gain +0.84 nats: key_facts 1e-3 x10`.
+pub fn best_words((trial, gain): &(String, f64)) -> String {
+    format!("best gain {gain:+.2} nats: {trial}")
+}
+
+/// What happened in work that learns no document; none for what every job tells.
+pub fn tending_words(event: &Progress) -> Option<String> {
+    match event {
+        Progress::Compared { asked, before, after, accepted, .. } => {
+            let verdict = if *accepted { "it is no worse" } else { "the live model stays" };
+            Some(format!(
+                "of {} the live model answers {before} right, the new one {after}: {verdict}",
+                count(*asked, "question")
+            ))
+        }
+        Progress::Sampled { whose, written, of, reward } => {
+            let whose = match whose {
+                Whose::Present => "present",
+                Whose::New => "new",
+            };
+            Some(format!(
+                "{written} of {of} texts written; the {whose} writer's last gained {reward:+.2} nats"
+            ))
+        }
+        Progress::Forgotten { documents, files, adapters } => Some(format!(
+            "removed {}, {} and {}",
+            count(*documents, "document"),
+            count(*files, "file"),
+            count(*adapters, "adapter")
+        )),
+        _ => None,
+    }
+}
+
+/// What came of work that learns no document: a line.
+pub fn ended(event: &Progress, look: &Look) -> Vec<String> {
+    let Progress::Ended { kind, done, outcome, seconds } = event else { return Vec::new() };
+    let (sign, style) = look.verdict(if *done { DocumentState::Accepted } else { DocumentState::Rejected });
+    let head = format!("{} {} ({})", look.paint(style, sign), kind_words(*kind), duration(*seconds));
+    std::iter::once(head).chain(look.wrapped(&one_line(outcome), 4).lines().map(String::from)).collect()
+}
+
+/// What is left of a document when it is finished: one line, and beneath it why not.
+pub fn finished(name: &str, event: &Progress, look: &Look) -> Vec<String> {
+    let Progress::Finished { verdict, reasons, before, after, seconds } = event else { return Vec::new() };
+    let state: Option<DocumentState> = verdict.parse().ok();
+    let (sign, style) = look.verdict(state.unwrap_or(DocumentState::Failed));
+    let words = state.map_or_else(|| one_line(verdict), |state| verdict_words(state).to_string());
+    let accuracies = match (before, after) {
+        (Some(before), Some(after)) => look.change(*before, *after),
+        _ => String::new(),
+    };
+    let name_width = NAME.max(look.width.saturating_sub(48)).min(48);
+    let name = look.fit(name, name_width);
+    let words = look.fit(&words, "turned away".len());
+    let line = format!(
+        "{} {name}  {}  {accuracies:<14}  {:>10}",
+        look.paint(style.clone(), sign),
+        look.paint(style, &words),
+        duration(*seconds)
+    );
+    let mut lines = vec![line];
+    if state != Some(DocumentState::Accepted) {
+        let wrapped = reasons.iter().map(|reason| look.wrapped(&one_line(reason), 4));
+        lines.extend(wrapped.flat_map(|text| text.lines().map(String::from).collect::<Vec<_>>()));
+    }
+    lines
+}
+
+/// `[3 of 12] Harbour rules`, cut to `width` columns; the name alone where nobody knows how many there are.
+pub fn heading(number: usize, documents: Option<usize>, name: &str, width: usize, look: &Look) -> String {
+    let place = documents.map_or_else(String::new, |documents| format!("[{number} of {documents}] "));
+    let room = width.saturating_sub(columns(&place));
+    format!("{place}{}", look.cut(&one_line(name), room))
+}

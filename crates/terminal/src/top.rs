@@ -1,0 +1,228 @@
+//! The full screen of `sealctl top`: what is shown, and how it is drawn.
+
+use std::collections::VecDeque;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
+
+use super::look::{Look, one_line};
+use super::status::{doing_words, held_words, share_words, steps};
+use super::times::Times;
+use super::words::{count, percent};
+use super::{documents, heatmap};
+use seald_core::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView, Tending};
+
+/// Lines of events that are remembered.
+const EVENTS: usize = 200;
+/// Columns of a cell of the strip.
+const CELL: usize = 3;
+
+/// What the screen shows.
+#[derive(Debug, Default)]
+pub struct Top {
+    /// The daemon at a glance; none before it has answered.
+    pub status: Option<StatusView>,
+    /// Documents, newest first.
+    pub documents: Vec<DocumentLine>,
+    /// What each generation knows.
+    pub forgetting: ForgettingView,
+    /// Why the daemon cannot be reached, or refused something.
+    pub trouble: Option<String>,
+    events: VecDeque<String>,
+    selected: usize,
+}
+
+impl Top {
+    /// Adds lines to the events, the newest last.
+    pub fn tell(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.events.extend(lines);
+        let over = self.events.len().saturating_sub(EVENTS);
+        self.events.drain(..over);
+    }
+
+    /// Moves the mark in the list of documents.
+    pub fn step(&mut self, by: isize) {
+        let last = self.documents.len().saturating_sub(1);
+        self.selected = self.selected.saturating_add_signed(by).min(last);
+    }
+
+    /// The number of the marked document.
+    pub fn selected(&self) -> usize {
+        self.selected.min(self.documents.len().saturating_sub(1))
+    }
+
+    /// Whether somebody paused it.
+    pub fn paused(&self) -> bool {
+        let held = self.status.as_ref().and_then(|status| status.held.as_ref());
+        matches!(held, Some(seald_core::protocol::Held::Paused { .. }))
+    }
+}
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, top: &Top, times: Times, look: &Look) {
+    let area = frame.area();
+    let events = if area.height >= 20 { area.height / 4 } else { 0 };
+    let strip = if area.height >= 16 && !top.forgetting.columns.is_empty() { 3 } else { 0 };
+    let rows = [
+        Constraint::Length(2),
+        Constraint::Length(3),
+        Constraint::Min(3),
+        Constraint::Length(strip),
+        Constraint::Length(events),
+        Constraint::Length(1),
+    ];
+    let [head, current, list, heat, log, keys] = Layout::vertical(rows).areas(area);
+    let painter = Painter { top, times, look };
+    painter.head(frame, head);
+    painter.current(frame, current);
+    painter.documents(frame, list);
+    painter.strip(frame, heat);
+    painter.events(frame, log);
+    painter.keys(frame, keys);
+}
+
+struct Painter<'a> {
+    top: &'a Top,
+    times: Times,
+    look: &'a Look,
+}
+
+impl Painter<'_> {
+    fn style(&self, colour: Color) -> Style {
+        if self.look.colour { Style::new().fg(colour) } else { Style::new() }
+    }
+
+    fn block(&self, title: &str) -> Block<'static> {
+        let set = self.look.sign(ratatui::symbols::border::PLAIN, ASCII);
+        Block::new().borders(Borders::TOP).border_set(set).title(format!(" {title} "))
+    }
+
+    fn head(&self, frame: &mut Frame<'_>, area: Rect) {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        let Some(status) = &self.top.status else {
+            frame.render_widget(Line::styled("seald: waiting for the daemon", bold), area);
+            return;
+        };
+        let live = status.knowledge.live.as_deref().map_or_else(|| "the base".to_string(), one_line);
+        let now = status
+            .knowledge
+            .now
+            .as_ref()
+            .map_or_else(String::new, |now| format!(", {} right", share_words(now)));
+        let first = format!(
+            "seald {}  {}  up {}",
+            one_line(&status.version),
+            one_line(&status.root),
+            self.times.lasted(status.started_at)
+        );
+        let counts = &status.documents;
+        let second = format!(
+            "{} waiting, {} learned, {} turned away, {} failed; {live} is live{now}",
+            counts.waiting, counts.accepted, counts.rejected, counts.failed
+        );
+        frame.render_widget(Paragraph::new(vec![Line::styled(first, bold), Line::raw(second)]), area);
+    }
+
+    fn current(&self, frame: &mut Frame<'_>, area: Rect) {
+        let block = self.block("now");
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        let [words, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(inner);
+        let Some(status) = &self.top.status else { return };
+        frame.render_widget(Line::raw(doing_words(status, self.times)), words);
+        if let Activity::Learning(Learning { trial: Some(trial), .. })
+        | Activity::Tending(Tending { trial: Some(trial), .. }) = &status.activity
+        {
+            let words = steps(trial, usize::from(area.width), self.look);
+            frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
+        } else if let Some(held) = &status.held {
+            let words = format!("held: {}", held_words(held, self.times));
+            frame.render_widget(Line::styled(words, self.style(Color::Yellow)), bar);
+        } else if let Some(problem) = status.problems.first() {
+            frame.render_widget(Line::styled(one_line(problem), self.style(Color::Red)), bar);
+        }
+    }
+
+    fn documents(&self, frame: &mut Frame<'_>, area: Rect) {
+        let width = usize::from(area.width).saturating_sub(2).max(1);
+        let look = Look { width, colour: false, ..*self.look };
+        let total = self.top.status.as_ref().map_or(0, |status| {
+            let counts = &status.documents;
+            counts.waiting + counts.accepted + counts.rejected + counts.failed
+        });
+        let shown = self.top.documents.len();
+        let title = if shown < total {
+            format!("the newest {shown} of {}", count(total, "document"))
+        } else {
+            "documents".into()
+        };
+        let lines = documents::lines(&self.top.documents, self.times, &look);
+        let list = List::new(lines)
+            .block(self.block(&title))
+            .highlight_symbol(self.look.sign("▸ ", "> "))
+            .highlight_style(Style::new().add_modifier(Modifier::BOLD));
+        let selected = (shown > 0).then(|| self.top.selected());
+        frame.render_stateful_widget(list, area, &mut ListState::default().with_selected(selected));
+    }
+
+    fn strip(&self, frame: &mut Frame<'_>, area: Rect) {
+        let shares = heatmap::newest(&self.top.forgetting);
+        let room = (usize::from(area.width) / CELL).max(1);
+        let hidden = shares.len().saturating_sub(room);
+        let last = self.top.forgetting.measures.accuracy;
+        let mean = last.map_or_else(String::new, |share| format!(", {} on average", percent(share)));
+        let title = format!("what is left of each document, oldest first, % right{mean}");
+        let block = self.block(&title);
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        let cells = shares[hidden..].iter().map(|share| self.cell(*share));
+        let all = count(shares.len(), "document");
+        let legend = if hidden > 0 { format!("the newest {room} of {all}") } else { all };
+        frame.render_widget(Paragraph::new(vec![Line::from_iter(cells), Line::raw(legend)]), inner);
+    }
+
+    fn cell(&self, share: Option<f64>) -> Span<'static> {
+        let Some(share) = share else { return Span::raw(self.look.sign(" · ", " . ")) };
+        let hundredths = super::words::hundredths(share).min(99);
+        if self.look.colour {
+            let (ground, letters) = heatmap::ground(share);
+            let style = Style::new().bg(Color::Indexed(ground)).fg(Color::Indexed(letters));
+            Span::styled(format!("{hundredths:>2} "), style)
+        } else {
+            Span::raw(format!("{}{hundredths:>2}", heatmap::shade(share, self.look)))
+        }
+    }
+
+    fn events(&self, frame: &mut Frame<'_>, area: Rect) {
+        let rows = usize::from(area.height.saturating_sub(1));
+        let first = self.top.events.len().saturating_sub(rows);
+        let lines: Vec<_> = self.top.events.iter().skip(first).map(|line| Line::raw(line.clone())).collect();
+        frame.render_widget(Paragraph::new(lines).block(self.block("events")), area);
+    }
+
+    fn keys(&self, frame: &mut Frame<'_>, area: Rect) {
+        let line = match &self.top.trouble {
+            Some(trouble) => Line::styled(one_line(trouble), self.style(Color::Red)),
+            None => {
+                let pause = if self.top.paused() { "p resume" } else { "p pause" };
+                Line::raw(format!("q quit   {pause}   arrows choose"))
+            }
+        };
+        frame.render_widget(line, area);
+    }
+}
+
+/// Borders of letters.
+const ASCII: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
+    top_left: "-",
+    top_right: "-",
+    bottom_left: "-",
+    bottom_right: "-",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};

@@ -1,0 +1,116 @@
+//! What is behind an answer, for a person.
+
+use console::Style;
+
+use super::answer;
+use super::edits::row_words;
+use super::look::{Look, one_line};
+use super::page::Page;
+use seald_core::protocol::{WhyDocument, WhyView};
+
+/// The answer and what taught it.
+pub fn render(view: &WhyView, look: &Look) -> String {
+    let WhyView { answer: said, known, base, documents } = view;
+    let (bold, dim) = (Style::new().bold(), Style::new().dim());
+    let mut page = Page::new(look);
+    page.words(&one_line(&said.answer), 0, &bold);
+    page.words(&answer::who(said), 0, &dim);
+    if let (Some(known), Some(base)) = (known, base)
+        && known.model != base.model
+    {
+        let words = format!("The base model finds this answer {}.", compared(base.log_prob, known.log_prob));
+        page.words(&words, 0, &dim);
+    }
+    if documents.is_empty() {
+        page.blank();
+        let why = if said.model == "base" {
+            "The base model answered: nothing that was learned is behind it."
+        } else {
+            "No learned document shares words with it: the model may be guessing."
+        };
+        page.words(why, 0, &Style::new());
+    }
+    for document in documents {
+        page.blank();
+        one(document, &mut page, look);
+    }
+    page.text()
+}
+
+fn one(document: &WhyDocument, page: &mut Page<'_>, look: &Look) {
+    let WhyDocument { source, learned_in, share, quotes, rows, probes } = document;
+    let (plain, dim) = (Style::new(), Style::new().dim());
+    let head =
+        format!("{} ({}, number {})", one_line(&source.title), one_line(&source.name), source.document);
+    page.words(&head, 0, &Style::new().bold());
+    if let Some(generation) = learned_in {
+        let did = match share {
+            Some(share) => format!(
+                "; before it the answer was {}",
+                compared(share.before.log_prob, share.after.log_prob)
+            ),
+            None => "; what that did cannot be weighed any more: files of that time are gone".to_string(),
+        };
+        page.words(&format!("learned in {}{did}", one_line(generation)), 0, &dim);
+    }
+    for quote in quotes {
+        let (open, close) = (look.sign("“", "\""), look.sign("”", "\""));
+        page.field("It says", &format!("{open}{}{close}", one_line(quote)), &plain);
+    }
+    for row in rows {
+        let format = row.format.as_str().replace('_', " ");
+        page.field("Studied", &format!("{} ({format})", row_words(&row.row, look)), &plain);
+    }
+    for probe in probes {
+        let (mark, style) = match probe.right {
+            Some(true) => (look.sign("✓", "right"), Style::new().green()),
+            Some(false) => (look.sign("✗", "wrong"), Style::new().red()),
+            None => ("not asked since", dim.clone()),
+        };
+        let words = format!(
+            "{} {} {} {mark}",
+            one_line(&probe.question),
+            look.sign("→", "->"),
+            one_line(&probe.answers.join(" / "))
+        );
+        page.field("Asked", &words, &style);
+    }
+}
+
+/// How an answer's probability compares with another: `e^9.2 times less probable`.
+fn compared(log_prob: f64, than: f64) -> String {
+    let nats = log_prob - than;
+    if nats.is_nan() {
+        return "not measurable".to_string();
+    }
+    let size = nats.abs();
+    let times = if size < 6.9 {
+        format!("{:.1}", size.exp())
+    } else {
+        format!("10^{:.0}", size / std::f64::consts::LN_10)
+    };
+    match nats {
+        _ if size < 0.1 => "as probable".to_string(),
+        n if n < 0.0 => format!("{times} times less probable"),
+        _ => format!("{times} times more probable"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_compared_in_words() {
+        let cases = [
+            (-1.0, -1.05, "as probable"),
+            (-4.0, -1.0, "20.1 times less probable"),
+            (-1.0, -4.0, "20.1 times more probable"),
+            (-24.0, -1.0, "10^10 times less probable"),
+            (f64::NAN, -1.0, "not measurable"),
+        ];
+        for (log_prob, than, words) in cases {
+            assert_eq!(compared(log_prob, than), words);
+        }
+    }
+}

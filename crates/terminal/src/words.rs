@@ -1,0 +1,127 @@
+//! Numbers, stages and verdicts in words.
+
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::job::{JobKind, Stage};
+
+/// `1 row`, `2 rows`.
+pub fn count(n: usize, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(n as u64))
+}
+
+/// `12,345`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1.5 B`, `494 M`, `12 k`: parameters.
+pub fn rough(n: u64) -> String {
+    let [unit, k, m, b] = [("", 1.0), (" k", 1e3), (" M", 1e6), (" B", 1e9)];
+    let (suffix, size) = match n {
+        0..=9_999 => unit,
+        10_000..=999_999 => k,
+        1_000_000..=999_999_999 => m,
+        _ => b,
+    };
+    let value = n as f64 / size;
+    let digits = usize::from(size > 1.0 && value < 10.0);
+    format!("{value:.digits$}{suffix}")
+}
+
+/// `1.5 GiB`.
+pub fn bytes(n: u64) -> String {
+    let mut value = n as f64;
+    let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    while value >= 1024.0 {
+        let Some(next) = units.next() else { break };
+        (value, unit) = (value / 1024.0, next);
+    }
+    let digits = usize::from(unit != "B" && value < 100.0);
+    format!("{value:.digits$} {unit}")
+}
+
+/// `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=9 => format!("{seconds:.1} s"),
+        10..=59 => format!("{whole} s"),
+        60..=3599 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// What became of a document, in words.
+pub fn verdict_words(state: DocumentState) -> &'static str {
+    match state {
+        DocumentState::Accepted => "learned",
+        DocumentState::Rejected => "turned away",
+        DocumentState::Failed => "failed",
+        DocumentState::Waiting => "waiting",
+    }
+}
+
+/// What goes on in a stage, in words.
+pub fn stage_words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Probes => "writing questions about it",
+        Stage::SelfEdits => "writing texts to learn it from",
+        Stage::Trials => "trying which text teaches best",
+        Stage::Gate => "testing the best one",
+        Stage::Publish => "putting it to use",
+        Stage::Replay => "asking about earlier documents",
+        Stage::Retrain => "training everything anew",
+        Stage::Compare => "asking both about everything",
+        Stage::Swap => "putting it in place",
+        Stage::Purge => "removing rows and files",
+        Stage::TrainWriter => "training a new writer",
+        Stage::Examine => "comparing what both writers teach",
+        Stage::Promote => "letting the new one write",
+    }
+}
+
+/// What a job is for, in words.
+pub fn kind_words(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Learn => "learning a document",
+        JobKind::Consolidate => "consolidation",
+        JobKind::WriterRound => "writer round",
+        JobKind::Forget => "forgetting a document",
+    }
+}
+
+/// `63 %`: halves go up, everywhere alike.
+pub fn percent(share: f64) -> String {
+    format!("{} %", hundredths(share))
+}
+
+/// A share or a difference of shares in hundredths.
+pub fn hundredths(share: f64) -> i64 {
+    (share * 100.0).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([count(1, "row"), count(1234, "row")], ["1 row", "1,234 rows"]);
+        assert_eq!([rough(999), rough(12_345), rough(494_032_768)], ["999", "12 k", "494 M"]);
+        assert_eq!(rough(1_540_000_000), "1.5 B");
+        assert_eq!([bytes(12), bytes(1536), bytes(200 << 20)], ["12 B", "1.5 KiB", "200 MiB"]);
+        assert_eq!(
+            [duration(0.42), duration(185.0), duration(7800.0)],
+            ["0.4 s", "3 min 05 s", "2 h 10 min"]
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP API over real sockets and a real database; the learner's desk is answered by the test.
+
+mod changing;
+mod daemon;
+mod doors;
+mod export;
+mod openai;
+mod problems;
+mod reading;
+mod schema;
+mod streams;
+mod upkeep;

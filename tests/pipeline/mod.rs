@@ -1,0 +1,8 @@
+//! The pipeline on the embedded model: real documents, real trainings, a real database; and a process that dies at every named place.
+
+mod crash;
+mod intake;
+mod settle;
+mod support;
+mod upkeep;
+mod upkeep_kill;
