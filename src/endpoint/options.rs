@@ -58,7 +58,7 @@ impl EndpointOptions {
     /// Checks what can be checked without looking at files.
     ///
     /// # Errors
-    /// [`crate::Kind::Invalid`]; the message begins with the option's name.
+    /// [`seald_core::Kind::Invalid`]; the message begins with the option's name.
     pub fn validate(&self) -> Result<()> {
         let ranges = [
             ("timeout_seconds", self.timeout_seconds, 1, 3_600),
@@ -85,7 +85,7 @@ impl EndpointOptions {
     /// Checks the files that are named.
     ///
     /// # Errors
-    /// [`crate::Kind::Invalid`] for a key that others may read or that is none, and for a `ca_file` without certificates; from
+    /// [`seald_core::Kind::Invalid`] for a key that others may read or that is none, and for a `ca_file` without certificates; from
     /// reading them. The message begins with the option's name; the key is never part of it.
     pub fn check_files(&self) -> Result<()> {
         self.way().check_files()

@@ -15,7 +15,7 @@ impl Decoder {
     /// Loads the decoder that `config` describes. All names and shapes are checked before anything is read.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`](crate::Kind::Corrupt) for missing or misshapen tensors, naming them.
+    /// [`Kind::Corrupt`](seald_core::Kind::Corrupt) for missing or misshapen tensors, naming them.
     pub fn load(config: &ModelConfig, weights: &Weights, compute: &Compute) -> Result<Self> {
         weights.check(config)?;
         let table = |name: &str| {

@@ -75,7 +75,7 @@ impl ModelConfig {
     ///
     /// Errors: [`Kind::NotFound`] without the file, and those of [`Self::from_json`].
     ///
-    /// [`Kind::NotFound`]: crate::Kind::NotFound
+    /// [`Kind::NotFound`]: seald_core::Kind::NotFound
     pub fn from_dir(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");
         let text = files::read_text(&path)?;
@@ -87,8 +87,8 @@ impl ModelConfig {
     /// Errors: [`Kind::Unsupported`] for a model this engine does not compute, naming the field and its
     /// value; [`Kind::Corrupt`] for JSON that is damaged, lacks a field or contradicts itself.
     ///
-    /// [`Kind::Unsupported`]: crate::Kind::Unsupported
-    /// [`Kind::Corrupt`]: crate::Kind::Corrupt
+    /// [`Kind::Unsupported`]: seald_core::Kind::Unsupported
+    /// [`Kind::Corrupt`]: seald_core::Kind::Corrupt
     pub fn from_json(content: &str, origin: &str) -> Result<Self> {
         config_json::parse(content, origin)
     }

@@ -29,7 +29,7 @@ impl Store {
     /// Stores what was trained, in place of an earlier attempt's; none where there was nothing to train.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more, here and below.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more, here and below.
     pub fn finish_retrain(&mut self, job: &Job, retraining: Option<&Retraining>) -> Result<Job> {
         self.finish_job(job, Stage::Retrain, |db, job| {
             run(db, "DELETE FROM consolidations WHERE job = ?", [job.id])?;
@@ -85,7 +85,7 @@ impl Store {
     /// Lets the retrained adapter answer. What was half learned on the one before begins again.
     ///
     /// # Errors
-    /// As [`Store::finish_retrain`]; [`crate::Kind::Conflict`] also where another generation is live than it was compared
+    /// As [`Store::finish_retrain`]; [`seald_core::Kind::Conflict`] also where another generation is live than it was compared
     /// with.
     pub fn finish_swap(&mut self, job: &Job, swapped: &Swapped, now: Timestamp) -> Result<Job> {
         self.finish_job(job, Stage::Swap, |db, job| {

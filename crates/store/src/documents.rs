@@ -70,7 +70,7 @@ impl Store {
     /// Makes a document that was turned away, or failed, wait again, with these questions in place of those that it came with.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] without such a document; [`crate::Kind::Conflict`] where its job is under way, or where
+    /// [`seald_core::Kind::NotFound`] without such a document; [`seald_core::Kind::Conflict`] where its job is under way, or where
     /// the live model knows it.
     pub fn retry_with(&mut self, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<Job> {
         self.write(format_args!("learn document {id} again"), |db| {
@@ -83,7 +83,7 @@ impl Store {
     /// A document.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is none of that number.
+    /// [`seald_core::Kind::NotFound`] where there is none of that number.
     pub fn document(&self, id: DocumentId) -> Result<Document> {
         self.read(format_args!("document {id}"), |db| find(db, id))
     }
@@ -92,7 +92,7 @@ impl Store {
     /// the passages as they are then.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more.
     pub fn cut(&mut self, job: &Job, passages: &[String]) -> Result<Vec<Passage>> {
         self.keep(job, JobKind::Learn.first(), |db, document| {
             let stored = passages_of(db, document)?;
@@ -113,7 +113,7 @@ impl Store {
     /// by none. The replaced ones.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
+    /// [`seald_core::Kind::NotFound`] where there is no such document.
     pub fn replace_versions(&mut self, id: DocumentId) -> Result<Vec<DocumentId>> {
         self.write(format_args!("mark the versions of document {id}"), |db| {
             find(db, id)?;

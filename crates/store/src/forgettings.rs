@@ -21,7 +21,7 @@ impl Store {
     /// Queues the job that forgets a document with its earlier versions; the one that is queued already, if there is one.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document; [`crate::Kind::Conflict`] where a newer version took
+    /// [`seald_core::Kind::NotFound`] where there is no such document; [`seald_core::Kind::Conflict`] where a newer version took
     /// its place.
     pub fn forget(&mut self, document: DocumentId, keep_history: bool) -> Result<Job> {
         self.write(format_args!("forget document {document}"), |db| {
@@ -42,7 +42,7 @@ impl Store {
     /// What a job is to forget, or forgot.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where the job forgets nothing.
+    /// [`seald_core::Kind::NotFound`] where the job forgets nothing.
     pub fn forgetting(&self, job: JobId) -> Result<Forgetting> {
         self.read(format_args!("what job {job} forgets"), |db| {
             first(db, "SELECT * FROM forgettings WHERE job = ?", [job], row)?
@@ -129,7 +129,7 @@ impl Store {
     /// them. What replay asked about others while they were learned stays. The text is overwritten in the file.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more, or one of the documents is being learned.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more, or one of the documents is being learned.
     pub fn finish_purge(&mut self, job: &Job, documents: &[DocumentId], now: Timestamp) -> Result<Job> {
         let done = self.finish_job(job, Stage::Purge, |db, job| {
             retire_writers(db, documents)?;

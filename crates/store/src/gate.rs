@@ -18,7 +18,7 @@ impl Store {
     /// An evaluation of the same probe, subject and generation that the probes stage stored is replaced.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more.
     pub fn finish_gate(&mut self, job: &Job, asked: &[Evaluation], decision: &Decision) -> Result<Job> {
         self.finish(job, Stage::Gate, |db, document| {
             asked.iter().try_for_each(|one| evaluations::insert(db, document, one))?;

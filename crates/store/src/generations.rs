@@ -36,7 +36,7 @@ impl Store {
     /// Writes the generation's row, makes it live and marks the document accepted.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more, the gate did not accept the candidate, its
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more, the gate did not accept the candidate, its
     /// parent is not live any more or has another base, or the number is not the next.
     pub fn finish_publish(&mut self, job: &Job, generation: &NewGeneration) -> Result<Job> {
         self.finish(job, Stage::Publish, |db, document| {
@@ -78,7 +78,7 @@ impl Store {
     /// A generation.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is none of that number; the base has no row.
+    /// [`seald_core::Kind::NotFound`] where there is none of that number; the base has no row.
     pub fn generation(&self, id: GenerationId) -> Result<Generation> {
         self.read(format_args!("generation {id}"), |db| find(db, id))
     }
@@ -107,7 +107,7 @@ impl Store {
     /// What a generation stands on: its ancestors and itself, oldest first. Empty for the base.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such generation.
+    /// [`seald_core::Kind::NotFound`] where there is no such generation.
     pub fn chain(&self, id: GenerationId) -> Result<Vec<Generation>> {
         self.read(format_args!("the chain of generation {id}"), |db| chain(db, id))
     }

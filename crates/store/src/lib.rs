@@ -68,7 +68,7 @@ impl Store {
         &self.path
     }
 
-    /// How long a method waits for another writer before it gives up with [`crate::Kind::Conflict`]; 10 s unless set.
+    /// How long a method waits for another writer before it gives up with [`seald_core::Kind::Conflict`]; 10 s unless set.
     ///
     /// # Errors
     /// Those of the database alone.

@@ -82,7 +82,7 @@ impl Store {
     /// Notes the base model that is used. Until something was learned, any other may take its place.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where what was learned stands on another one.
+    /// [`seald_core::Kind::Conflict`] where what was learned stands on another one.
     pub fn use_base(&mut self, fingerprint: &str, model: &str, now: Timestamp) -> Result<()> {
         self.write(format_args!("use {model}"), |db| {
             let present = present(db)?;
@@ -123,7 +123,7 @@ impl Store {
     /// others begins again, as it stood on the model that is left.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where a job is running.
+    /// [`seald_core::Kind::Conflict`] where a job is running.
     pub fn change_base(&mut self, fingerprint: &str, model: &str, now: Timestamp) -> Result<BaseChanged> {
         self.write(format_args!("change over to {model}"), |db| {
             if let Some(job) = jobs::all_of(db, JobState::Running)?.first() {

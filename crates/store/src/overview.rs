@@ -141,7 +141,7 @@ impl Store {
     /// One document as in a list.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is none of that number.
+    /// [`seald_core::Kind::NotFound`] where there is none of that number.
     pub fn document_row(&self, id: DocumentId) -> Result<DocumentRow> {
         let sql = format!("SELECT {} FROM documents d WHERE d.id = ?", columns());
         self.read(format_args!("document {id}"), |db| {
@@ -152,7 +152,7 @@ impl Store {
     /// The newest document with this file name.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where no document has it.
+    /// [`seald_core::Kind::NotFound`] where no document has it.
     pub fn document_named(&self, name: &str) -> Result<DocumentId> {
         let sql = "SELECT max(id) FROM documents WHERE name = ?";
         self.read(format_args!("document {name}"), |db| {
@@ -166,7 +166,7 @@ impl Store {
     /// Characters of a document's text, and passages that it was cut into.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
+    /// [`seald_core::Kind::NotFound`] where there is no such document.
     pub fn document_size(&self, id: DocumentId) -> Result<(usize, usize)> {
         let sql = "SELECT length(text), (SELECT count(*) FROM passages WHERE document = ?1)
                    FROM documents WHERE id = ?1";

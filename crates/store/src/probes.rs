@@ -53,7 +53,7 @@ impl Store {
     /// What replay asked while learning this document about others stays.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more.
     pub fn finish_probes(
         &mut self,
         job: &Job,
@@ -86,7 +86,7 @@ impl Store {
     /// The pass rates that [`Store::finish_probes`] was given; none before that.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such document.
+    /// [`seald_core::Kind::NotFound`] where there is no such document.
     pub fn probe_stats(&self, document: DocumentId) -> Result<Option<serde_json::Value>> {
         let sql = "SELECT probe_stats FROM documents WHERE id = ?";
         self.read(format_args!("document {document}"), |db| {

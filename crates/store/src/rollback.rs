@@ -39,7 +39,7 @@ impl Store {
     /// learned begins again, as its trials continued another adapter.
     ///
     /// # Errors
-    /// [`crate::Kind::NotFound`] where there is no such generation; [`crate::Kind::Conflict`] where it is live already or stands on another base model, a
+    /// [`seald_core::Kind::NotFound`] where there is no such generation; [`seald_core::Kind::Conflict`] where it is live already or stands on another base model, a
     /// job is running, or a document that it contains waits to be learned again.
     pub fn roll_back(
         &mut self,

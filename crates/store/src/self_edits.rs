@@ -37,7 +37,7 @@ impl Store {
     /// Stores the self-edits of a document in place of earlier ones (whose trials go with them).
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more.
     pub fn finish_self_edits(&mut self, job: &Job, self_edits: &[NewSelfEdit]) -> Result<Job> {
         self.finish(job, Stage::SelfEdits, |db, document| {
             run(db, "DELETE FROM trials WHERE document = ?", [document])?;

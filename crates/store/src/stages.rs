@@ -25,7 +25,7 @@ impl Store {
     /// Turns the document of a running job away, at any stage: rejected, with the reasons, and the job is done.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more.
     pub fn reject(&mut self, job: &Job, reasons: &[String]) -> Result<Job> {
         self.finish(job, job.stage, |_, _| Ok(Next::Reject(reasons.to_vec())))
     }

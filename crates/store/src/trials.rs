@@ -42,7 +42,7 @@ impl Store {
     /// Stores the trials of a document in place of earlier ones.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more; [`crate::Kind::NotFound`] where a trial
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more; [`seald_core::Kind::NotFound`] where a trial
     /// names a self-edit that is not the document's.
     pub fn finish_trials(&mut self, job: &Job, trials: &[NewTrial]) -> Result<Job> {
         self.finish(job, Stage::Trials, |db, document| {

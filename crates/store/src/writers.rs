@@ -121,7 +121,7 @@ impl Store {
     /// Stores how a writer was trained, in place of an earlier attempt's. None where there was too little to train on: the job is done.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] where the job is not the caller's any more, here and below.
+    /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more, here and below.
     pub fn finish_train_writer(&mut self, job: &Job, trained: Option<&TrainedWriter>) -> Result<Job> {
         self.finish_job(job, Stage::TrainWriter, |db, job| {
             run(db, "DELETE FROM writer_rounds WHERE job = ?", [job.id])?;
@@ -166,7 +166,7 @@ impl Store {
     /// Lets the new writer write from now on.
     ///
     /// # Errors
-    /// As [`Store::finish_train_writer`]; [`crate::Kind::Conflict`] also where the number is not the next, or a document that it was
+    /// As [`Store::finish_train_writer`]; [`seald_core::Kind::Conflict`] also where the number is not the next, or a document that it was
     /// trained on is gone.
     pub fn finish_promote(&mut self, job: &Job, new: &NewWriter) -> Result<Job> {
         self.finish_job(job, Stage::Promote, |db, job| {
