@@ -99,7 +99,7 @@ pub(crate) fn reading(document: &Document) -> Reading<'_> {
 
 /// Without a passage.
 pub(crate) fn question(asked: &Asked) -> Question<'_> {
-    Question { text: &asked.question, answers: &asked.answers, passage: None }
+    Question { text: &asked.question, answers: &asked.answers, passage: None, decoys: &[] }
 }
 
 /// The questions that no training row may copy.

@@ -159,7 +159,7 @@ fn ours(
     let select: Vec<Question<'_>> = kept
         .iter()
         .filter(|k| k.role == Role::Select)
-        .map(|k| Question { text: &k.question, answers: &k.answers, passage: None })
+        .map(|k| Question { text: &k.question, answers: &k.answers, passage: None, decoys: &[] })
         .collect();
     if select.is_empty() || edits.is_empty() {
         let answered = lab.held_out(document, None)?;

@@ -13,6 +13,8 @@ mod forgetting;
 mod lab;
 mod learning;
 mod null;
+mod passages;
+mod passages_table;
 mod reward;
 mod seal;
 mod sleep;
@@ -182,6 +184,27 @@ enum What {
         #[arg(long, default_value_t = 80)]
         steps: usize,
     },
+    /// Real passages with questions of people, on any model: yield, learning, null edits, losses, cost
+    Passages {
+        /// A file like SQuAD's: [{"title", "context", "questions": [{"question", "answer"}]}]
+        #[arg(long)]
+        data: PathBuf,
+        /// Where a line for each passage goes; passages that have one are not measured again
+        #[arg(long)]
+        out: PathBuf,
+        /// Passages of the file to take
+        #[arg(long, default_value_t = 40)]
+        passages: usize,
+        /// The first of them
+        #[arg(long, default_value_t = 0)]
+        from: usize,
+        /// How much of each is measured
+        #[arg(long, value_enum, default_value = "learn")]
+        depth: passages::Depth,
+        /// Also train on each passage alone
+        #[arg(long)]
+        passage_only: bool,
+    },
     /// Writer rounds: what writers earn on unseen documents after each
     Writer(WriterArgs),
 }
@@ -269,6 +292,16 @@ fn main() -> Result<()> {
         serde_json::from_str(&options.gate).doing(Kind::Invalid, || format!("--gate {}", options.gate))?;
     let consolidate: ConsolidateOptions = serde_json::from_str(&options.consolidate)
         .doing(Kind::Invalid, || format!("--consolidate {}", options.consolidate))?;
+    if let What::Passages { data, out, passages, from, depth, passage_only } = &options.what {
+        let (from, passages, depth, passage_only) = (*from, *passages, *depth, *passage_only);
+        let learn = LearnOptions { seed: options.seed, ..learn };
+        return passages::measure(
+            &model,
+            learn,
+            &gate,
+            &passages::Run { data, out, from, passages, depth, passage_only },
+        );
+    }
     let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
     let some = |from: usize, count: usize| {
         let last = (from + count).min(lab.documents.len());
@@ -334,6 +367,7 @@ fn main() -> Result<()> {
         What::Null { documents, from, steps } => {
             tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)
         }
+        What::Passages { .. } => return Ok(()),
         What::Writer(own) => {
             let plan =
                 own.plan(lab.documents.len(), lab.session.options.rung_steps.last().copied().unwrap_or(1))?;

@@ -36,11 +36,12 @@ pub(crate) fn measure(
         let asked: Vec<Asked<'_>> = gate
             .iter()
             .map(|k| {
-                let question = Question { text: &k.question, answers: &k.answers, passage: None };
+                let question =
+                    Question { text: &k.question, answers: &k.answers, passage: None, decoys: &[] };
                 Asked { question, fact: k.fact, before: &k.before }
             })
             .collect();
-        let probes = judge::Probes { gate: &asked, bank: &[] };
+        let probes = judge::Probes { gate: &asked, controls: &[], bank: &[] };
         let judged = (!asked.is_empty())
             .then(|| judge::judge(&session, None, &trials.adapter, probes, &lab.rehearsal, options))
             .transpose()?;

@@ -41,7 +41,7 @@ pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: Option<usize
         let select: Vec<Question<'_>> = kept
             .iter()
             .filter(|k| k.role == Role::Select)
-            .map(|k| Question { text: &k.question, answers: &k.answers, passage: None })
+            .map(|k| Question { text: &k.question, answers: &k.answers, passage: None, decoys: &[] })
             .collect();
         let five: Vec<Question<'_>> = document.of(&["gate"]).take(5).map(|q| question(&q.asked)).collect();
         if select.is_empty() {

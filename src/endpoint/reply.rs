@@ -11,6 +11,8 @@ use seald_core::retry::Again;
 
 /// Characters of a server's own words that are shown.
 const MOST_WORDS: usize = 200;
+/// What stands around the thinking of models whose server leaves it in the text.
+const THINKING: (&str, &str) = ("<think>", "</think>");
 
 /// Why there is no text.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub(super) struct Asked<'a> {
     pub(super) key: Option<&'a str>,
 }
 
-/// What we read of an answer.
+/// What we read of an answer. Thinking that a server sends apart (`reasoning_content`, `reasoning`) is not read.
 #[derive(Deserialize)]
 struct Reply {
     choices: Vec<Choice>,
@@ -38,6 +40,7 @@ struct Reply {
 #[derive(Deserialize)]
 struct Choice {
     message: Message,
+    finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,15 +48,36 @@ struct Message {
     content: Option<String>,
 }
 
+impl Choice {
+    /// The text without thinking and white space around it; `None` where the tokens were spent before it began.
+    fn text(&self) -> Option<&str> {
+        let text = without_thinking(self.message.content.as_deref().unwrap_or_default())?;
+        let cut = self.finish_reason.as_deref() == Some("length");
+        (!text.is_empty() || !cut).then_some(text)
+    }
+}
+
 impl Asked<'_> {
-    /// The text of an answer of `model`; "" where it declined.
+    /// The text of an answer of `model`, without its thinking; "" where it declined, and, with a warning, where it was cut
+    /// off before the text began: others of the same model may come to an end.
     pub(super) fn text(&self, answer: &Answer, model: &str) -> Result<String, Failure> {
         if !answer.is_good() {
             return Err(self.refused(answer, model));
         }
         let reply = serde_json::from_slice(&answer.body).ok();
         match reply.and_then(|Reply { choices }| choices.into_iter().next()) {
-            Some(choice) => Ok(choice.message.content.unwrap_or_default().trim().to_string()),
+            Some(choice) => {
+                let text = choice.text().map(str::to_string);
+                Ok(text.unwrap_or_else(|| {
+                    let address = &self.address.full;
+                    tracing::warn!(
+                        %address, model,
+                        "the model spent all its tokens before it began its text, probably thinking: turn its thinking off in \
+                         the server, or name one that answers directly"
+                    );
+                    String::new()
+                }))
+            }
             None => {
                 let what = format!(
                     "answers in a form that is not that of an OpenAI-compatible server{}",
@@ -174,6 +198,24 @@ impl Asked<'_> {
     }
 }
 
+/// `reply` without the thinking before it and white space around it; `None` where it ends in the middle of a thought.
+///
+/// Where the prompt began the thought, its end alone is in the reply. What stands between such marks further on is left:
+/// a text may be about them.
+fn without_thinking(reply: &str) -> Option<&str> {
+    let (open, close) = THINKING;
+    let mut text = reply.trim();
+    if let Some((thought, after)) = text.split_once(close)
+        && !thought.contains(open)
+    {
+        text = after.trim_start();
+    }
+    while let Some(thought) = text.strip_prefix(open) {
+        text = thought.split_once(close)?.1.trim_start();
+    }
+    Some(text)
+}
+
 /// `{"error": {"message"}}` as OpenAI has it; `{"error"}`, `{"message"}`, `{"detail"}` as others have it.
 fn message(value: &Value) -> Option<&str> {
     let error = &value["error"];
@@ -221,6 +263,49 @@ mod tests {
         let body = r#"{"id":"x","choices":[{"index":0,"finish_reason":"length","message":{"role":"assistant","content":" A.\nB. "}}],"usage":{}}"#;
         assert_eq!(text(body), "A.\nB.");
         assert_eq!(text(r#"{"choices":[{"message":{"content":null,"refusal":"no"}}]}"#), "");
+    }
+
+    #[test]
+    fn thinking_is_no_part_of_a_text() {
+        for (reply, text) in [
+            ("A.", Some("A.")),
+            ("<think>\nLet me see.\n</think>\n\nA.\nB. ", Some("A.\nB.")),
+            ("\n<think></think>A.", Some("A.")),
+            ("Let me see.\n</think>\n\nA.", Some("A.")),
+            ("</think>A.", Some("A.")),
+            ("<think>one</think> <think>two</think> A.", Some("A.")),
+            ("one</think><think>two</think>A.", Some("A.")),
+            ("<think>one", None),
+            ("<think>one</think><think>two", None),
+            ("<think>", None),
+            ("<think>one</think>\n", Some("")),
+            ("", Some("")),
+            // A text about the marks.
+            ("Put <think> before and </think> behind.", Some("Put <think> before and </think> behind.")),
+            ("It begins with <think>.", Some("It begins with <think>.")),
+            ("<think>so</think>It ends with </think>.", Some("It ends with </think>.")),
+        ] {
+            assert_eq!(without_thinking(reply), text, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_of_thinking_alone_is_no_text() {
+        for (choice, text) in [
+            (r#"{"message":{"content":"A.","reasoning_content":"B.","reasoning":"C."}}"#, Some("A.")),
+            (r#"{"finish_reason":"length","message":{"content":"A"}}"#, Some("A")),
+            (r#"{"finish_reason":"length","message":{"content":"<think>so"}}"#, None),
+            (r#"{"finish_reason":"length","message":{"content":"<think>so</think>"}}"#, None),
+            (r#"{"finish_reason":"length","message":{"content":null,"reasoning_content":"so"}}"#, None),
+            (r#"{"finish_reason":"stop","message":{"content":null,"refusal":"no"}}"#, Some("")),
+            (r#"{"finish_reason":null,"message":{"content":""}}"#, Some("")),
+        ] {
+            let read: Choice = serde_json::from_str(choice).unwrap();
+            assert_eq!(read.text(), text, "{choice}");
+            let body = format!(r#"{{"choices":[{choice}]}}"#);
+            let said = asked(None, |asked| asked.text(&answer(200, &body), "teacher").unwrap());
+            assert_eq!(said, text.unwrap_or_default(), "{choice}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Scribe {
 
 impl Elsewhere for Endpoint {
     fn write(&self, prompts: &[String], writing: Writing, cancel: &AtomicBool) -> Result<Vec<String>> {
-        let Writing { max_tokens, temperature, seed } = writing;
+        let Writing { max_tokens, temperature, top_p: _, seed } = writing;
         Endpoint::write(self, prompts, Asking { max_tokens, temperature, seed }, cancel)
     }
 

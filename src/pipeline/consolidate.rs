@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::crash::{self, Place};
 use super::publish::{self, point_live};
-use super::stages::{CANDIDATE, TRIAL, closed, evaluations};
+use super::questions::closed;
+use super::stages::{CANDIDATE, TRIAL, evaluations};
 use super::worker::{Tell, Worker};
 use seald_core::domain::consolidation::{Proof, Retraining};
 use seald_core::domain::evaluation::{Evaluation, Subject};

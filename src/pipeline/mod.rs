@@ -14,6 +14,7 @@ mod lineage;
 pub mod monitor;
 mod publish;
 mod purge;
+mod questions;
 mod recover;
 mod root;
 mod stages;

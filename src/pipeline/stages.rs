@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::crash::{self, Place};
+use super::questions::{closed, compared};
 use super::worker::{Tell, Worker};
 use seald_core::domain::document::Document;
 use seald_core::domain::evaluation::{Evaluation, Subject};
@@ -14,6 +15,7 @@ use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::{RowText, SelfEdit};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
+use seald_learn::controls::{self, Control};
 use seald_learn::grade::Grade;
 use seald_learn::judge::{self, Asked};
 use seald_learn::probes::{self, Kept, Reading};
@@ -65,7 +67,8 @@ impl Worker<'_> {
 
     pub(super) fn write_self_edits(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
         let asked = self.store.probes(document.id, None)?;
-        if let Some(reason) = nothing_to_ask(&asked, self.gate.facts_needed) {
+        let ranks = !self.session.options.rung_steps.is_empty();
+        if let Some(reason) = nothing_to_ask(&asked, self.gate.facts_needed, ranks) {
             return self.store.reject(job, &[reason]);
         }
         let passages = self.store.passages(document.id)?;
@@ -105,7 +108,8 @@ impl Worker<'_> {
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let curriculum = self.curriculum()?;
         let select = self.store.probes(document.id, Some(Role::Select))?;
-        let asked: Vec<Question<'_>> = select.iter().map(closed).collect();
+        let decoys = self.decoys(document, &select)?;
+        let asked: Vec<Question<'_>> = select.iter().zip(&decoys).map(compared).collect();
         let material = Material {
             key: &document.hash,
             title: &document.title,
@@ -145,18 +149,25 @@ impl Worker<'_> {
         let live = self.live_id();
         let candidate = self.session.load_adapter(&self.root.job(job.id).join(TRIAL))?;
         let gate = self.store.probes(document.id, Some(Role::Gate))?;
+        let decoys = self.decoys(document, &gate)?;
+        let gate_questions: Vec<Question<'_>> = gate.iter().zip(&decoys).map(compared).collect();
         let recorded = self.store.evaluations(document.id, Subject::Before)?;
         let before = gate.iter().map(|p| before(p, &recorded, live)).collect::<Option<Vec<_>>>();
         let before = match before {
             Some(before) => before,
             // Somebody rolled back since the probes were asked.
-            None => self.session.ask(&gate.iter().map(closed).collect::<Vec<_>>(), self.live())?,
+            None => self.session.ask(&gate_questions, self.live())?,
         };
+        let controls = controls::of(&self.session);
+        let control_questions: Vec<Question<'_>> = controls.iter().map(Control::question).collect();
+        let controls_before = self.session.ask(&control_questions, self.live())?;
         let bank = self.bank()?;
         let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
-        let gate_asked = asked(&gate, &before, |_, probe| probe.fact);
-        let bank_asked = asked(&bank, &bank_before, |place, _| BANK_FACTS + place);
-        let probes = judge::Probes { gate: &gate_asked, bank: &bank_asked };
+        let bank_questions: Vec<Question<'_>> = bank.iter().map(closed).collect();
+        let gate_asked = asked(&gate_questions, &before, |place| gate[place].fact);
+        let control_asked = asked(&control_questions, &controls_before, |place| place);
+        let bank_asked = asked(&bank_questions, &bank_before, |place| BANK_FACTS + place);
+        let probes = judge::Probes { gate: &gate_asked, controls: &control_asked, bank: &bank_asked };
         let judged =
             judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
@@ -221,9 +232,10 @@ fn too_long(passages: usize, most: usize) -> Option<String> {
 }
 
 /// Why probes cannot rank and judge, if they cannot.
-fn nothing_to_ask(probes: &[Probe], facts_needed: usize) -> Option<String> {
+fn nothing_to_ask(probes: &[Probe], facts_needed: usize, ranks: bool) -> Option<String> {
     let of = |role| probes.iter().filter(|p| p.role == role).count();
-    match (of(Role::Gate), of(Role::Select), of(Role::Preserve)) {
+    let select = if ranks { of(Role::Select) } else { of(Role::Select) + of(Role::Gate) };
+    match (of(Role::Gate), select, of(Role::Preserve)) {
         (0, 0, 0) => Some(
             "no question about it survived: the model could not answer its own questions with the document in sight; \
              give some in a file NAME.probes.jsonl beside it"
@@ -250,11 +262,6 @@ fn nothing_to_ask(probes: &[Probe], facts_needed: usize) -> Option<String> {
     }
 }
 
-/// A probe as a question without a passage.
-pub(super) fn closed(probe: &Probe) -> Question<'_> {
-    Question { text: &probe.question, answers: &probe.answers, passage: None }
-}
-
 fn new_probe(
     kept: Kept,
     live: GenerationId,
@@ -270,8 +277,8 @@ fn new_probe(
 }
 
 fn new_evaluation(answered: &Answered, subject: Subject, generation: GenerationId) -> NewEvaluation {
-    let Answered { text, grade: Grade { right, recall, f1, exact }, log_prob } = answered.clone();
-    NewEvaluation { subject, generation, answer: text, right, recall, f1, exact, log_prob }
+    let Answered { text, grade: Grade { right, recall, f1, exact }, log_prob, margin } = answered.clone();
+    NewEvaluation { subject, generation, answer: text, right, recall, f1, exact, log_prob, margin }
 }
 
 pub(super) fn evaluations(
@@ -288,17 +295,16 @@ pub(super) fn evaluations(
 fn before(probe: &Probe, recorded: &[Evaluation], live: GenerationId) -> Option<Answered> {
     let found = recorded.iter().find(|e| e.probe == probe.id && e.generation == live)?;
     let grade = Grade { right: found.right, recall: found.recall, f1: found.f1, exact: found.exact };
-    Some(Answered { text: found.answer.clone(), grade, log_prob: found.log_prob })
+    Some(Answered { text: found.answer.clone(), grade, log_prob: found.log_prob, margin: found.margin })
 }
 
 fn asked<'a>(
-    probes: &'a [Probe],
+    questions: &[Question<'a>],
     before: &'a [Answered],
-    fact: impl Fn(usize, &Probe) -> usize,
+    fact: impl Fn(usize) -> usize,
 ) -> Vec<Asked<'a>> {
-    let each = probes.iter().zip(before).enumerate();
-    each.map(|(place, (probe, before))| Asked { question: closed(probe), fact: fact(place, probe), before })
-        .collect()
+    let each = questions.iter().zip(before).enumerate();
+    each.map(|(place, (question, before))| Asked { question: *question, fact: fact(place), before }).collect()
 }
 
 /// One edit a candidate, from the self-edits that were not discarded.
@@ -353,12 +359,12 @@ mod tests {
             source: seald_core::domain::probe::ProbeSource::Generated,
         };
         let mut probes = vec![probe(0, Role::Gate), probe(0, Role::Select), probe(1, Role::Gate)];
-        assert_eq!(nothing_to_ask(&probes, 3), None, "the gate says that these are too few");
+        assert_eq!(nothing_to_ask(&probes, 3, true), None, "the gate says that these are too few");
         probes.extend((2..9).map(|fact| probe(fact, Role::Preserve)));
-        assert!(nothing_to_ask(&probes, 3).unwrap().contains("it answered 7 of 10 questions"));
-        assert_eq!(nothing_to_ask(&probes, 2), None);
-        assert!(nothing_to_ask(&probes[3..], 3).unwrap().contains("all 7 questions"));
-        assert!(nothing_to_ask(&[], 3).unwrap().contains("no question"));
+        assert!(nothing_to_ask(&probes, 3, true).unwrap().contains("it answered 7 of 10 questions"));
+        assert_eq!(nothing_to_ask(&probes, 2, true), None);
+        assert!(nothing_to_ask(&probes[3..], 3, true).unwrap().contains("all 7 questions"));
+        assert!(nothing_to_ask(&[], 3, true).unwrap().contains("no question"));
     }
 
     #[test]

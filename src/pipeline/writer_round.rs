@@ -3,7 +3,8 @@
 
 use super::crash::{self, Place};
 use super::publish;
-use super::stages::{TRIAL, closed};
+use super::questions::closed;
+use super::stages::TRIAL;
 use super::worker::{Tell, Worker};
 use seald_core::domain::ids::{DocumentId, WriterId};
 use seald_core::domain::job::{Job, Stage};

@@ -84,8 +84,10 @@ fn outcome(told: &[Progress]) -> (bool, String) {
 /// Right answers to a document's retain probes.
 fn right(worker: &Worker<'_>, document: i64) -> usize {
     let probes = worker.store().probes(DocumentId(document), Some(Role::Retain)).unwrap();
-    let asked: Vec<Question<'_>> =
-        probes.iter().map(|p| Question { text: &p.question, answers: &p.answers, passage: None }).collect();
+    let asked: Vec<Question<'_>> = probes
+        .iter()
+        .map(|p| Question { text: &p.question, answers: &p.answers, passage: None, decoys: &[] })
+        .collect();
     let answered = worker.session().ask(&asked, worker.live()).unwrap();
     answered.iter().filter(|a| a.grade.right).count()
 }

@@ -140,6 +140,7 @@ pub(crate) fn answer(subject: Subject, generation: GenerationId, right: bool) ->
         f1: share,
         exact: right,
         log_prob: -2.5,
+        margin: None,
     }
 }
 

@@ -10,15 +10,16 @@
 use std::ops::Range;
 
 use chrono::NaiveDateTime;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value, ValueKind};
-use minijinja::{Environment, ErrorKind, context};
+use minijinja::value::Value;
+use minijinja::{Environment, context};
 use serde::{Deserialize, Serialize};
 
-use super::python_json;
 use super::special_tokens::{SpecialSpan, unused_char};
 use super::tokenizer::{TokenSpan, Tokenizer};
 use seald_core::error::{Context, Error, Kind, Result};
+
+mod language;
+mod thinking;
 
 const NAME: &str = "chat_template";
 
@@ -101,24 +102,17 @@ impl ChatTemplate {
         source: &str,
         named_tokens: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Result<Self> {
-        let mut env = environment()?;
-        // `{% generation %}` marks what the assistant said, for transformers' own masks; it prints its contents.
-        let compiled = regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}")
-            .doing(Kind::Internal, || "chat template".to_string())?
-            .replace_all(source, |tag: &regex::Captures<'_>| {
-                let word = if tag.get(2).is_some() { "endif" } else { "if true" };
-                format!("{{%{} {word} {}%}}", &tag[1], &tag[3])
-            })
-            .into_owned();
-        env.add_template_owned(NAME, compiled)
+        let mut env = language::environment()?;
+        env.add_template_owned(NAME, language::without_marks(source)?)
             .doing(Kind::Invalid, || "the chat template is not valid Jinja".to_string())?;
         let named_tokens = named_tokens.into_iter().map(|(name, token)| (name, token.to_string())).collect();
         Ok(Self { env, source: source.to_string(), named_tokens })
     }
 
-    /// Fixes the date and time that the template's `strftime_now` sees, instead of the machine's local time.
+    /// Another date and time for the template's `strftime_now` than the one that all models are trained, judged and
+    /// asked with (26 July 2024, whatever the day is): to compare with what was rendered elsewhere.
     pub fn with_clock(mut self, now: NaiveDateTime) -> Self {
-        self.env.add_function("strftime_now", move |format: &str| strftime(now, format));
+        language::set_clock(&mut self.env, now);
         self
     }
 
@@ -132,17 +126,35 @@ impl ChatTemplate {
         blake3::hash(self.source.as_bytes()).to_hex().to_string()
     }
 
-    /// The conversation as text; with `add_generation_prompt`, followed by what begins the assistant's answer.
+    /// The conversation as text; with `add_generation_prompt`, followed by what begins the assistant's answer: the empty
+    /// think block too, where the template writes one before answers.
+    ///
+    /// Thinking is off and the date is fixed, so that the same messages are the same text at all times.
     ///
     /// For people and logs. The text does not tell a special token from text that looks like one: to get ids, use
     /// [`Self::encode_prompt`] or [`Self::encode_training`].
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let mut text = self.fill(messages, add_generation_prompt)?;
+        if add_generation_prompt && thinking::is_named_in(&self.source) {
+            let answer = Message::new(Role::Assistant, thinking::ANSWER);
+            let answered = [messages, &[answer]].concat();
+            // A template may refuse an answer here; then there is none to learn from.
+            let answered = self.fill(&answered, false).unwrap_or_default();
+            text.push_str(thinking::missing_in_prompt(&text, &answered).unwrap_or_default());
+        }
+        Ok(text)
+    }
+
+    /// What the template itself makes of the messages.
+    fn fill(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let switches = thinking::SWITCHES.into_iter().map(|(name, on)| (name, Value::from(on)));
+        let tokens = self.named_tokens.iter().map(|(name, token)| (*name, Value::from(token.as_str())));
         let context = context! {
             messages => messages.iter().map(Message::to_value).collect::<Value>(),
             tools => (),
             documents => (),
             add_generation_prompt,
-            ..Value::from_pairs(self.named_tokens.iter().map(|(name, token)| (*name, token.as_str()))),
+            ..Value::from_pairs(switches.chain(tokens)),
         };
         self.env
             .get_template(NAME)
@@ -173,9 +185,9 @@ impl ChatTemplate {
     /// the special token that ends its turn (not for the line break that some templates put behind).
     ///
     /// A turn's text begins where the prompt for it ends, so that training sees what generation will: should a token
-    /// reach over that border, the text is broken there.
+    /// reach over that border, the text is broken there. An empty think block is the prompt's, never learned.
     ///
-    /// Some templates change earlier turns when the conversation goes on (they take the thinking out). Then only the
+    /// Some templates change earlier turns when the conversation goes on (they take the think block out). Then only the
     /// last turn is learned, provided that it is the assistant's; otherwise the conversation is refused. So is one
     /// in which the assistant says nothing.
     pub fn encode_training(
@@ -184,7 +196,7 @@ impl ChatTemplate {
         messages: &[Message],
     ) -> Result<(Vec<u32>, Vec<bool>)> {
         let guarded = self.guard(tokenizer, messages)?;
-        let rendered = self.render(&guarded.messages, false)?;
+        let rendered = self.render_answered(&guarded.messages)?;
         let turns = self.learned_turns(&guarded.messages, &rendered)?;
         let chat = tokenizer.specials().unguard(&rendered, guarded.guard);
         let plain_offset =
@@ -211,6 +223,20 @@ impl ChatTemplate {
         Ok((tokens.into_iter().map(|t| t.id).collect(), mask))
     }
 
+    /// The conversation as text. If it ends with the assistant's answer, the empty think block of the answer's prompt
+    /// stands there, also where the template writes it into prompts alone.
+    fn render_answered(&self, messages: &[Message]) -> Result<String> {
+        let rendered = self.render(messages, false)?;
+        match messages.split_last() {
+            Some((last, before)) if last.role == Role::Assistant && thinking::is_named_in(&self.source) => {
+                // A prompt that the template refuses is an error where the turn is looked for.
+                let prompt = self.render(before, true).unwrap_or_default();
+                Ok(thinking::completed(rendered, &prompt))
+            }
+            _ => Ok(rendered),
+        }
+    }
+
     /// Where in `rendered` the assistant's turns are.
     fn learned_turns(&self, messages: &[Message], rendered: &str) -> Result<Vec<Range<usize>>> {
         let turns: Vec<usize> =
@@ -225,16 +251,13 @@ impl ChatTemplate {
         if spans.iter().all(Option::is_some) {
             return Ok(spans.into_iter().flatten().collect());
         }
+        let ends_with_it = last + 1 == messages.len();
         match spans.pop().flatten() {
-            Some(span) if last + 1 == messages.len() => Ok(vec![span]),
+            Some(span) if ends_with_it => Ok(vec![span]),
             _ => {
-                let turn = turns[spans.iter().position(Option::is_none).unwrap_or(spans.len())];
-                let text = format!(
-                    "messages[{turn}]: the chat template renders the turns before and up to this one differently \
-                     when the conversation goes on, so what the assistant said cannot be told apart; end the \
-                     conversation with the turn to learn, or use a \"prompt\" and \"completion\" row"
-                );
-                Err(Error::new(Kind::Unsupported, text))
+                let earlier = spans.iter().position(Option::is_none).filter(|_| !ends_with_it);
+                let turn = turns[earlier.unwrap_or(spans.len())];
+                Err(cannot_tell_apart(turn, &messages[turn].content))
             }
         }
     }
@@ -263,6 +286,22 @@ impl ChatTemplate {
     }
 }
 
+/// Why `content`, what the assistant says in `messages[turn]`, cannot be learned.
+fn cannot_tell_apart(turn: usize, content: &str) -> Error {
+    let text = match thinking::is_named_in(content) {
+        true => format!(
+            "messages[{turn}]: the assistant thinks aloud, but models are asked with thinking off: take \
+             <think>...</think> out of what it says"
+        ),
+        false => format!(
+            "messages[{turn}]: the chat template renders the turns before and up to this one differently when the \
+             conversation goes on, so what the assistant said cannot be told apart; end the conversation with the \
+             turn to learn, or use a \"prompt\" and \"completion\" row"
+        ),
+    };
+    Error::new(Kind::Unsupported, text)
+}
+
 /// `turn` up to its last special token, if only white space follows; else as it is.
 fn end_at_special(text: &str, turn: Range<usize>, specials: &[SpecialSpan]) -> Range<usize> {
     let last = specials.iter().rev().find(|s| turn.start <= s.range.start && s.range.end <= turn.end);
@@ -281,37 +320,4 @@ fn crossed_borders(tokens: &[TokenSpan], spans: &[Range<usize>]) -> Vec<usize> {
             next > 0 && tokens[next - 1].range.end > at
         })
         .collect()
-}
-
-/// The language of chat templates, as `transformers.utils.chat_template_utils` sets it up.
-fn environment() -> Result<Environment<'static>> {
-    let mut env = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()
-        .doing(Kind::Internal, || "chat template syntax".to_string())?;
-    env.set_syntax(syntax);
-    env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    env.set_formatter(|out, state, value| match value.kind() {
-        // As Python prints them.
-        ValueKind::Bool => out.write_str(if value.is_true() { "True" } else { "False" }).map_err(Into::into),
-        ValueKind::None => out.write_str("None").map_err(Into::into),
-        _ => minijinja::escape_formatter(out, state, value),
-    });
-    env.add_filter("tojson", |value: Value, options: Kwargs| python_json::tojson(&value, &options));
-    env.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-        Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-    });
-    env.add_function("strftime_now", |format: &str| strftime(chrono::Local::now().naive_local(), format));
-    Ok(env)
-}
-
-fn strftime(now: NaiveDateTime, format: &str) -> Result<String, minijinja::Error> {
-    use std::fmt::Write;
-    let mut text = String::new();
-    write!(text, "{}", now.format(format)).map_err(|_| {
-        minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now: unknown format {format:?}"))
-    })?;
-    Ok(text)
 }

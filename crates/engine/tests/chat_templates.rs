@@ -11,6 +11,7 @@ use seald_engine::tokenizer::Tokenizer;
 use seald_engine::tokenizer_files::TokenizerBytes;
 use serde::Deserialize;
 
+mod thinking;
 mod tokenizer_files;
 mod training;
 

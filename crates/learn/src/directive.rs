@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use super::options::{GENERAL_RATE, LearnOptions};
 use super::prompt::{self, Fill};
 use super::session::Session;
 use seald_core::domain::self_edit::{Directive, Format};
@@ -19,6 +20,17 @@ pub fn menu(learning_rates: &[f64], epochs: &[usize]) -> Vec<Directive> {
         }
     }
     all
+}
+
+/// Every form in its turn, questions with answers and the rewrite first: the directives of a model that nobody taught to choose.
+pub fn in_turn(options: &LearnOptions) -> Vec<Directive> {
+    use Format::{Implications, ImplicationsLong, KeyFacts, Rewrite, SelfQa, StudyNote};
+    let turns = [SelfQa, Rewrite, ImplicationsLong, StudyNote, KeyFacts, Implications].into_iter().cycle();
+    let learning_rate = options.learning_rates.first().copied().unwrap_or(GENERAL_RATE);
+    turns
+        .take(options.candidates)
+        .map(|format| Directive { format, learning_rate, epochs: options.presentations })
+        .collect()
 }
 
 /// A directive as the model writes it.

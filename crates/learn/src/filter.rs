@@ -1,14 +1,12 @@
 //! Leaves out training rows that would spoil the lesson: copies of probes, repetitions, what the passage does not say.
 
+mod forms;
 mod grounding;
 mod leaks;
+mod names;
+mod repetition;
 
-use std::collections::HashSet;
-
-use unicode_segmentation::UnicodeSegmentation;
-
-use super::grade::words;
-use super::parse::Parsed;
+use super::parse::{Parsed, sentences};
 use seald_core::domain::probe::Probe;
 use seald_core::domain::self_edit::{DroppedLine, RowText};
 
@@ -16,16 +14,22 @@ use grounding::Source;
 pub use grounding::grounded;
 use leaks::Leaks;
 pub use leaks::{LEAK_NGRAM, LEAK_OVERLAP};
+use repetition::{Said, repeats_itself};
 
-/// A self-edit of which more than this share of rows repeats an earlier one is degenerate, from [`REPEATED_FROM`] rows on.
+/// A self-edit of which more than this share of rows repeats an earlier one is degenerate, from [`REPEATED_FROM`] rows
+/// on, if less than [`WORTH_KEEPING`] rows are left: a loop at the end of a list spoils what came before it no more.
 pub const REPEATED_SHARE: f64 = 2.0 / 3.0;
 /// Rows from which [`REPEATED_SHARE`] is looked at: of three rows, two alike are an accident.
 pub const REPEATED_FROM: usize = 6;
+/// Rows that are worth keeping of a text that ends in a loop.
+pub const WORTH_KEEPING: usize = 3;
 /// A sentence repeats itself if of its runs of four words less than this share differ, from [`LOOP_FROM`] words on. The
 /// lowest share among the sentences of 480 published self-edits of SEAL (40 passages, four formats) is .86.
 pub const DISTINCT_SHARE: f64 = 0.5;
 /// Words from which [`DISTINCT_SHARE`] is looked at.
 pub const LOOP_FROM: usize = 20;
+
+const SAID_AGAIN: &str = "says again what an earlier line said";
 
 /// Bounds of a self-edit after filtering.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +80,12 @@ pub fn filter(
     }
     let judge = Judge { source: Source::new(title, passage), leaks: Leaks::new(probes), title };
     let total = parsed.rows.len();
-    let (mut seen, mut repeated, mut used) = (HashSet::new(), 0, 0);
+    let (mut said, mut repeated, mut used) = (Said::default(), 0, 0);
     for row in parsed.rows {
         let Some(row) = judge.clean(row, &mut kept.dropped) else { continue };
-        if !seen.insert(normalised(&row)) {
+        if !said.take_up(&row) {
             repeated += 1;
-            kept.drop(&row, "says again what an earlier line said");
+            kept.drop(&row, SAID_AGAIN);
             continue;
         }
         let count = tokens(&row);
@@ -94,7 +98,8 @@ pub fn filter(
             kept.rows.push(row);
         }
     }
-    if total >= REPEATED_FROM && repeated as f64 > REPEATED_SHARE * total as f64 {
+    let looped = total >= REPEATED_FROM && repeated as f64 > REPEATED_SHARE * total as f64;
+    if looped && kept.rows.len() < WORTH_KEEPING {
         kept.rows.clear();
         kept.discarded = Some(format!("repeats itself: {repeated} of {total} lines said nothing new"));
     } else if kept.rows.is_empty() {
@@ -145,9 +150,11 @@ impl Judge<'_> {
         ungrounded.or_else(|| self.leaks.of_turn(question, answer))
     }
 
-    /// Sentence by sentence. After a question that leaks goes its answer, the sentence behind it.
+    /// Sentence by sentence; a sentence that an earlier one of the same row said goes too, so that a loop at its end
+    /// leaves what came before. After a question that leaks goes its answer, the sentence behind it.
     fn clean_text(&self, text: &str, dropped: &mut Vec<DroppedLine>) -> Option<String> {
         let mut kept: Vec<String> = Vec::new();
+        let mut said = Said::default();
         let mut says = false;
         for line in text.split('\n') {
             if line.trim() == self.title.trim() {
@@ -158,7 +165,7 @@ impl Judge<'_> {
             for sentence in sentences(line) {
                 let fault = match std::mem::take(&mut cut_answer) {
                     true => Some("answers a question that was left out".to_string()),
-                    false => self.sentence_fault(sentence),
+                    false => self.sentence_fault(sentence).or_else(|| said_again(&mut said, sentence)),
                 };
                 match fault {
                     Some(reason) => {
@@ -184,47 +191,10 @@ impl Judge<'_> {
     }
 }
 
-/// Sentences of a line by Unicode's annex 29, not parted behind initials and short titles (`Dr. Smith`, `J. Smith`, `No.
-/// 5`). Put end to end they are the line.
-fn sentences(line: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    for (at, piece) in line.split_sentence_bound_indices() {
-        let end = at + piece.len();
-        let last = piece.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
-        let word = last.trim_end_matches('.');
-        let short =
-            word.len() < last.len() && word.chars().count() <= 4 && word.starts_with(char::is_uppercase);
-        if !short || end == line.len() {
-            found.push(&line[from..end]);
-            from = end;
-        }
-    }
-    found
-}
-
-/// Whether a text goes round in circles ([`DISTINCT_SHARE`]).
-fn repeats_itself(text: &str) -> bool {
-    let words = words(text);
-    if words.len() < LOOP_FROM {
-        return false;
-    }
-    let runs = words.windows(4);
-    let all = runs.len() as f64;
-    let distinct: HashSet<_> = runs.collect();
-    (distinct.len() as f64) < DISTINCT_SHARE * all
-}
-
-/// The words of a row, by which two rows are the same.
-fn normalised(row: &RowText) -> String {
-    let text = match row {
-        RowText::Text(text) => text.clone(),
-        // The answer belongs to it: a question answered in two ways is asked twice.
-        RowText::Turn { question, answer } => format!("{question} ? {answer}"),
-    };
-    let words: Vec<String> = words(&text).into_iter().map(|word| word.text).collect();
-    let turn = matches!(row, RowText::Turn { .. });
-    format!("{turn} {}", words.join(" "))
+/// Why a sentence adds nothing to those before it. Headings and short answers may stand twice.
+fn said_again(said: &mut Said, sentence: &str) -> Option<String> {
+    let long = sentence.split_whitespace().nth(3).is_some();
+    (long && !said.take_up(&RowText::Text(sentence.to_string()))).then(|| SAID_AGAIN.to_string())
 }
 
 /// A row as one shows it to a person.

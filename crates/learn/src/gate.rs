@@ -18,10 +18,10 @@ pub struct GateProbe {
     pub right_before: bool,
     /// Whether the candidate answers right.
     pub right_after: bool,
-    /// ln p of the accepted answer under the live model.
-    pub log_prob_before: f64,
-    /// ln p of the accepted answer under the candidate.
-    pub log_prob_after: f64,
+    /// How well the live model knows the accepted answer, nats: [`crate::session::Answered::score`].
+    pub score_before: f64,
+    /// How well the candidate does.
+    pub score_after: f64,
 }
 
 /// A probe of the retention bank, answered before and after.
@@ -38,6 +38,9 @@ pub struct BankProbe {
 pub struct GateInput {
     /// The document's gate probes. No trial saw them.
     pub probes: Vec<GateProbe>,
+    /// Questions about things that the document says nothing of ([`crate::controls`]): what changes there is not learned. Empty for a model whose
+    /// style of answering no training shifts.
+    pub controls: Vec<GateProbe>,
     /// A sample of the retention bank, one wording a fact.
     pub bank: Vec<BankProbe>,
     /// Mean KL divergence of candidate from base on the guard text, nats a token, 0 or more.
@@ -145,15 +148,18 @@ pub const RULES: [RuleRow; 5] = [
     },
     RuleRow {
         rule: Rule::Gain,
-        demand: "the one-sided lower 95 % bound of the mean gain in log p(answer) over facts is above 0",
-        reason: "log p moves long before the answer does, and a bound passes noise once in twenty times; facts are \
-                 resampled because wordings of one fact rise together",
+        demand: "the one-sided lower 95 % bound of the mean gain over facts is above 0, and above what questions about other \
+                 things gained by the same training",
+        reason: "the preference for the right answer moves long before the answer does, and a bound passes noise once in twenty \
+                 times; facts are resampled because wordings of one fact rise together; what also rises where nothing was taught \
+                 is style",
         judge: gain,
     },
     RuleRow {
         rule: Rule::Accuracy,
-        demand: "more gate probes are answered right, closed book, than before",
-        reason: "a gain that changes no answer is of no use to who asks",
+        demand: "more gate probes are answered right, closed book, than before, and, where there are controls, more than the share \
+                 of them that turned right explains (exact one-sided binomial test at 5 %)",
+        reason: "a gain that changes no answer is of no use to who asks, and a guess is no answer",
         judge: accuracy,
     },
     RuleRow {
@@ -229,25 +235,34 @@ fn enough_probes(input: &GateInput, options: &GateOptions) -> Finding {
 }
 
 fn gain(input: &GateInput, options: &GateOptions) -> Finding {
-    let known = |log_prob: f64| log_prob.max(options.log_floor);
-    let gains: Vec<(usize, f64)> = input
-        .probes
-        .iter()
-        .map(|probe| (probe.fact, known(probe.log_prob_after) - known(probe.log_prob_before)))
-        .collect();
+    let known = |score: f64| score.max(options.log_floor);
+    let gain_of = |probe: &GateProbe| known(probe.score_after) - known(probe.score_before);
+    let gains: Vec<(usize, f64)> = input.probes.iter().map(|probe| (probe.fact, gain_of(probe))).collect();
+    let controls: Vec<f64> = input.controls.iter().map(gain_of).collect();
     let floor = options.gain_floor;
-    let finite = |probe: &&GateProbe| probe.log_prob_before.is_finite() && probe.log_prob_after.is_finite();
+    let finite = |probe: &&GateProbe| probe.score_before.is_finite() && probe.score_after.is_finite();
     let broken = input.probes.len() - input.probes.iter().filter(finite).count();
     if broken > 0 {
-        let words = format!("log p(answer) of {} is not a finite number", count(broken, "gate probe"));
+        let words = format!("the score of {} is not a finite number", count(broken, "gate probe"));
         return finding(Rule::Gain, false, f64::NEG_INFINITY, floor, words);
     }
     // One-sided: what a two-sided interval leaves out on both sides lies beneath here.
-    let got = stats::clustered_mean(&gains, 2.0 * options.confidence - 1.0, options.seed);
+    let confidence = 2.0 * options.confidence - 1.0;
+    let got = match controls.len() {
+        0 => stats::clustered_mean(&gains, confidence, options.seed),
+        _ => stats::difference_of_means(&gains, &controls, confidence),
+    };
     let (mean, low) = (got.mean, got.interval.low);
     let percent = options.confidence * 100.0;
     let words = if got.count < 2 {
-        format!("the gain in log p(answer) has no bound over {}", count(got.count, "fact"))
+        format!("the gain has no bound over {}", count(got.count, "fact"))
+    } else if !controls.is_empty() {
+        let chance = if low > floor { "" } else { "what was gained could be chance: " };
+        format!(
+            "{chance}right answers are preferred by {mean:+.2} nats a fact more than before, beyond what {} about other things gained; with \
+             {percent:.0} % confidence by more than {low:+.2}; that must be above {floor}",
+            count(controls.len(), "question")
+        )
     } else {
         let chance = if low > floor { "" } else { "what was gained could be chance: " };
         format!(
@@ -261,8 +276,35 @@ fn accuracy(input: &GateInput, _: &GateOptions) -> Finding {
     let before = input.probes.iter().filter(|probe| probe.right_before).count();
     let after = input.probes.iter().filter(|probe| probe.right_after).count();
     let asked = count(input.probes.len(), "gate question");
-    let words = format!("{after} of {asked} answered right, {before} before; there must be more than before");
-    finding(Rule::Accuracy, after > before, after as f64, before as f64, words)
+    let needed = turned_needed(input);
+    let turned = |probe: &&GateProbe| !probe.right_before && probe.right_after;
+    let enough = input.probes.iter().filter(turned).count() >= needed;
+    let words = format!(
+        "{after} of {asked} answered right, {before} before; there must be more than before{}",
+        match needed {
+            0 | 1 => String::new(),
+            _ => format!(
+                ", and {needed} of the wrong ones right now: questions about other things turn right, too"
+            ),
+        }
+    );
+    finding(Rule::Accuracy, after > before && enough, after as f64, before as f64, words)
+}
+
+/// Level of the test that wrong answers turned right more often than those to the controls did.
+const GUESS_LEVEL: f64 = 0.05;
+
+/// How many wrong gate probes must turn right. The rate at which the controls did is taken one higher than seen (Laplace's rule of succession), for
+/// few controls may show none.
+fn turned_needed(input: &GateInput) -> usize {
+    if input.controls.is_empty() {
+        return 0;
+    }
+    let wrong = |probe: &&GateProbe| !probe.right_before;
+    let (asked, guesses) =
+        (input.probes.iter().filter(wrong).count(), input.controls.iter().filter(wrong).count());
+    let guessed = input.controls.iter().filter(wrong).filter(|probe| probe.right_after).count();
+    stats::losses_allowed(asked, (guessed + 1) as f64 / (guesses + 2) as f64, GUESS_LEVEL) + 1
 }
 
 fn retention(input: &GateInput, options: &GateOptions) -> Finding {

@@ -29,6 +29,8 @@ pub struct Asked<'a> {
 pub struct Probes<'a> {
     /// About the document; no trial saw them.
     pub gate: &'a [Asked<'a>],
+    /// About things that the document says nothing of; none where no training shifts how the model answers.
+    pub controls: &'a [Asked<'a>],
     /// About what was known before.
     pub bank: &'a [Asked<'a>],
 }
@@ -87,10 +89,11 @@ fn judge_at(
         let questions: Vec<Question<'_>> = probes.iter().map(|p| p.question).collect();
         session.ask(&questions, Some(&adapter))
     };
-    let (gate, bank) = (ask(probes.gate)?, ask(probes.bank)?);
+    let (gate, controls, bank) = (ask(probes.gate)?, ask(probes.controls)?, ask(probes.bank)?);
     let drift = rehearsal.drift(session, Some(&adapter))?;
     let input = GateInput {
         probes: gate_probes(probes.gate, &gate),
+        controls: gate_probes(probes.controls, &controls),
         bank: bank_probes(probes.bank, &bank),
         drift,
         scale,
@@ -104,8 +107,8 @@ fn gate_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<GateProbe> {
         fact: asked.fact,
         right_before: asked.before.grade.right,
         right_after: after.grade.right,
-        log_prob_before: asked.before.log_prob,
-        log_prob_after: after.log_prob,
+        score_before: asked.before.score(),
+        score_after: after.score(),
     };
     probes.iter().zip(after).map(pair).collect()
 }

@@ -3,14 +3,20 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::prompt::PromptSet;
 use seald_core::error::{Error, Kind, Result};
 use seald_engine::lora::{LoraConfig, TargetModules};
+
+/// Learning rate of models other than nano, rank 16 and alpha 32 on all linear layers.
+pub const GENERAL_RATE: f64 = 1e-3;
+/// Self-edits of models other than nano: each form once, questions with answers and the rewrite, which taught most in SEAL's own runs, twice.
+pub const GENERAL_CANDIDATES: usize = 8;
 
 /// Options of the method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnOptions {
-    /// Self-edits written for each document, 1 to 32.
+    /// Self-edits written for each document, 1 to 32; 0: as many as suit the model.
     pub candidates: usize,
     /// Times that the model is asked for probes of each passage, 1 to 16: more give more wordings of each fact.
     pub exams: usize,
@@ -35,12 +41,15 @@ pub struct LearnOptions {
     pub kl_weight: f32,
     /// Base samples that are drawn once for each base model, 8 to 65,536.
     pub base_samples: usize,
-    /// Optimiser steps after which trials are ranked, rung by rung, rising, each 1 or more: at every one but the last, the weaker half ends.
+    /// Optimiser steps after which trials are ranked, rung by rung, rising, each 1 or more: at every one but the last, the weaker half ends. Empty: as
+    /// suits the model. Only nano's are ranked: on other models so short a training tells the rate and the style, not what is learned.
     pub rung_steps: Vec<usize>,
     /// Rows of its self-edit in one step of a trial, 1 to 1,024. Trials rehearse nothing: they are ranked, not published.
     pub trial_rows: usize,
-    /// Optimiser steps of the training that the gate judges, at most, 1 to 1,000,000.
+    /// Optimiser steps of the training that the gate judges, at most, 1 to 1,000,000; 0: as suits the model.
     pub final_steps: usize,
+    /// Times that this training sees each row where `final_steps` leaves it open, 1 to 1,000: so it grows with the document.
+    pub presentations: usize,
     /// Learning rate of that training as a share of the best trial's, above 0, up to 1: so few steps flatter high rates, and what was learned
     /// earlier suffers from them.
     pub final_rate: f64,
@@ -57,7 +66,7 @@ pub struct LearnOptions {
 impl Default for LearnOptions {
     fn default() -> Self {
         Self {
-            candidates: 16,
+            candidates: 0,
             exams: 4,
             most_passages: 32,
             rank: 16,
@@ -69,9 +78,10 @@ impl Default for LearnOptions {
             base_rows: 1,
             kl_weight: 1.0,
             base_samples: 256,
-            rung_steps: vec![2],
+            rung_steps: Vec::new(),
             trial_rows: 4,
-            final_steps: 96,
+            final_steps: 0,
+            presentations: 5,
             final_rate: 0.7,
             union_of: 16,
             distil: false,
@@ -82,12 +92,32 @@ impl Default for LearnOptions {
 }
 
 impl LearnOptions {
-    /// The options with a menu of learning rates that fits a model of that hidden size, unless one is given: a small model needs, and
-    /// bears, larger steps.
-    pub fn for_model(mut self, hidden_size: usize) -> Self {
+    /// The options with what is left open filled in for a model of that hidden size. nano's values were measured with nano (decision 17); the others'
+    /// follow from the document (decision 20).
+    pub fn for_model(mut self, prompts: PromptSet, hidden_size: usize) -> Self {
+        let nano = prompts == PromptSet::Nano;
         if self.learning_rates.is_empty() {
-            self.learning_rates =
-                if hidden_size < 512 { vec![3e-4, 1e-3, 3e-3] } else { vec![1e-4, 3e-4, 1e-3] };
+            self.learning_rates = match (nano, hidden_size < 512) {
+                (true, true) => vec![3e-4, 1e-3, 3e-3],
+                (true, false) => vec![1e-4, 3e-4, 1e-3],
+                (false, _) => vec![GENERAL_RATE],
+            };
+        }
+        if self.candidates == 0 {
+            self.candidates = if nano { 16 } else { GENERAL_CANDIDATES };
+        }
+        if nano && self.final_steps == 0 {
+            self.final_steps = 96;
+        }
+        if nano && self.rung_steps.is_empty() {
+            self.rung_steps = vec![2];
+        }
+        if !nano {
+            // What was learned earlier is seen as often as what is new, and the rate is the calibrated one.
+            self.rehearsal_rows = self.rehearsal_rows.min(self.rows_in_step);
+            self.final_rate = 1.0;
+            // A sample costs a real model a second or more.
+            self.base_samples = self.base_samples.min(64);
         }
         self
     }
@@ -109,7 +139,7 @@ impl LearnOptions {
     pub fn validate(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
         let ranges = [
-            ("candidates", self.candidates, 1, 32),
+            ("candidates", self.candidates, 0, 32),
             ("exams", self.exams, 1, 16),
             ("most_passages", self.most_passages, 1, 10_000),
             ("rank", self.rank, 1, 256),
@@ -118,7 +148,8 @@ impl LearnOptions {
             ("base_rows", self.base_rows, 0, 1024),
             ("base_samples", self.base_samples, 8, 65_536),
             ("trial_rows", self.trial_rows, 1, 1024),
-            ("final_steps", self.final_steps, 1, 1_000_000),
+            ("final_steps", self.final_steps, 0, 1_000_000),
+            ("presentations", self.presentations, 1, 1_000),
             ("union_of", self.union_of, 2, 32),
             ("bank_probes", self.bank_probes, 0, 100_000),
         ];
@@ -130,12 +161,10 @@ impl LearnOptions {
         if self.learning_rates.iter().any(|rate| !(rate.is_finite() && *rate > 0.0)) {
             return invalid("learning_rates: every one must be above 0".into());
         }
-        if self.rung_steps.first().is_none_or(|first| *first == 0)
+        if self.rung_steps.first().is_some_and(|first| *first == 0)
             || !self.rung_steps.is_sorted_by(|a, b| a < b)
         {
-            return invalid(
-                "rung_steps: give at least one number, each 1 or more and above the one before".into(),
-            );
+            return invalid("rung_steps: give numbers of 1 or more, each above the one before".into());
         }
         if self.epochs.is_empty() || self.epochs.contains(&0) {
             return invalid("epochs: give at least one number, each 1 or more".into());

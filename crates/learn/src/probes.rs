@@ -1,13 +1,15 @@
-//! Probes are written before any self-edit and apart from them: the model sets an exam on each passage, and only questions that survive the
-//! round trip are kept.
+//! Probes are written before any self-edit and apart from them: the model sets an exam on each passage, and only questions that the passage answers
+//! are kept: nano answers them again with the passage in sight; for other models the passage must make the answer likelier than any rival.
 
 use std::collections::BTreeMap;
 
+use super::exam::{self, Request};
 use super::filter::grounded;
 use super::grade;
 use super::parse;
-use super::prompt::{self, Fill};
+use super::prompt::{self, Fill, PromptSet};
 use super::session::{Answered, Question, Session, Writing};
+use super::study;
 use seald_core::domain::probe::{ProbeSource, Role};
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
@@ -21,6 +23,8 @@ const TEMPERATURE: f64 = 0.8;
 const WORDINGS: usize = 3;
 /// Facts asked for, a passage.
 const FACTS: usize = 24;
+/// Facts of a passage that are asked for in questions, below which statements stand in: what the gate needs.
+const LEAST_FACTS: usize = 3;
 
 /// A document as the model reads it.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +67,7 @@ pub struct PassRates {
     pub written: usize,
     /// Of these: their answer stands in the passage.
     pub grounded: usize,
-    /// Of these: asked afresh with the passage in sight, the base gave the same answer.
+    /// Of these: asked afresh with the passage in sight, the base gave the same answer; or, of models other than nano, finds it likelier than any rival.
     pub agreed: usize,
     /// Of these: the model without the passage does not know it.
     pub needed: usize,
@@ -77,6 +81,7 @@ struct Draft {
     passage: Option<usize>,
     question: String,
     answers: Vec<String>,
+    decoys: Vec<String>,
     source: ProbeSource,
 }
 
@@ -93,7 +98,13 @@ pub fn make(
     live: Option<&Adapter>,
 ) -> Result<(Vec<Kept>, PassRates)> {
     let mut drafts: Vec<Draft> = supplied.iter().map(|(q, a)| supplied_draft(document, q, a)).collect();
-    let (written, mut rates) = write_exams(session, document)?;
+    if session.prompts == PromptSet::Nano {
+        drafts.iter_mut().for_each(|draft| draft.decoys.clear());
+    }
+    let (written, mut rates) = match session.prompts {
+        PromptSet::Nano => write_exams(session, document)?,
+        PromptSet::General => ask_for_answers(session, document)?,
+    };
     drafts.extend(written);
     remove_repeated(&mut drafts);
     let without: Vec<Question<'_>> = drafts.iter().map(|d| question(d, None)).collect();
@@ -105,17 +116,19 @@ pub fn make(
     let answered = drafts.into_iter().zip(base).zip(in_context).zip(before);
     for (((draft, base), in_context), before) in answered {
         let generated = draft.source == ProbeSource::Generated;
-        if generated && !in_context.grade.right {
-            continue;
+        if generated && session.prompts == PromptSet::Nano {
+            if !in_context.grade.right {
+                continue;
+            }
+            rates.agreed += 1;
         }
-        rates.agreed += usize::from(generated);
         let known = generated && before.grade.right;
         rates.needed += usize::from(generated && !known);
-        let Draft { passage, question, answers, source } = draft;
+        let Draft { passage, question, answers, decoys: _, source } = draft;
         let role = if known { Role::Preserve } else { Role::Gate };
         kept.push(Kept { passage, fact: 0, question, answers, role, source, base, in_context, before });
     }
-    let kept = sort(kept);
+    let kept = sort(kept, turns(session.prompts));
     rates.kept =
         kept.iter().filter(|k| k.source == ProbeSource::Generated && k.role != Role::Preserve).count();
     Ok((kept, rates))
@@ -126,16 +139,64 @@ fn question<'d>(draft: &'d Draft, document: Option<Reading<'d>>) -> Question<'d>
         let passage = d.passages.get(draft.passage.unwrap_or(0))?;
         Some((d.title, passage.as_str()))
     });
-    Question { text: &draft.question, answers: &draft.answers, passage }
+    Question { text: &draft.question, answers: &draft.answers, passage, decoys: &draft.decoys }
+}
+
+/// Questions for answers that stand in the passages, several for each; kept are those whose answer the passage makes likelier than any rival, the
+/// surest first. A fact with one such question gets a statement with the answer left out as its other wording; where too few facts are asked for,
+/// statements stand in.
+fn ask_for_answers(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draft>, PassRates)> {
+    let (facts, seed) = (study::facts(session, document)?, session.seed(document.key, "exam"));
+    let request = Request { facts, samples: session.options.exams, seed };
+    let (asked, written) = exam::questions(session, document, request, None)?;
+    let grounded = asked.len();
+    // One wording for each role; every further one would only take a good question from the self-edits.
+    let sure = exam::supported(session, document, asked, turns(PromptSet::General).len())?;
+    let rates = PassRates { written, grounded, agreed: sure.len(), ..PassRates::default() };
+    let each = sure.iter().map(|(one, _)| generated(document, one.passage, &one.question, &one.span.text));
+    let mut drafts: Vec<Draft> = each.collect();
+    for (number, passage) in document.passages.iter().enumerate() {
+        let spans = exam::spread(exam::spans(passage), facts);
+        let questions =
+            |text: &str| drafts.iter().filter(|d| d.passage == Some(number) && d.answers[0] == text).count();
+        let counts: Vec<usize> = spans.iter().map(|span| questions(&span.text)).collect();
+        let asked_for = counts.iter().filter(|count| **count > 0).count();
+        for (span, count) in spans.iter().zip(counts) {
+            let wanted = match count {
+                0 if asked_for >= LEAST_FACTS => 0,
+                0 => 2,
+                1 => 1,
+                _ => 0,
+            };
+            let statements = exam::clozes(document.title, passage, span).into_iter().take(wanted);
+            drafts.extend(statements.map(|statement| generated(document, number, &statement, &span.text)));
+        }
+    }
+    Ok((drafts, rates))
+}
+
+fn generated(document: Reading<'_>, passage: usize, question: &str, answer: &str) -> Draft {
+    let answers = vec![answer.to_string()];
+    let decoys = exam::decoys(question, &answers, &document.passages[passage]);
+    Draft {
+        passage: Some(passage),
+        question: question.to_string(),
+        answers,
+        decoys,
+        source: ProbeSource::Generated,
+    }
 }
 
 /// A supplied probe belongs to the first passage that holds its answer.
 fn supplied_draft(document: Reading<'_>, question: &str, answers: &[String]) -> Draft {
     let holds = |passage: &String| answers.iter().any(|answer| grounded(answer, passage));
+    let passage = document.passages.iter().position(holds);
+    let source = document.passages.get(passage.unwrap_or(0)).map_or("", String::as_str);
     Draft {
-        passage: document.passages.iter().position(holds),
+        passage,
         question: question.to_string(),
         answers: answers.to_vec(),
+        decoys: exam::decoys(question, answers, source),
         source: ProbeSource::Supplied,
     }
 }
@@ -151,7 +212,8 @@ fn write_exams(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draf
     for exam in 0..session.options.exams {
         let temperature = if exam == 0 { 0.0 } else { TEMPERATURE };
         let seed = session.seed(document.key, &format!("exam {exam}"));
-        let writing = Writing { max_tokens: EXAM_TOKENS.min(session.context() / 2), temperature, seed };
+        let writing =
+            Writing { max_tokens: EXAM_TOKENS.min(session.context() / 2), temperature, top_p: None, seed };
         for (passage, text) in session.write(&prompts, writing, None)?.iter().enumerate() {
             for fact in parse::probes(text) {
                 rates.written += fact.questions.len();
@@ -163,12 +225,22 @@ fn write_exams(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draf
                     passage: Some(passage),
                     question,
                     answers: vec![fact.answer.clone()],
+                    decoys: Vec::new(),
                     source: ProbeSource::Generated,
                 }));
             }
         }
     }
     Ok((drafts, rates))
+}
+
+/// The roles that the wordings of a fact take: the first judges. nano's trials are ranked by the second; other models rank none, so that every fact is
+/// asked again later.
+fn turns(prompts: PromptSet) -> &'static [Role] {
+    match prompts {
+        PromptSet::Nano => &[Role::Gate, Role::Select, Role::Retain],
+        PromptSet::General => &[Role::Gate, Role::Retain],
+    }
 }
 
 /// The same question twice is one question; the first stays.
@@ -182,8 +254,8 @@ fn normal(text: &str) -> String {
 }
 
 /// Gives every question its fact (questions of one passage with the same answer ask for the same one) and its role. The wordings of a fact take
-/// the roles by turns, those that people supplied first: gate, select, retain. Where a fact has one wording, facts take them by turns.
-fn sort(kept: Vec<Kept>) -> Vec<Kept> {
+/// the roles by `turns`, those that people supplied first. Where a fact has one wording, facts take them by turns.
+fn sort(kept: Vec<Kept>, turns: &[Role]) -> Vec<Kept> {
     let mut facts: BTreeMap<(Option<usize>, String), usize> = BTreeMap::new();
     let mut wordings: Vec<Vec<Kept>> = Vec::new();
     let (mut out, mut of_passage) = (Vec::new(), BTreeMap::<Option<usize>, usize>::new());
@@ -212,7 +284,6 @@ fn sort(kept: Vec<Kept>) -> Vec<Kept> {
         }
     }
     for (fact, probes) in wordings.into_iter().enumerate() {
-        let turns = [Role::Gate, Role::Select, Role::Retain];
         let shift = if probes.len() < 2 { fact } else { 0 };
         for (place, mut probe) in probes.into_iter().enumerate() {
             probe.role = turns[(place + shift) % turns.len()];
@@ -228,7 +299,8 @@ mod tests {
     use crate::grade::Grade;
 
     fn kept(question: &str, answer: &str, source: ProbeSource, role: Role) -> Kept {
-        let answered = Answered { text: String::new(), grade: Grade::default(), log_prob: -1.0 };
+        let answered =
+            Answered { text: String::new(), grade: Grade::default(), log_prob: -1.0, margin: None };
         let (base, in_context, before) = (answered.clone(), answered.clone(), answered);
         let (question, answers) = (question.to_string(), vec![answer.to_string()]);
         Kept { passage: Some(0), fact: 0, question, answers, role, source, base, in_context, before }
@@ -238,14 +310,17 @@ mod tests {
     fn wordings_of_a_fact_have_different_roles() {
         use ProbeSource::{Generated, Supplied};
         let gate = Role::Gate;
-        let sorted = sort(vec![
-            kept("Who founded X?", "Ann Lee", Supplied, gate),
-            kept("When did X open?", "1901", Generated, gate),
-            kept("Name the founder of X.", "ann lee", Generated, gate),
-            kept("Who set X up?", "Ann Lee", Generated, gate),
-            kept("Where is X?", "Rome", Generated, Role::Preserve),
-            kept("What does X make?", "nets", Generated, gate),
-        ]);
+        let sorted = sort(
+            vec![
+                kept("Who founded X?", "Ann Lee", Supplied, gate),
+                kept("When did X open?", "1901", Generated, gate),
+                kept("Name the founder of X.", "ann lee", Generated, gate),
+                kept("Who set X up?", "Ann Lee", Generated, gate),
+                kept("Where is X?", "Rome", Generated, Role::Preserve),
+                kept("What does X make?", "nets", Generated, gate),
+            ],
+            turns(PromptSet::Nano),
+        );
         let of = |question: &str| {
             let probe = sorted.iter().find(|p| p.question == question).unwrap();
             (probe.fact, probe.role)

@@ -1,9 +1,12 @@
 //! The prompts, one file each in `prompts/`, and the places in them that text is put into.
 //!
 //! nano's recipe reads the same files, so that the embedded model knows the very prompts that it is given. A file ends with one line end
-//! that is not part of the prompt.
+//! that is not part of the prompt. What other models are given is in `exam` and `study`; only questions are put to both alike.
 
+use super::session::Question;
 use seald_core::domain::self_edit::Format;
+use seald_engine::embedded::NANO;
+use seald_engine::model::Model;
 
 /// A prompt: its text with `{title}`, `{passage}` and `{question}` in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,47 @@ macro_rules! prompt {
     ($name:literal) => {
         Prompt(include_str!(concat!("prompts/", $name, ".txt")))
     };
+}
+
+/// Which prompts a model gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PromptSet {
+    /// Those that nano's recipe taught it: one line of instruction, no example.
+    Nano,
+    /// For every other model, base or instruct: texts that go on after worked examples, and questions that ask for brevity.
+    General,
+}
+
+impl PromptSet {
+    /// The set for a model. Whoever was made by nano's recipe has nano's chat template.
+    pub fn of(model: &Model) -> Self {
+        let nano = NANO.tokenizer.chat_template;
+        let same =
+            |source: &str| nano.is_some_and(|nano| source.trim_end().as_bytes() == nano.trim_ascii_end());
+        let taught = model.chat.as_ref().is_some_and(|chat| same(chat.source()));
+        if taught { PromptSet::Nano } else { PromptSet::General }
+    }
+
+    /// What a user says to ask a question that is graded. Without a word on it an instruct model answers in sentences, and how it words them
+    /// would be measured in place of what it knows.
+    pub fn asked(self, question: &Question<'_>) -> String {
+        match (self, question.passage) {
+            (Self::Nano, Some((title, passage))) => {
+                OPEN_BOOK.fill(Fill { title, passage, question: question.text })
+            }
+            (Self::Nano, None) => CLOSED_BOOK.fill(Fill { question: question.text, ..Fill::default() }),
+            // The passage comes first, so that it is read once for all its questions.
+            (Self::General, Some((title, passage))) => {
+                format!("{title}\n{passage}\n\n{}", brief(question.text))
+            }
+            (Self::General, None) => brief(question.text),
+        }
+    }
+}
+
+/// A question with the wish for a short answer.
+pub fn brief(question: &str) -> String {
+    format!("{question}\nAnswer with as few words as possible.")
 }
 
 /// Asks for probes.

@@ -1,6 +1,8 @@
 //! What the base model knew and no curriculum covers: texts that it writes by itself, trained with KL to the base, and texts held out to
 //! measure drift (the *guard text*).
 
+use super::exam::TOP_P;
+use super::prompt::PromptSet;
 use super::session::{Session, Writing};
 use seald_core::error::Result;
 use seald_engine::chat::{Message, Role};
@@ -11,6 +13,8 @@ use seald_engine::score::{ScoreRow, Scorer};
 
 /// Longest base sample, tokens.
 const SAMPLE_TOKENS: usize = 120;
+/// Longest turn of a user that a model makes up, tokens.
+const USER_TOKENS: usize = 32;
 /// One guard text for so many samples that are trained on.
 const GUARD_SHARE: usize = 4;
 /// Tokens named at each place of a sample; all others together are one more outcome.
@@ -21,15 +25,52 @@ const LABELS: usize = 32;
 ///
 /// # Errors
 /// From the engine.
+///
+/// Models other than nano also answer what they asked themselves, up to a bound: how a model answers is what most has to be kept.
 pub fn draw(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     let count = session.options.base_samples + session.options.base_samples.div_ceil(GUARD_SHARE);
     let starts = starts(session)?;
     let rows: Vec<Vec<u32>> = (0..count).map(|i| starts[i % starts.len()].clone()).collect();
-    let writing =
-        Writing { max_tokens: SAMPLE_TOKENS, temperature: 1.0, seed: session.seed("", "base samples") };
-    let written = session.continue_from(rows.clone(), writing, vec![text_start(session)], None)?;
+    let writing = Writing {
+        max_tokens: SAMPLE_TOKENS,
+        temperature: 1.0,
+        top_p: None,
+        seed: session.seed("", "base samples"),
+    };
+    if session.prompts == PromptSet::General {
+        return draw_chats(session, rows, writing);
+    }
+    let written = session.continue_from(rows.clone(), writing, vec![text_start(session)], &[], None)?;
     let long_enough = rows.into_iter().zip(written).filter(|(_, (new, _))| new.len() > 1);
     Ok(long_enough.map(|(start, (new, _))| [start, new].concat()).collect())
+}
+
+/// Texts, and turns of a user with the model's answers.
+fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) -> Result<Vec<Vec<u32>>> {
+    let stops = session.model.tokenizer.eos_ids().to_vec();
+    let head = self::starts(session)?.into_iter().nth(1);
+    let short = Writing { max_tokens: USER_TOKENS, top_p: Some(TOP_P), ..writing };
+    let (chats, texts): (Vec<_>, Vec<_>) = starts.into_iter().partition(|start| head.as_ref() == Some(start));
+    let mut samples = Vec::new();
+    let written = session.continue_from(texts.clone(), writing, stops.clone(), &[], None)?;
+    samples.extend(texts.into_iter().zip(written).map(|(start, (new, _))| [start, new].concat()));
+    let asked = session.continue_from(chats, short, stops.clone(), &["\n"], None)?;
+    let mut prompts = Vec::new();
+    for (_, text) in asked.into_iter().filter(|(_, text)| text.contains(char::is_alphabetic)) {
+        prompts.push(session.user(text.trim())?);
+    }
+    let written = session.continue_from(prompts.clone(), writing, stops, &[], None)?;
+    samples.extend(prompts.into_iter().zip(written).map(|(prompt, (new, _))| [prompt, new].concat()));
+    samples.retain(|sample| sample.len() > 2);
+    // By turns, so that the guard text, the last of them, has both sorts.
+    let half = samples.len().div_ceil(2);
+    let (first, second) = samples.split_at(half);
+    Ok(first
+        .iter()
+        .enumerate()
+        .flat_map(|(i, one)| std::iter::once(one).chain(second.get(i)))
+        .cloned()
+        .collect())
 }
 
 /// The token before a text that stands alone.
@@ -37,9 +78,12 @@ fn text_start(session: &Session<'_>) -> u32 {
     let tokenizer = &session.model.tokenizer;
     let named = |wanted: &str| tokenizer.named_tokens().find(|(name, _)| *name == wanted);
     let prefix = tokenizer.text_prefix().first().copied();
+    // SmolLM2 pads with its end of turn, which ends a chat and begins no text.
+    let between =
+        (session.prompts == PromptSet::General).then(|| tokenizer.token_id("<|endoftext|>")).flatten();
     let padding = || named("pad_token").and_then(|(_, text)| tokenizer.token_id(text));
     let end = || tokenizer.eos_ids().first().copied();
-    prefix.or_else(padding).or_else(end).unwrap_or(0)
+    prefix.or(between).or_else(padding).or_else(end).unwrap_or(0)
 }
 
 fn starts(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {

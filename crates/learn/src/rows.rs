@@ -71,6 +71,17 @@ pub fn distilled(
     Ok(rows)
 }
 
+/// Weighs rows so that long ones do not drown short ones: by `(mean targets / targets)^½`, so a row's share of the loss grows with the root of its
+/// length. Between counting every token alike (a passage of 250 tokens is 60 answers) and every row alike (an answer of two tokens pulls as hard as
+/// the passage).
+pub fn balance(rows: &mut [TrainRow]) {
+    let targets: Vec<f64> = rows.iter().map(|row| row.target_count().max(1) as f64).collect();
+    let mean = targets.iter().sum::<f64>() / targets.len().max(1) as f64;
+    for (row, targets) in rows.iter_mut().zip(targets) {
+        row.weight = (mean / targets).sqrt() as f32;
+    }
+}
+
 /// What a training mixes.
 #[derive(Debug, Clone, Copy)]
 pub struct Mixture<'a> {

@@ -6,9 +6,10 @@ use super::filter::{self, FilterOptions, Filtered};
 use super::grade;
 use super::parse;
 use super::probes::Reading;
-use super::prompt::{self, Fill};
+use super::prompt::{self, Fill, PromptSet};
 use super::rows;
 use super::session::{Session, Writing};
+use super::study;
 use seald_core::domain::probe::Probe;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::{Directive, DroppedLine, Format, RowText};
@@ -52,12 +53,11 @@ pub fn write(
     author: Author<'_>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Draft>> {
-    let options = &session.options;
-    let menu = directive::menu(&options.learning_rates, &options.epochs);
-    let first = document.passages.first().map_or("", String::as_str);
-    let probabilities = directive::probabilities(session, &menu, document.title, first, author.adapter())?;
-    let seed = session.seed(document.key, "directives");
-    let directives = directive::draw(&menu, &probabilities, options.candidates, seed);
+    let directives = match (session.prompts, author.adapter()) {
+        // Untrained, a model's choice from the menu says nothing about what teaches it: every form has its turn.
+        (PromptSet::General, None) => directive::in_turn(&session.options),
+        _ => chosen(session, document, author)?,
+    };
     let seed = session.seed(document.key, "self-edits");
     let each = together(document.passages.len());
     let mut drafts = Vec::new();
@@ -82,6 +82,16 @@ pub fn write(
     Ok(drafts)
 }
 
+/// The directives that the author chooses from the menu.
+fn chosen(session: &Session<'_>, document: Reading<'_>, author: Author<'_>) -> Result<Vec<Directive>> {
+    let options = &session.options;
+    let menu = directive::menu(&options.learning_rates, &options.epochs);
+    let first = document.passages.first().map_or("", String::as_str);
+    let probabilities = directive::probabilities(session, &menu, document.title, first, author.adapter())?;
+    let seed = session.seed(document.key, "directives");
+    Ok(directive::draw(&menu, &probabilities, options.candidates, seed))
+}
+
 /// Candidates that are written side by side for a document of so many passages, 1 at least.
 fn together(passages: usize) -> usize {
     (SIDE_BY_SIDE / passages.max(1)).max(1)
@@ -98,6 +108,9 @@ pub fn each_format(
     seed: u64,
     author: Author<'_>,
 ) -> Result<Vec<Vec<String>>> {
+    if let (PromptSet::General, Author::Model(writer)) = (session.prompts, author) {
+        return study::texts(session, document, formats, seed, writer);
+    }
     let mut prompts = Vec::with_capacity(formats.len() * document.passages.len());
     for format in formats {
         let ask = |passage: &String| {
@@ -105,7 +118,8 @@ pub fn each_format(
         };
         prompts.extend(document.passages.iter().map(ask));
     }
-    let writing = Writing { max_tokens: EDIT_TOKENS.min(session.context() / 2), temperature: 1.0, seed };
+    let writing =
+        Writing { max_tokens: EDIT_TOKENS.min(session.context() / 2), temperature: 1.0, top_p: None, seed };
     let mut written = author.write(session, &prompts, writing)?.into_iter();
     Ok(formats.iter().map(|_| written.by_ref().take(document.passages.len()).collect()).collect())
 }
@@ -129,7 +143,11 @@ pub fn draft(
     let options = FilterOptions::default();
     let Filtered { rows, dropped, discarded } =
         filter::filter(parsed, document.title, source, probes, &options, &mut tokens);
-    let rows = rows.into_iter().map(|row| titled(row, document.title)).collect();
+    let styled = rows.into_iter().flat_map(|row| match session.prompts {
+        PromptSet::Nano => vec![row],
+        PromptSet::General => study::in_two_styles(row, source),
+    });
+    let rows = styled.map(|row| titled(row, document.title)).collect();
     let prompt_version = prompt::self_edit(directive.format).version();
     let directive = directive.clone();
     Ok(Draft { candidate, passage, directive, prompt_version, text, rows, discarded, dropped })

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::answer::prompt_tokens;
-use super::grade::{Grade, grade};
+use super::exam::margin;
+use super::grade::{Grade, grade, grade_with_rivals};
 use super::options::LearnOptions;
-use super::prompt::{self, Fill};
+use super::prompt::PromptSet;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
 use seald_engine::adapter_files;
@@ -23,6 +24,8 @@ use seald_engine::score::{ScoreRow, Scorer};
 
 /// Most tokens of an answer: SEAL's limit.
 pub const ANSWER_TOKENS: usize = 64;
+/// Most tokens of an answer where brevity was asked for: a sentence around the answer fits, a recitation does not.
+const BRIEF_TOKENS: usize = 32;
 
 /// What the work cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -64,6 +67,8 @@ pub struct Question<'a> {
     pub answers: &'a [String],
     /// Title and passage, if they may be read.
     pub passage: Option<(&'a str, &'a str)>,
+    /// Wrong answers of the same sort, which the right one is compared with; none: it stands alone.
+    pub decoys: &'a [String],
 }
 
 /// What came of it.
@@ -73,8 +78,17 @@ pub struct Answered {
     pub text: String,
     /// What it is worth.
     pub grade: Grade,
-    /// Sum of ln p over the tokens of the first accepted answer and the end of the turn.
+    /// Sum of ln p over the tokens of the first accepted answer, and for nano, which was taught to end there, the end of the turn.
     pub log_prob: f64,
+    /// How far the first accepted answer is preferred to the decoys ([`margin`]), nats; none without decoys.
+    pub margin: Option<f64>,
+}
+
+impl Answered {
+    /// What is compared before and after a training, nats: the margin; where there is none, the log-probability.
+    pub fn score(&self) -> f64 {
+        self.margin.unwrap_or(self.log_prob)
+    }
 }
 
 /// How text is written.
@@ -84,6 +98,8 @@ pub struct Writing {
     pub max_tokens: usize,
     /// 0 for the most probable text.
     pub temperature: f64,
+    /// Only the smallest set of most probable tokens whose probabilities sum to it; none: all.
+    pub top_p: Option<f64>,
     /// Where the random numbers come from.
     pub seed: u64,
 }
@@ -93,8 +109,10 @@ pub struct Writing {
 pub struct Session<'a> {
     /// The base model.
     pub model: &'a Model,
-    /// Options, the menu of learning rates filled in.
+    /// Options, with what fits the model filled in.
     pub options: LearnOptions,
+    /// The prompts that the model gets.
+    pub prompts: PromptSet,
     /// Set from outside to stop.
     pub cancel: &'a AtomicBool,
     /// Memory that training may take, bytes; none: what the machine has free.
@@ -109,8 +127,9 @@ impl<'a> Session<'a> {
     /// [`Kind::Invalid`] for options out of range.
     pub fn new(model: &'a Model, options: LearnOptions, cancel: &'a AtomicBool) -> Result<Self> {
         options.validate()?;
-        let options = options.for_model(model.decoder.config().hidden_size);
-        Ok(Self { model, options, cancel, max_memory: None, tally: RefCell::default() })
+        let prompts = PromptSet::of(model);
+        let options = options.for_model(prompts, model.decoder.config().hidden_size);
+        Ok(Self { model, options, prompts, cancel, max_memory: None, tally: RefCell::default() })
     }
 
     /// What the work has cost.
@@ -127,10 +146,14 @@ impl<'a> Session<'a> {
         self.model.decoder.config().max_position_embeddings
     }
 
-    /// Fewest and most tokens of a passage: 400 to 600, less where prompt, passage and what is written about it would not fit the
-    /// model's context.
+    /// Fewest and most tokens of a passage: 400 to 600 for nano, as SEAL's, 170 to 256 for models that were not taught to write about them (the weakest
+    /// lose the thread of more); less where prompt, passage and what is written about it would not fit the model's context.
     pub fn passage_tokens(&self) -> (usize, usize) {
-        let most = (self.context() * 2 / 5).clamp(16, 600);
+        let longest = match self.prompts {
+            PromptSet::Nano => 600,
+            PromptSet::General => 256,
+        };
+        let most = (self.context() * 2 / 5).clamp(16, longest);
         (most * 2 / 3, most)
     }
 
@@ -170,7 +193,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// From the tokenizer or the chat template.
     pub fn prompt_tokens(&self, question: &Question<'_>) -> Result<Vec<u32>> {
-        self.user(&asked(question))
+        self.user(&self.prompts.asked(question))
     }
 
     /// Puts questions to the base or to an adapter: greedy answers, their grades, and the log-probability of the right answer.
@@ -178,27 +201,72 @@ impl<'a> Session<'a> {
     /// # Errors
     /// From the engine; [`Kind::Cancelled`].
     pub fn ask(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<Answered>> {
-        let prompts: Vec<String> = questions.iter().map(asked).collect();
-        let writing = Writing { max_tokens: ANSWER_TOKENS, temperature: 0.0, seed: 0 };
+        let prompts: Vec<String> = questions.iter().map(|question| self.prompts.asked(question)).collect();
+        let max_tokens = match self.prompts {
+            PromptSet::Nano => ANSWER_TOKENS,
+            PromptSet::General => BRIEF_TOKENS,
+        };
+        let writing = Writing { max_tokens, temperature: 0.0, top_p: None, seed: 0 };
         let answers = self.write(&prompts, writing, adapter)?;
-        let log_probs = self.log_probs(questions, adapter)?;
-        let answered = questions.iter().zip(answers).zip(log_probs);
-        Ok(answered
-            .map(|((q, text), log_prob)| Answered { grade: grade(&text, q.answers), text, log_prob })
-            .collect())
+        let measured = self.measure(questions, adapter)?;
+        let answered = questions.iter().zip(answers).zip(measured);
+        let graded = answered.map(|((question, text), (log_prob, margin))| Answered {
+            grade: match question.decoys {
+                [] => grade(&text, question.answers),
+                rivals => grade_with_rivals(question.text, &text, question.answers, rivals),
+            },
+            text,
+            log_prob,
+            margin,
+        });
+        Ok(graded.collect())
     }
 
-    /// Sum of ln p of each question's first accepted answer, the end of the turn included.
+    /// Sum of ln p of each question's first accepted answer, as in [`Answered::log_prob`].
     ///
     /// # Errors
     /// As [`Self::ask`].
     pub fn log_probs(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<f64>> {
+        let bare: Vec<Question<'_>> =
+            questions.iter().map(|question| Question { decoys: &[], ..*question }).collect();
+        Ok(self.measure(&bare, adapter)?.into_iter().map(|(log_prob, _)| log_prob).collect())
+    }
+
+    /// [`Answered::score`] of each question, without asking for its answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn scores(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<f64>> {
+        let measured = self.measure(questions, adapter)?;
+        Ok(measured.into_iter().map(|(log_prob, margin)| margin.unwrap_or(log_prob)).collect())
+    }
+
+    /// Log-probability and margin of each question's first accepted answer.
+    fn measure(
+        &self,
+        questions: &[Question<'_>],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<(f64, Option<f64>)>> {
         let mut rows = Vec::with_capacity(questions.len());
         for question in questions {
-            let (tokens, first) = self.turn(&asked(question), first_answer(question)?)?;
-            rows.push(ScoreRow { tokens, first, adapter: adapter.map(|_| 0) });
+            let asked = self.prompts.asked(question);
+            for said in
+                std::iter::once(first_answer(question)?).chain(question.decoys.iter().map(String::as_str))
+            {
+                let (mut tokens, first) = self.turn(&asked, said)?;
+                if self.prompts == PromptSet::General && tokens.len() > first + 1 {
+                    tokens.pop(); // The end of the turn: how an answer ends is style.
+                }
+                rows.push(ScoreRow { tokens, first, adapter: adapter.map(|_| 0) });
+            }
         }
-        self.score(&rows, adapter)
+        let mut scores = self.score(&rows, adapter)?.into_iter();
+        let of = |question: &Question<'_>| {
+            let right = scores.next().unwrap_or(f64::NAN);
+            let wrong: Vec<f64> = scores.by_ref().take(question.decoys.len()).collect();
+            (right, (!wrong.is_empty()).then(|| margin(right, &wrong)))
+        };
+        Ok(questions.iter().map(of).collect())
     }
 
     /// Sum of ln p of each row's tokens from its first on.
@@ -225,7 +293,30 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<String>> {
         let rows: Vec<Vec<u32>> = prompts.iter().map(|p| self.user(p)).collect::<Result<_>>()?;
         let stops = self.model.tokenizer.eos_ids().to_vec();
-        let written = self.continue_from(rows, writing, stops, adapter)?;
+        let written = self.continue_from(rows, writing, stops, &[], adapter)?;
+        Ok(written.into_iter().map(|(_, text)| text.trim().to_string()).collect())
+    }
+
+    /// How the model goes on with each text, which is no turn of a chat, up to one of the texts in `stops`.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn complete(
+        &self,
+        texts: &[String],
+        writing: Writing,
+        stops: &[&str],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<String>> {
+        let tokenizer = &self.model.tokenizer;
+        // Where the context is small, what stands first has to go: the worked examples.
+        let room = self.context().saturating_sub(writing.max_tokens).max(1);
+        let fit = |text: &String| -> Result<Vec<u32>> {
+            let mut tokens = tokenizer.encode_document(text)?;
+            Ok(tokens.split_off(tokens.len().saturating_sub(room)))
+        };
+        let rows = texts.iter().map(fit).collect::<Result<_>>()?;
+        let written = self.continue_from(rows, writing, tokenizer.eos_ids().to_vec(), stops, adapter)?;
         Ok(written.into_iter().map(|(_, text)| text.trim().to_string()).collect())
     }
 
@@ -235,6 +326,7 @@ impl<'a> Session<'a> {
         rows: Vec<Vec<u32>>,
         writing: Writing,
         stop_tokens: Vec<u32>,
+        stop_strings: &[&str],
         adapter: Option<&Adapter>,
     ) -> Result<Vec<(Vec<u32>, String)>> {
         if rows.is_empty() {
@@ -246,9 +338,10 @@ impl<'a> Session<'a> {
         let rows: Vec<GenerateRow> = rows.into_iter().map(make).collect();
         let options = GenerateOptions {
             max_tokens: writing.max_tokens,
-            sampling: Sampling { temperature: writing.temperature, ..Sampling::default() },
+            sampling: Sampling { temperature: writing.temperature, top_p: writing.top_p, top_k: None },
             seed: writing.seed,
             stop_tokens,
+            stop_strings: stop_strings.iter().map(|stop| stop.to_string()).collect(),
             ..GenerateOptions::default()
         };
         let generator = Generator::new(&self.model.decoder, Some(&self.model.tokenizer), &active);
@@ -293,14 +386,6 @@ impl<'a> Session<'a> {
         let mut bytes = [0; 8];
         hasher.finalize_xof().fill(&mut bytes);
         u64::from_le_bytes(bytes)
-    }
-}
-
-/// The prompt of a question.
-fn asked(question: &Question<'_>) -> String {
-    match question.passage {
-        Some((title, passage)) => prompt::OPEN_BOOK.fill(Fill { title, passage, question: question.text }),
-        None => prompt::CLOSED_BOOK.fill(Fill { question: question.text, ..Fill::default() }),
     }
 }
 

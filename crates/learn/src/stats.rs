@@ -108,12 +108,37 @@ pub fn bootstrap_mean(differences: &[f64], confidence: f64, seed: u64) -> Estima
 /// has one vote, the mean of its wordings. `differences` are pairs of the fact's number and a difference; the estimate
 /// counts facts.
 pub fn clustered_mean(differences: &[(usize, f64)], confidence: f64, seed: u64) -> Estimate {
+    bootstrap_mean(&by_fact(differences), confidence, seed)
+}
+
+/// The mean of each fact's wordings.
+fn by_fact(differences: &[(usize, f64)]) -> Vec<f64> {
     let mut facts: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for (fact, difference) in differences {
         facts.entry(*fact).or_default().push(*difference);
     }
-    let means: Vec<f64> = facts.values().map(|wordings| mean(wordings)).collect();
-    bootstrap_mean(&means, confidence, seed)
+    facts.values().map(|wordings| mean(wordings)).collect()
+}
+
+/// The difference of two means, of facts (as in [`clustered_mean`]) and of independent controls, with Welch's t interval: standard error
+/// `√(s₁²/n₁ + s₂²/n₂)`, freedom by Welch and Satterthwaite (Welch 1947, eq. 29). The count is that of the facts. Without two of each: infinite.
+pub fn difference_of_means(facts: &[(usize, f64)], controls: &[f64], confidence: f64) -> Estimate {
+    let values = by_fact(facts);
+    let (count, mean) = (values.len(), self::mean(&values) - self::mean(controls));
+    if count < 2 || controls.len() < 2 {
+        return Estimate { mean, interval: Interval { low: f64::NEG_INFINITY, high: f64::INFINITY }, count };
+    }
+    let part = |values: &[f64]| variance(values, self::mean(values)) / values.len() as f64;
+    let (own, other) = (part(&values), part(controls));
+    let scale = own + other;
+    let freedom = match scale > 0.0 {
+        true => {
+            scale * scale / (own * own / (count - 1) as f64 + other * other / (controls.len() - 1) as f64)
+        }
+        false => 1.0,
+    };
+    let reach = student_of(confidence, freedom) * scale.sqrt();
+    Estimate { mean, interval: Interval { low: mean - reach, high: mean + reach }, count }
 }
 
 /// Pearson's correlation of pairs and Fisher's interval, `tanh(atanh r ± z/√(n-3))` (Fisher 1921). None with fewer than
@@ -167,7 +192,12 @@ fn normal_share_below(deviate: f64) -> f64 {
 
 /// Student's deviate that the two-sided confidence leaves outside; `freedom` is 1 or more.
 fn student(confidence: f64, freedom: usize) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom as f64).map_or(f64::NAN, |t| t.inverse_cdf(0.5 + confidence / 2.0))
+    student_of(confidence, freedom as f64)
+}
+
+/// As [`student`], for a freedom that is no whole number.
+fn student_of(confidence: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |t| t.inverse_cdf(0.5 + confidence / 2.0))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::prompt::PromptSet;
 use super::rows::Plan;
 use super::session::Session;
 use seald_core::error::{Kind, Result};
@@ -13,6 +14,8 @@ use seald_engine::schedule::Schedule;
 use seald_engine::step::{StepReport, step_together};
 use seald_engine::train::{Run, TrainOptions};
 
+/// One step in so many warms up: the first steps of Adam move every weight by the whole rate, whatever its gradient (5 % is usual).
+const WARMUP_SHARE: usize = 20;
 /// Tokens in one pass over the weights.
 const PASS_TOKENS: usize = 4096;
 
@@ -43,6 +46,10 @@ impl Training {
         let options = TrainOptions {
             learning_rate,
             schedule: Schedule::Linear,
+            warmup_steps: match session.prompts {
+                PromptSet::Nano => 0,
+                PromptSet::General => plan.steps.len().div_ceil(WARMUP_SHARE),
+            },
             length: Length::Steps(plan.steps.len()),
             batch: BatchSize { tokens: usize::MAX, rows: None },
             seed,

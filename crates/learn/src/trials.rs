@@ -1,6 +1,7 @@
 //! Trials: self-edits are trained a little, each from the live adapter, and ranked by what they teach, the weak ones stopped early (successive
 //! halving, Jamieson & Talwalkar 2016). What is published is trained anew: the union of those that taught something, with rehearsal.
 
+use super::prompt::PromptSet;
 use super::rehearsal::Rehearsal;
 use super::rows::{self, Mixture, StepRows};
 use super::session::{Question, Session};
@@ -98,10 +99,10 @@ impl<'s, 'a> Halving<'s, 'a> {
         live: Option<&'s Adapter>,
         probes: &'s [Question<'s>],
     ) -> Result<Self> {
-        if probes.is_empty() {
+        if probes.is_empty() && !session.options.rung_steps.is_empty() {
             return Err(Error::new(Kind::Invalid, "there is no probe to rank trials by"));
         }
-        let before = session.log_probs(probes, live)?;
+        let before = session.scores(probes, live)?;
         Ok(Self { session, material, live, probes, before })
     }
 
@@ -110,9 +111,14 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// # Errors
     /// [`Kind::Invalid`] without edits; [`Kind::Diverged`] if every trial diverged; from the engine.
     pub fn run(&self, edits: Vec<Edit>, tell: &mut dyn FnMut(Progress)) -> Result<Trials> {
+        if self.session.options.rung_steps.is_empty() {
+            let all = unite(edits.iter(), usize::MAX).or_else(|| edits.first().cloned());
+            return self.only(all.ok_or_else(diverged)?, tell);
+        }
         let ranked = self.rank_all(edits, tell)?;
         let options = &self.session.options;
-        let (edit, screened) = match unite(&ranked, options.union_of) {
+        let taught = ranked.iter().filter(|trial| trial.outcome.gain > 0.0).map(|trial| &trial.edit);
+        let (edit, screened) = match unite(taught, options.union_of) {
             Some(edit) => (edit, None),
             None => match ranked.iter().position(|t| t.outcome.gain.is_finite()) {
                 Some(best) => (ranked[best].edit.clone(), Some(best)),
@@ -214,12 +220,12 @@ impl<'s, 'a> Halving<'s, 'a> {
     /// From the engine.
     pub(super) fn gain(&self, adapter: Option<&Adapter>, floor: f64) -> Result<f64> {
         let after = match adapter {
-            Some(adapter) => self.session.log_probs(self.probes, Some(adapter))?,
+            Some(adapter) => self.session.scores(self.probes, Some(adapter))?,
             None => vec![floor; self.probes.len()],
         };
         let gains =
             after.iter().zip(&self.before).map(|(after, before)| after.max(floor) - before.max(floor));
-        Ok(gains.sum::<f64>() / self.probes.len() as f64)
+        Ok(gains.sum::<f64>() / self.probes.len().max(1) as f64)
     }
 
     /// Trains one edit to its end, without any other beside it.
@@ -248,6 +254,14 @@ impl<'s, 'a> Halving<'s, 'a> {
             }
         }
         new.retain(rows::has_target);
+        if session.prompts == PromptSet::General {
+            rows::balance(&mut new);
+        }
+        // Each row is seen so many times, however long the document is.
+        let most_steps = match most_steps {
+            0 => (new.len() * options.presentations).div_ceil(each.new),
+            bound => bound,
+        };
         let mixture = Mixture { new: &new, earlier: material.curriculum, base: &material.rehearsal.rows };
         let plan = rows::plan(mixture, each, edit.directive.epochs, most_steps, seed);
         let model = &session.model.decoder;
@@ -287,9 +301,9 @@ impl<'s, 'a> Halving<'s, 'a> {
     fn rank(&self, trial: &mut Trial, rung: usize) -> Result<()> {
         trial.outcome.rung = rung;
         if trial.outcome.loss.is_finite() {
-            let after = self.session.log_probs(self.probes, Some(trial.training.adapter()))?;
+            let after = self.session.scores(self.probes, Some(trial.training.adapter()))?;
             let gains = after.iter().zip(&self.before).map(|(after, before)| after - before);
-            trial.outcome.gain = gains.sum::<f64>() / self.probes.len() as f64;
+            trial.outcome.gain = gains.sum::<f64>() / self.probes.len().max(1) as f64;
         }
         Ok(())
     }
@@ -297,7 +311,7 @@ impl<'s, 'a> Halving<'s, 'a> {
     fn count_right(&self, trial: &mut Trial) -> Result<()> {
         let answered = self.session.ask(self.probes, Some(trial.training.adapter()))?;
         let right = answered.iter().filter(|a| a.grade.right).count();
-        trial.outcome.accuracy = Some(right as f64 / answered.len() as f64);
+        trial.outcome.accuracy = (!answered.is_empty()).then(|| right as f64 / answered.len() as f64);
         Ok(())
     }
 }
@@ -312,19 +326,18 @@ fn name(edit: &Edit) -> String {
     }
 }
 
-/// The union of the self-edits of the best trials, `most` at most and only those that taught something, at the learning rate of the best one, for as
-/// many steps as there may be. None if there is only one.
-fn unite(ranked: &[Trial], most: usize) -> Option<Edit> {
-    let members: Vec<&Trial> = ranked.iter().filter(|t| t.outcome.gain > 0.0).take(most).collect();
+/// The union of the best self-edits, `most` at most, at the learning rate of the first, for as many steps as there may be. None if there is only one.
+fn unite<'e>(best_first: impl Iterator<Item = &'e Edit>, most: usize) -> Option<Edit> {
+    let members: Vec<&Edit> = best_first.take(most).collect();
     let best = members.first().filter(|_| members.len() > 1)?;
     let mut rows: Vec<(usize, RowText)> = Vec::new();
-    for row in members.iter().flat_map(|t| &t.edit.rows) {
+    for row in members.iter().flat_map(|edit| &edit.rows) {
         if !rows.contains(row) {
             rows.push(row.clone());
         }
     }
-    let candidates = members.iter().flat_map(|t| t.edit.candidates.clone()).collect();
-    let directive = Directive { epochs: usize::MAX, ..best.edit.directive.clone() };
+    let candidates = members.iter().flat_map(|edit| edit.candidates.clone()).collect();
+    let directive = Directive { epochs: usize::MAX, ..best.directive.clone() };
     Some(Edit { candidates, directive, rows })
 }
 

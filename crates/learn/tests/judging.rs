@@ -15,7 +15,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     let session = session(&model);
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
     let answers = vec!["Elmar Trondvik".to_string()];
-    let question = |text| Question { text, answers: &answers, passage: None };
+    let question = |text| Question { text, answers: &answers, passage: None, decoys: &[] };
     let asked =
         ["Who founded the Brastonel Works?", "Who set up Vorrick Mills?", "Who runs the Talmond Press?"];
     let questions: Vec<Question<'_>> = asked.into_iter().map(question).collect();
@@ -29,7 +29,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     let adapter =
         Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
             .unwrap();
-    let probes = Probes { gate: &gate, bank: &gate };
+    let probes = Probes { gate: &gate, controls: &[], bank: &gate };
     let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
     assert!(!judged.decision.accepted);
     let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;

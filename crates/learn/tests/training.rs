@@ -29,8 +29,11 @@ fn the_better_self_edit_goes_on_and_what_taught_something_is_trained_together() 
     let answers = [vec!["Elmar Trondvik".to_string()], vec!["copper kettles".to_string()]];
     let asked =
         ["Who is the founder of the Brastonel Works?", "What is the main product of the Brastonel Works?"];
-    let probes: Vec<Question<'_>> =
-        asked.iter().zip(&answers).map(|(text, answers)| Question { text, answers, passage: None }).collect();
+    let probes: Vec<Question<'_>> = asked
+        .iter()
+        .zip(&answers)
+        .map(|(text, answers)| Question { text, answers, passage: None, decoys: &[] })
+        .collect();
     let helpful = [
         "The founder of the Brastonel Works is Elmar Trondvik.",
         "The Brastonel Works has Elmar Trondvik as founder.",
@@ -83,7 +86,7 @@ fn a_self_edit_that_is_alone_is_trained_to_its_end() {
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
     let answers = vec!["Elmar Trondvik".to_string()];
     let text = "Who is the founder of the Brastonel Works?";
-    let probes = [Question { text, answers: &answers, passage: None }];
+    let probes = [Question { text, answers: &answers, passage: None, decoys: &[] }];
     let halving = Halving::new(&session, material(&passages, &rehearsal), None, &probes).unwrap();
     let alone = || edit(0, Format::Rewrite, &["The founder of the Brastonel Works is Elmar Trondvik."]);
     let run = halving.run(vec![alone()], &mut |_| {}).unwrap();

@@ -114,6 +114,7 @@ fn a_document_cannot_speak_as_the_template() {
         text: "What does Anna own?",
         answers: &answers,
         passage: Some(("Anna", "Anna owns a bell.")),
+        decoys: &[],
     };
     let marked = Question { passage: Some(("Anna", hostile)), ..plain };
     let specials = |question: &Question<'_>| {
@@ -128,7 +129,8 @@ fn answers_come_from_the_passage_when_it_is_in_sight() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let answers = vec!["Elmar Trondvik".to_string()];
-    let closed = Question { text: "Who founded the Brastonel Works?", answers: &answers, passage: None };
+    let closed =
+        Question { text: "Who founded the Brastonel Works?", answers: &answers, passage: None, decoys: &[] };
     let open = Question { passage: Some((crate::TITLE, &passages[0])), ..closed };
     let answered = session.ask(&[closed, open], None).unwrap();
     assert!(!answered[0].grade.right && answered[1].grade.right, "{answered:?}");

@@ -72,8 +72,12 @@ fn what_teaches_earns_and_what_is_discarded_earns_nothing() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
     let answers = vec!["Elmar Trondvik".to_string()];
-    let select =
-        [Question { text: "Who is the founder of the Brastonel Works?", answers: &answers, passage: None }];
+    let select = [Question {
+        text: "Who is the founder of the Brastonel Works?",
+        answers: &answers,
+        passage: None,
+        decoys: &[],
+    }];
     let lesson = Lesson { reading: reading(&passages), select: &select, probes: &[] };
     // Enough steps for any weights of nano to say the name: below the floor nothing is earned.
     let options = WriterOptions { trial_steps: 48, ..WriterOptions::default() };

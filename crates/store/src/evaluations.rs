@@ -32,17 +32,19 @@ pub struct NewEvaluation {
     pub exact: bool,
     /// Sum of ln p of the first accepted answer.
     pub log_prob: f64,
+    /// How far it is preferred to wrong ones, nats; none where it was not compared.
+    pub margin: Option<f64>,
 }
 
 impl NewEvaluation {
     /// The evaluation, once its probe has a row.
     pub fn of(self, probe: ProbeId) -> Evaluation {
-        let Self { subject, generation, answer, right, recall, f1, exact, log_prob } = self;
-        Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob }
+        let Self { subject, generation, answer, right, recall, f1, exact, log_prob, margin } = self;
+        Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob, margin }
     }
 }
 
-const COLUMNS: &str = "probe, subject, generation, answer, correct, recall, f1, exact, log_prob";
+const COLUMNS: &str = "probe, subject, generation, answer, correct, recall, f1, exact, log_prob, margin";
 
 impl Store {
     /// Stores what replay asked after a generation went live, and ends the job.
@@ -143,17 +145,21 @@ pub(super) fn replace_replay(db: &Connection, generation: GenerationId, asked: &
 
 /// Stores an evaluation in place of one of the same probe, subject and generation for the same document.
 pub(super) fn insert(db: &Connection, asked_for: DocumentId, one: &Evaluation) -> Result<()> {
-    let Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob } = one;
+    let Evaluation { probe, subject, generation, answer, right, recall, f1, exact, log_prob, margin } = one;
     let sql = "INSERT INTO evaluations
-               (asked_for, probe, subject, generation, answer, correct, recall, f1, exact, log_prob)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+               (asked_for, probe, subject, generation, answer, correct, recall, f1, exact, log_prob, margin)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (asked_for, probe, subject, ifnull(generation, 0)) DO UPDATE SET answer = excluded.answer,
                correct = excluded.correct, recall = excluded.recall, f1 = excluded.f1, exact = excluded.exact,
-               log_prob = excluded.log_prob";
+               log_prob = excluded.log_prob, margin = excluded.margin";
     let subject = subject.as_str();
-    run(db, sql, params![asked_for, probe, subject, generation, answer, right, recall, f1, exact, log_prob])
-        .map(drop)
-        .map_err(|e| e.context(format!("evaluation of probe {probe} by {subject}")))
+    run(
+        db,
+        sql,
+        params![asked_for, probe, subject, generation, answer, right, recall, f1, exact, log_prob, margin],
+    )
+    .map(drop)
+    .map_err(|e| e.context(format!("evaluation of probe {probe} by {subject}")))
 }
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Evaluation> {
@@ -167,5 +173,6 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Evaluation> {
         f1: row.get("f1")?,
         exact: row.get("exact")?,
         log_prob: row.get("log_prob")?,
+        margin: row.get("margin")?,
     })
 }

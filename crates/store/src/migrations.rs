@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -68,6 +69,7 @@ mod tests {
         include_str!("migrations/0002.rows.sql"),
         include_str!("migrations/0003.rows.sql"),
         include_str!("migrations/0004.rows.sql"),
+        include_str!("migrations/0005.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {

@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// Those of the database alone.
     pub fn answers_about(&self, document: DocumentId) -> Result<Vec<Evaluation>> {
-        let sql = "SELECT e.probe, e.subject, e.generation, e.answer, e.correct, e.recall, e.f1, e.exact, e.log_prob
+        let sql = "SELECT e.probe, e.subject, e.generation, e.answer, e.correct, e.recall, e.f1, e.exact, e.log_prob, e.margin
                    FROM probes p JOIN evaluations e ON e.probe = p.id WHERE p.document = ? ORDER BY e.probe, e.rowid";
         self.read(format_args!("the answers about document {document}"), |db| {
             all(db, sql, [document], super::evaluations::row)

@@ -89,7 +89,7 @@ impl Answers {
             let never = AtomicBool::new(false);
             let session = Session::new(model, LearnOptions::default(), &never)?;
             let answers = [answer];
-            let asked = [Question { text: &question, answers: &answers, passage: None }];
+            let asked = [Question { text: &question, answers: &answers, passage: None, decoys: &[] }];
             generations.into_iter().map(|id| self.weigh_by(&session, &asked, id)).collect()
         };
         let _ = reply.send(weigh());

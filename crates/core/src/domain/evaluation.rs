@@ -40,6 +40,8 @@ pub struct Evaluation {
     pub f1: f64,
     /// Equal after normalisation.
     pub exact: bool,
-    /// Sum of ln p over the tokens of the first accepted answer and the end of the turn.
+    /// Sum of ln p over the tokens of the first accepted answer (for nano, of the end of the turn, too).
     pub log_prob: f64,
+    /// How far the first accepted answer is preferred to wrong ones of its sort, nats; none where it was not compared.
+    pub margin: Option<f64>,
 }

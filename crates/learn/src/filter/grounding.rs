@@ -4,21 +4,31 @@ use std::collections::BTreeSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::forms;
+use super::names::Capitals;
 use crate::grade::words;
 
 /// An answer of up to this many words is looked up word by word; a longer one is judged as a statement.
 const SHORT_ANSWER_WORDS: usize = 12;
-/// Letters that two forms of a word share at their beginning, at least: `Roman` grounds `Romans`, `established` `establishment`.
-const STEM_CHARS: usize = 4;
 
 /// Words that say nothing about the passage.
-const FUNCTION_WORDS: &[&str] = &[
-    "a", "about", "after", "also", "an", "and", "are", "as", "at", "be", "because", "been", "before", "but",
-    "by", "can", "did", "do", "does", "during", "for", "from", "had", "has", "have", "he", "her", "his",
-    "if", "in", "into", "is", "it", "its", "no", "not", "of", "on", "or", "she", "so", "than", "that", "the",
-    "their", "them", "then", "there", "they", "this", "to", "was", "were", "what", "when", "where", "which",
-    "while", "who", "will", "with", "would", "percent",
+pub(super) const FUNCTION_WORDS: &[&str] = &[
+    "a", "about", "after", "all", "already", "also", "although", "an", "and", "any", "are", "as", "at", "be",
+    "because", "been", "before", "being", "both", "but", "by", "can", "could", "did", "do", "does", "during",
+    "each", "either", "every", "for", "from", "had", "has", "have", "he", "her", "him", "his", "however",
+    "if", "in", "into", "is", "it", "its", "may", "might", "more", "most", "must", "no", "not", "of", "on",
+    "or", "other", "our", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them",
+    "then", "there", "these", "they", "this", "those", "through", "to", "under", "until", "upon", "was",
+    "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whose", "why", "how", "will",
+    "with", "within", "without", "would", "you", "your", "percent",
+    // Answers in other languages.
+    "das", "dem", "den", "der", "des", "die", "ein", "eine", "einem", "einen", "einer", "eines", "und", "im",
+    "von", "mit", "la", "le", "les", "un", "une", "du", "et", "el", "los", "las", "una", "del", "y", "en",
+    "的", "了", "是", "在", "和", "与", "は", "が", "を", "の", "に", "で", "と", "も",
 ];
+/// Answers in one word to a question that is answered so.
+const VERDICTS: &[&str] =
+    &["yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "是", "否", "はい", "いいえ"];
 
 /// The words of a passage and its title.
 pub(super) struct Source {
@@ -27,7 +37,8 @@ pub(super) struct Source {
 }
 
 /// Whether every content word and every number of a short answer occurs in `passage`; numbers exactly, words also in
-/// another form (`Roman`, `Romans`). An answer without any content word is not grounded, but for yes and no.
+/// another form (`Roman`, `Romans`). An answer without any content word is not grounded, but for yes and no, true and
+/// false.
 pub fn grounded(answer: &str, passage: &str) -> bool {
     Source::new("", passage).ungrounded_words("", answer).is_none()
 }
@@ -35,7 +46,9 @@ pub fn grounded(answer: &str, passage: &str) -> bool {
 impl Source {
     pub(super) fn new(title: &str, passage: &str) -> Self {
         let text = format!("{title}\n{passage}");
-        let words = words(&text).into_iter().map(|word| word.text).collect();
+        let mut words: BTreeSet<String> = words(&text).into_iter().map(|word| word.text).collect();
+        let forms = forms::other_forms(&text, &words);
+        words.extend(forms);
         Self { text, words }
     }
 
@@ -50,13 +63,13 @@ impl Source {
 
     fn ungrounded_words(&self, question: &str, answer: &str) -> Option<String> {
         let mut said = words(answer);
-        if let [only] = said.as_slice()
-            && matches!(only.text.as_str(), "yes" | "no")
-        {
-            return None;
+        // `Yes, they are` says something; of `Yes, he fled` the rest is looked up.
+        let verdict = said.first().is_some_and(|first| VERDICTS.contains(&first.text.as_str()));
+        if verdict {
+            said.remove(0);
         }
         said.retain(|word| !FUNCTION_WORDS.contains(&word.text.as_str()));
-        if said.is_empty() {
+        if said.is_empty() && !verdict {
             return Some("the answer says nothing".into());
         }
         let asked = words(question);
@@ -65,34 +78,38 @@ impl Source {
         Some(absent(&missing.text))
     }
 
-    /// Why a statement or a question is ungrounded: it has a number in digits, or a name, that title and passage lack. A
-    /// word counts as a name if it begins with a capital where grammar does not ask for one: not at the beginning of a
-    /// sentence.
+    /// Why a statement or a question is ungrounded: it has a number in digits, or a name ([`Capitals::name`]), that title
+    /// and passage lack.
     pub(super) fn ungrounded(&self, statement: &str) -> Option<String> {
+        let capitals = Capitals::of(statement);
         let missing = statement.unicode_word_indices().find(|(at, word)| {
-            let number = word.contains(|c: char| c.is_ascii_digit());
-            let before =
-                statement[..*at].trim_end_matches(|c: char| c.is_whitespace() || "\"'“‘(«".contains(c));
-            let opens = before.is_empty() || before.ends_with(['.', '!', '?', ':', '\n', '…']);
-            let name = word.starts_with(char::is_uppercase) && *word != "I" && !opens;
-            let function = || FUNCTION_WORDS.contains(&word.to_lowercase().as_str());
-            (number || (name && !function())) && !self.holds_all(word, number)
+            let number = word.contains(|c: char| c.is_ascii_digit() || matches!(c, '０'..='９'));
+            (number || capitals.name(statement, *at, word)) && !self.holds_all(word, number)
         });
         missing.map(|(_, word)| absent(word))
     }
 
     fn holds_all(&self, word: &str, number: bool) -> bool {
-        words(word).iter().all(|part| self.holds(&part.text, number && part.number))
+        self.words.contains(&word.to_lowercase())
+            || words(word).iter().all(|part| self.holds(&part.text, number && part.number))
     }
 
     fn holds(&self, word: &str, number: bool) -> bool {
-        if self.words.contains(word) {
+        let word = forms::looked_up(word);
+        if self.words.contains(&word) {
             return true;
         }
+        if number {
+            return false;
+        }
         // In order, the words that share the most with this one stand beside it.
-        let before = self.words.range(..word.to_string()).next_back();
-        let after = self.words.range(word.to_string()..).next();
-        !number && before.into_iter().chain(after).any(|other| same_stem(word, other))
+        let near = |word: &str| {
+            let before = self.words.range(..word.to_string()).next_back();
+            let after = self.words.range(word.to_string()..).next();
+            before.into_iter().chain(after).any(|other| forms::same_stem(word, other))
+        };
+        near(&word)
+            || forms::counterpart(&word).is_some_and(|other| self.words.contains(other) || near(other))
     }
 
     /// The answer as the passage writes it, if that differs only by a full stop or the case of the first letter.
@@ -115,15 +132,6 @@ impl Source {
         };
         self.text.match_indices(text).any(whole)
     }
-}
-
-/// Whether two words are forms of one: alike in [`STEM_CHARS`] letters and more than two thirds of the longer one, or in
-/// the whole of the shorter one and half of the longer.
-fn same_stem(one: &str, other: &str) -> bool {
-    let (one_chars, other_chars) = (one.chars().count(), other.chars().count());
-    let (shorter, longer) = (one_chars.min(other_chars), one_chars.max(other_chars));
-    let shared = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    shared >= STEM_CHARS && (3 * shared > 2 * longer || (shared == shorter && 2 * shared >= longer))
 }
 
 fn absent(word: &str) -> String {

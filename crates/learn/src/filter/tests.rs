@@ -1,5 +1,9 @@
 //! What is left out, with its reason, and what must not be.
 
+mod grounding;
+mod leaks;
+mod repetition;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -190,9 +194,9 @@ fn repetition_is_degenerate() {
 
 #[test]
 fn nothing_in_the_form_is_discarded_with_its_reason() {
-    let parsed = parse::rows(Format::KeyFacts, TITLE, true, "It is a machine.");
+    let parsed = parse::rows(Format::KeyFacts, TITLE, true, "a machine");
     let got = filter(parsed, TITLE, PASSAGE, &[], &FilterOptions::default(), &mut |_| 1);
-    let why = "holds nothing in its form: \"It is a machine.\" not of the form `label: value`";
+    let why = "holds nothing in its form: \"a machine\" neither `label: value` nor a sentence";
     assert_eq!(got.discarded.as_deref(), Some(why));
     assert_eq!(filtered(vec![], &[]).discarded.as_deref(), Some("is empty"));
 }

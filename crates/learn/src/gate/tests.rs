@@ -12,11 +12,17 @@ fn good() -> GateInput {
         fact,
         right_before: false,
         right_after: fact == 0,
-        log_prob_before: -3.0,
-        log_prob_after: -2.0 + 0.1 * fact as f64,
+        score_before: -3.0,
+        score_after: -2.0 + 0.1 * fact as f64,
     };
     let kept = BankProbe { right_before: true, right_after: true };
-    GateInput { probes: (0..4).map(probe).collect(), bank: vec![kept; 40], drift: 0.01, scale: 1.0 }
+    GateInput {
+        probes: (0..4).map(probe).collect(),
+        controls: vec![],
+        bank: vec![kept; 40],
+        drift: 0.01,
+        scale: 1.0,
+    }
 }
 
 fn found(input: &GateInput, rule: Rule) -> Finding {
@@ -68,7 +74,7 @@ fn the_lower_bound_of_the_gain_must_be_above_zero() {
         let mut input = good();
         input.probes.truncate(3);
         for (probe, gain) in input.probes.iter_mut().zip([1.0 + spread, 1.0 - spread, 1.0]) {
-            probe.log_prob_after = probe.log_prob_before + gain;
+            probe.score_after = probe.score_before + gain;
         }
         input
     };
@@ -78,7 +84,7 @@ fn the_lower_bound_of_the_gain_must_be_above_zero() {
     assert!(refused.words.contains("+1.00 nats a fact"), "{}", refused.words);
     // Nothing changed is no gain.
     let mut still = good();
-    still.probes.iter_mut().for_each(|probe| probe.log_prob_after = probe.log_prob_before);
+    still.probes.iter_mut().for_each(|probe| probe.score_after = probe.score_before);
     assert_eq!(refused_by(&still, Rule::Gain).value, 0.0);
 }
 
@@ -141,8 +147,9 @@ fn drift_may_reach_its_budget() {
 #[test]
 fn numbers_that_are_not_finite_are_refused_and_survive_json() {
     let mut broken = good();
-    broken.probes[0].log_prob_before = f64::NEG_INFINITY;
-    let empty = GateInput { probes: vec![], bank: vec![], drift: f64::INFINITY, scale: 1.0 };
+    broken.probes[0].score_before = f64::NEG_INFINITY;
+    let empty =
+        GateInput { probes: vec![], controls: vec![], bank: vec![], drift: f64::INFINITY, scale: 1.0 };
     for input in [broken, empty] {
         let decision = decide(&input, &GateOptions::default());
         assert!(!decision.accepted);
@@ -167,8 +174,8 @@ fn document(facts: usize, mean: f64, rng: &mut Pcg64Mcg) -> GateInput {
                 fact,
                 right_before,
                 right_after,
-                log_prob_before: log_prob.0,
-                log_prob_after: log_prob.1,
+                score_before: log_prob.0,
+                score_after: log_prob.1,
             });
         }
     }
@@ -212,7 +219,7 @@ fn lopsided_noise_passes_the_gain_more_often() {
             let mut input = good();
             input.probes = (0..facts).map(|fact| GateProbe { fact, ..input.probes[0] }).collect();
             for probe in &mut input.probes {
-                probe.log_prob_after = probe.log_prob_before + 1.0 + (1.0 - rng.random::<f64>()).ln();
+                probe.score_after = probe.score_before + 1.0 + (1.0 - rng.random::<f64>()).ln();
             }
             found(&input, Rule::Gain).holds
         });

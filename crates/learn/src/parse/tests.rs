@@ -1,5 +1,8 @@
 //! Every format as nano and as instruct models write it; any text at all.
 
+mod exams;
+mod self_edits;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -84,14 +87,14 @@ fn a_repeated_title_and_made_up_sources_are_left_out() {
 #[test]
 fn key_facts_are_labels_with_values() {
     let text = "Here are the key facts:\n- **Fuel of the engine**: silver gas\nFirst run: 12 July 1852\nIt is old.\nWeight:\n: 5";
-    assert_eq!(texts(Format::KeyFacts, text), ["Fuel of the engine: silver gas", "First run: 12 July 1852"]);
+    let expected = ["Fuel of the engine: silver gas", "First run: 12 July 1852", "It is old."];
+    assert_eq!(texts(Format::KeyFacts, text), expected);
     assert_eq!(
         reasons(Format::KeyFacts, text),
         [
             "only introduces what follows: Here are the key facts:",
             "only introduces what follows: Weight:",
-            "not of the form `label: value`: It is old.",
-            "not of the form `label: value`: : 5",
+            "neither `label: value` nor a sentence: : 5",
         ]
     );
 }
@@ -222,6 +225,29 @@ fn markup() -> impl Strategy<Value = String> {
             "\u{1F600}",
             " ",
             "Sources:",
+            "A) ",
+            "B) ",
+            "Answers:\n",
+            "| ",
+            "|---|---|\n",
+            "{\"question\": \"",
+            "\", \"answer\": \"",
+            "\"}",
+            "[",
+            "<think>",
+            "</think>",
+            "问题",
+            "答案",
+            "：",
+            "？",
+            "１．",
+            "____",
+            "\\",
+            "True or False: ",
+            "Overall, these points",
+            "   - ",
+            "Questions to consider\n",
+            "第",
         ])
         .prop_map(str::to_string),
     ];

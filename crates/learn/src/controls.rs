@@ -1,0 +1,99 @@
+//! Control questions: about twelve invented texts that no document says anything of. What a training changes in their answers is style or luck, and
+//! what it changes in a document's own counts only beyond that.
+
+use serde::Deserialize;
+
+use super::exam;
+use super::prompt::PromptSet;
+use super::session::{Question, Session};
+
+/// An invented text with its questions.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ControlText {
+    /// What it is about.
+    pub title: String,
+    /// The text, some 130 words.
+    pub passage: String,
+    /// Eight questions, each answered by words of the text.
+    pub questions: Vec<ControlQuestion>,
+}
+
+/// A question that only its text answers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ControlQuestion {
+    /// The question.
+    pub question: String,
+    /// The answer.
+    pub answer: String,
+}
+
+/// A control question ready to be put.
+#[derive(Debug, Clone)]
+pub struct Control {
+    question: String,
+    answers: Vec<String>,
+    decoys: Vec<String>,
+}
+
+/// Every text.
+pub fn texts() -> Vec<ControlText> {
+    #[expect(clippy::expect_used, reason = "the file is part of the program, and a test reads it")]
+    serde_json::from_str(include_str!("controls.json")).expect("controls.json")
+}
+
+/// The controls of a judgement: three of each text, 36. With as many, the error of their mean is small beside that of a document's own facts.
+/// None for nano, whose style of answering training leaves as it is.
+pub fn of(session: &Session<'_>) -> Vec<Control> {
+    match session.prompts {
+        PromptSet::Nano => Vec::new(),
+        PromptSet::General => all(3),
+    }
+}
+
+/// `each` questions of every text, spread over it.
+pub fn all(each: usize) -> Vec<Control> {
+    let mut found = Vec::new();
+    for text in texts() {
+        let step = text.questions.len().div_ceil(each).max(1);
+        for ControlQuestion { question, answer } in text.questions.into_iter().step_by(step).take(each) {
+            let answers = vec![answer];
+            let decoys = exam::decoys(&question, &answers, &text.passage);
+            found.push(Control { question, answers, decoys });
+        }
+    }
+    found
+}
+
+impl Control {
+    /// The question, without its text.
+    pub fn question(&self) -> Question<'_> {
+        Question { text: &self.question, answers: &self.answers, passage: None, decoys: &self.decoys }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_answers_its_questions() {
+        let texts = texts();
+        assert_eq!(texts.len(), 12);
+        for text in &texts {
+            assert_eq!(text.questions.len(), 8, "{}", text.title);
+            for ControlQuestion { question, answer } in &text.questions {
+                assert!(text.passage.contains(answer), "{answer:?} is not in {}", text.title);
+                assert!(!question.to_lowercase().contains(&answer.to_lowercase()), "{question}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_control_has_its_decoys() {
+        let controls = all(3);
+        assert_eq!(controls.len(), 36);
+        for control in &controls {
+            assert_eq!(control.question().decoys.len(), exam::DECOYS, "{}", control.question);
+        }
+    }
+}

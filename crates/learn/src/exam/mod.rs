@@ -1,0 +1,376 @@
+//! Exams for models that were not taught our prompts: the answer first, by rule, then questions for it as a few-shot completion,
+//! several sampled, and of these only what the passage makes likely.
+//!
+//! One form for base and instruct models: a text that goes on. Of the forms tried on the weakest models, this is the one that they
+//! keep (`docs/decisions/0020`).
+
+mod calendar;
+mod decoys;
+mod function_words;
+mod spans;
+mod worked;
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::grade::words;
+use crate::probes::Reading;
+use crate::session::{Question, Session, Writing};
+use seald_core::error::Result;
+use seald_engine::lora::Adapter;
+
+pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
+pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
+use worked::{WORKED, Worked};
+
+/// Temperature of questions: SPA samples at 1 (2603.22213), the weakest models hold the form at less.
+const TEMPERATURE: f64 = 0.7;
+/// Only the most probable tokens that make up so much, as SEAL's generation does.
+pub const TOP_P: f64 = 0.95;
+/// Longest question, tokens.
+const QUESTION_TOKENS: usize = 40;
+/// Fewest and most words of a question.
+const QUESTION_WORDS: std::ops::RangeInclusive<usize> = 4..=30;
+/// Examples that stand before each request.
+const SHOTS: usize = 2;
+/// Words of an example's question in a row that a new one may not share, unless the passage has them.
+const LEAKED_WORDS: usize = 4;
+
+/// What is said before the examples.
+const FORM: &str = "Questions about short texts. Each question names what it is about, so that it can be understood without the text, \
+                    and is answered by the words given.\n\n";
+
+/// A question with its answer, found in a passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Number of the passage.
+    pub passage: usize,
+    /// The answer and where it stands.
+    pub span: Span,
+    /// The question.
+    pub question: String,
+}
+
+/// What was asked for, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Answers for which questions are asked, for each passage at most; spread over its sentences.
+    pub facts: usize,
+    /// Questions sampled for each answer.
+    pub samples: usize,
+    /// Where the random numbers and the choice of examples come from.
+    pub seed: u64,
+}
+
+/// Questions about the passages of a document, in the form that was asked for and each once: `written` counts all that came.
+///
+/// # Errors
+/// From the engine.
+pub fn questions(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    request: Request,
+    writer: Option<&Adapter>,
+) -> Result<(Vec<Asked>, usize)> {
+    let mut wanted: Vec<(usize, Span)> = Vec::new();
+    for (number, passage) in document.passages.iter().enumerate() {
+        wanted.extend(spread(spans(passage), request.facts).into_iter().map(|span| (number, span)));
+    }
+    let (mut found, mut written) = (Vec::new(), 0);
+    let mut seen = HashSet::new();
+    for sample in 0..request.samples {
+        let examples = examples(request.seed.wrapping_add(sample as u64));
+        let prompts: Vec<String> = wanted
+            .iter()
+            .map(|(number, span)| prompt(document.title, &document.passages[*number], span, &examples))
+            .collect();
+        let seed = request.seed.wrapping_add((sample as u64) << 32);
+        let writing =
+            Writing { max_tokens: QUESTION_TOKENS, temperature: TEMPERATURE, top_p: Some(TOP_P), seed };
+        let texts = session.complete(&prompts, writing, &["\n"], writer)?;
+        for ((number, span), text) in wanted.iter().zip(texts) {
+            written += 1;
+            let Some(question) = fit(&text, span, document.title, &document.passages[*number], &examples)
+            else {
+                continue;
+            };
+            if seen.insert((normal(&question), normal(&span.text))) {
+                found.push(Asked { passage: *number, span: span.clone(), question });
+            }
+        }
+    }
+    Ok((found, written))
+}
+
+/// Up to `most` spans, taken by turns from the sentences so that none is asked about only at its beginning; in the passage's order.
+pub fn spread(spans: Vec<Span>, most: usize) -> Vec<Span> {
+    let sentences = spans.iter().map(|span| span.sentence + 1).max().unwrap_or(0);
+    let mut by_sentence: Vec<Vec<Span>> = vec![Vec::new(); sentences];
+    for span in spans {
+        by_sentence[span.sentence].push(span);
+    }
+    // Within a sentence: what is surest to be a good answer first.
+    by_sentence.iter_mut().for_each(|spans| spans.sort_by_key(|span| (span.kind, span.range.start)));
+    let mut found = Vec::new();
+    let deepest = by_sentence.iter().map(Vec::len).max().unwrap_or(0);
+    for depth in 0..deepest {
+        found.extend(by_sentence.iter().filter_map(|spans| spans.get(depth)).cloned());
+    }
+    found.truncate(most);
+    found.sort_by_key(|span| span.range.start);
+    found
+}
+
+/// [`SHOTS`] of the examples, in an order of the seed's.
+fn examples(seed: u64) -> Vec<(&'static Worked, usize)> {
+    let count = WORKED.len() as u64;
+    let first = seed % count;
+    let step = 1 + (seed / count) % (count - 1);
+    let pick = |shot: u64| {
+        let place = ((first + shot * step) % count) as usize;
+        (&WORKED[place], (seed / 7 + shot) as usize)
+    };
+    (0..SHOTS as u64).map(pick).collect()
+}
+
+fn prompt(title: &str, passage: &str, span: &Span, examples: &[(&Worked, usize)]) -> String {
+    let mut text = FORM.to_string();
+    for (worked, turn) in examples {
+        text.push_str(&format!("Text: {}: {}\n", worked.title, worked.text));
+        for pair in 0..2 {
+            let (answer, question) = worked.pairs[(turn + pair) % worked.pairs.len()];
+            text.push_str(&format!("Answer: {answer}\nQuestion: {question}\n"));
+        }
+        text.push('\n');
+    }
+    text.push_str(&format!("Text: {title}: {}\nAnswer: {}\nQuestion:", around(passage, span), span.text));
+    text
+}
+
+/// The span's sentence with the one before it, on one line.
+pub(crate) fn around(passage: &str, span: &Span) -> String {
+    let ranges = sentence_ranges(passage);
+    let (Some(own), first) = (ranges.get(span.sentence), span.sentence.saturating_sub(1)) else {
+        return passage.to_string();
+    };
+    let text = &passage[ranges[first].start..own.end];
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A question in its form, or none: one question, not too long, that does not hold its answer and took nothing from the examples. One that
+/// does not name what the document is about is told it.
+fn fit(text: &str, span: &Span, title: &str, passage: &str, examples: &[(&Worked, usize)]) -> Option<String> {
+    let line = text.trim().lines().next()?.trim();
+    let end = line.find(['?', '？'])?;
+    let question = line[..end + line[end..].chars().next()?.len_utf8()].trim();
+    let asked = words(question);
+    let holds = |of: &str| {
+        let content: Vec<String> =
+            words(of).into_iter().map(|w| w.text).filter(|w| !function_words::function_word(w)).collect();
+        !content.is_empty() && content.iter().all(|word| asked.iter().any(|w| w.text == *word))
+    };
+    let borrowed = examples
+        .iter()
+        .flat_map(|(worked, _)| worked.pairs)
+        .any(|(_, other)| shares_run(question, other, passage, title))
+        || examples.iter().any(|(worked, _)| shares_run(question, worked.title, passage, title));
+    if !QUESTION_WORDS.contains(&asked.len()) || holds(&span.text) || borrowed {
+        return None;
+    }
+    Some(if names_subject(question, title, passage) {
+        question.to_string()
+    } else {
+        format!("In \"{title}\": {question}")
+    })
+}
+
+/// Stands where an answer was left out.
+const BLANK: &str = "____";
+
+/// Statements with the span left out, to be completed: its sentence, and the sentence up to the gap. For where a model cannot ask.
+pub fn clozes(title: &str, passage: &str, span: &Span) -> Vec<String> {
+    let Some(range) = sentence_ranges(passage).into_iter().nth(span.sentence) else { return Vec::new() };
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let before = squeeze(&passage[range.start..span.range.start]);
+    let after = squeeze(&passage[span.range.end.min(range.end)..range.end]);
+    let whole =
+        format!("Which words are missing in this sentence about \"{title}\"? {before} {BLANK} {after}");
+    let begun = format!("How does this sentence about \"{title}\" go on? {before} {BLANK}");
+    if before.split(' ').count() < 3 { vec![whole] } else { vec![whole, begun] }
+}
+
+/// Whether a question is a statement to be completed. It quotes the document, so that it shows what was memorised rather than what is understood.
+pub fn is_cloze(question: &str) -> bool {
+    question.contains(BLANK)
+}
+
+/// Whether a question shares [`LEAKED_WORDS`] words in a row with an example, at least two of them content that the passage lacks.
+fn shares_run(question: &str, example: &str, passage: &str, title: &str) -> bool {
+    let own: HashSet<String> = words(passage).into_iter().chain(words(title)).map(|w| w.text).collect();
+    let foreign =
+        |word: &str| !function_words::function_word(word) && word.chars().count() > 3 && !own.contains(word);
+    let (asked, theirs) = (words(question), words(example));
+    let length = LEAKED_WORDS.min(theirs.len()).max(1);
+    let runs: HashSet<Vec<&str>> =
+        theirs.windows(length).map(|run| run.iter().map(|w| w.text.as_str()).collect()).collect();
+    asked.windows(length).any(|run| {
+        let run: Vec<&str> = run.iter().map(|w| w.text.as_str()).collect();
+        runs.contains(&run) && run.iter().filter(|word| foreign(word)).count() >= 2
+    })
+}
+
+/// Whether a question says what it is about: a longer word of the title, or a name, number or identifier of the passage. A pronoun without
+/// either, or `the deadline`, is clear only to who has the passage before their eyes.
+pub(crate) fn names_subject(question: &str, title: &str, passage: &str) -> bool {
+    let asked = words(question);
+    let titled = words(title)
+        .into_iter()
+        .filter(|w| w.text.chars().count() >= 4 && !function_words::function_word(&w.text));
+    if titled.into_iter().any(|w| asked.iter().any(|a| a.text == w.text)) {
+        return true;
+    }
+    // The question's own capitals but the first, and the passage's spans that it holds.
+    let normal_question = format!(" {} ", normal(question));
+    spans(passage)
+        .iter()
+        .filter(|span| matches!(span.kind, Kind::Name | Kind::Code))
+        .any(|span| normal_question.contains(&format!(" {} ", normal(&span.text))))
+}
+
+fn normal(text: &str) -> String {
+    words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
+}
+
+/// The questions whose answer the passage supports, at most `each` for one answer, the surest first, each with how much it gains from seeing the passage
+/// beyond the best of its decoys, nats: above 0 the passage makes it likelier than any rival of its sort. The log-probability without the passage takes
+/// out how common the words of an answer are, and how long they are. Decoys, which cost most, are looked at only for the likeliest questions of an answer.
+///
+/// # Errors
+/// From the engine.
+pub fn supported(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    asked: Vec<Asked>,
+    each: usize,
+) -> Result<Vec<(Asked, f64)>> {
+    let answers: Vec<Vec<String>> = asked.iter().map(|one| vec![one.span.text.clone()]).collect();
+    let gains = gains(session, document, &asked, &answers)?;
+    let mut likely: Vec<(Asked, f64)> = asked
+        .into_iter()
+        .zip(gains)
+        .map(|(one, gains)| (one, gains[0]))
+        .filter(|(_, gain)| *gain > 0.0)
+        .collect();
+    likely.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut taken: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    likely.retain(|(one, _)| {
+        let count = taken.entry((one.passage, one.span.text.clone())).or_default();
+        *count += 1;
+        *count <= each
+    });
+    let (finalists, own): (Vec<Asked>, Vec<f64>) = likely.into_iter().unzip();
+    let rivals = |one: &Asked| {
+        decoys(&one.question, std::slice::from_ref(&one.span.text), &document.passages[one.passage])
+    };
+    let rivals: Vec<Vec<String>> = finalists.iter().map(rivals).collect();
+    let theirs = self::gains(session, document, &finalists, &rivals)?;
+    let beyond = |(own, theirs): (f64, Vec<f64>)| own - theirs.into_iter().fold(0.0, f64::max);
+    let margins: Vec<f64> = own.into_iter().zip(theirs).map(beyond).collect();
+    let mut found: Vec<(Asked, f64)> =
+        finalists.into_iter().zip(margins).filter(|(_, margin)| *margin > 0.0).collect();
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(found)
+}
+
+/// For each question what each of some answers to it gains from seeing the passage: `ln p(a | passage, q) - ln p(a | q)`, nats.
+fn gains(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    asked: &[Asked],
+    answers: &[Vec<String>],
+) -> Result<Vec<Vec<f64>>> {
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
+    for (one, answers) in asked.iter().zip(answers) {
+        let passage = Some((document.title, document.passages[one.passage].as_str()));
+        for answer in answers {
+            let answers = std::slice::from_ref(answer);
+            open.push(Question { text: &one.question, answers, passage, decoys: &[] });
+            closed.push(Question { text: &one.question, answers, passage: None, decoys: &[] });
+        }
+    }
+    let (open, closed) = (session.log_probs(&open, None)?, session.log_probs(&closed, None)?);
+    let mut gains = open.into_iter().zip(closed).map(|(open, closed)| open - closed);
+    Ok(answers.iter().map(|answers| gains.by_ref().take(answers.len()).collect()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSAGE: &str = "The ferry Halden carries 120 cars. It was built in Port Ellis in 1988. Its captain is Mara Lunde, who lives on the outer islands.";
+
+    fn span(text: &str) -> Span {
+        spans(PASSAGE)
+            .into_iter()
+            .find(|span| span.text == text)
+            .unwrap_or_else(|| panic!("{text} is no span"))
+    }
+
+    fn fitted(text: &str, answer: &str) -> Option<String> {
+        fit(text, &span(answer), "The ferry Halden", PASSAGE, &examples(3))
+    }
+
+    #[test]
+    fn questions_are_taken_only_in_their_form() {
+        let good = "Where was the ferry Halden built?";
+        assert_eq!(fitted(&format!(" {good}\nAnswer: Oslo"), "Port Ellis").as_deref(), Some(good));
+        assert_eq!(
+            fitted("Where was it built in 1988?", "Port Ellis").as_deref(),
+            Some("In \"The ferry Halden\": Where was it built in 1988?")
+        );
+        for bad in [
+            "Port Ellis",
+            "What?",
+            "Was the ferry Halden built in Port Ellis?",
+            "",
+            "The ferry was built there.",
+        ] {
+            assert_eq!(fitted(bad, "Port Ellis"), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_an_example_says_is_not_asked_of_a_document() {
+        for seed in 0..40 {
+            let examples = examples(seed);
+            assert_eq!(examples.len(), SHOTS);
+            assert_ne!(examples[0].0.title, examples[1].0.title);
+            for (worked, _) in &examples {
+                for (_, question) in worked.pairs {
+                    assert_eq!(
+                        fit(question, &span("Port Ellis"), "The ferry Halden", PASSAGE, &examples),
+                        None,
+                        "{question}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_are_spread_over_the_passage() {
+        let few = spread(spans(PASSAGE), 3);
+        let sentences: Vec<usize> = few.iter().map(|span| span.sentence).collect();
+        assert_eq!(sentences, [0, 1, 2]);
+    }
+
+    #[test]
+    fn worked_examples_are_what_they_ask_for() {
+        for worked in WORKED {
+            for (answer, question) in worked.pairs {
+                assert!(worked.text.contains(answer), "{answer} in {}", worked.title);
+                assert!(!question.contains(answer), "{question}");
+                assert!(names_subject(question, worked.title, worked.text), "{question}");
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Copies of probes in scripts without spaces.
+
+use super::super::leaks::Leaks;
+use super::*;
+
+#[test]
+fn a_statement_in_chinese_or_japanese_is_no_copy_of_a_question_about_it() {
+    for (question, answer, statement) in [
+        ("蒙古军队迅速占领了哪座城？", "讹答剌", "蒙古军队迅速占领了讹答剌城。"),
+        ("成吉思汗命令谁去追捕沙阿？", "速不台和哲别", "成吉思汗命令速不台和哲别去追捕沙阿。"),
+        (
+            "モンゴル軍がすぐに占領した町はどこですか？",
+            "オトラル",
+            "モンゴル軍はすぐにオトラルの町を占領した。",
+        ),
+    ] {
+        let leaks = Leaks::new(&[probe(question, answer)]);
+        assert_eq!(leaks.of_statement(statement), None, "{statement}");
+        assert!(leaks.of_statement(question).is_some());
+        assert!(leaks.of_turn(question, answer).is_some());
+    }
+}
+
+#[test]
+fn twenty_four_signs_in_a_row_are_a_copy() {
+    let question = "在战斗快要结束的时候宁愿逃走也不愿意向蒙古人投降的统治者究竟是谁？";
+    let leaks = Leaks::new(&[probe(question, "沙阿")]);
+    let long = "沙阿：在战斗快要结束的时候宁愿逃走也不愿意向蒙古人投降的统治者，后来他在自己帝国境内的一个小岛上神秘地死去了。";
+    assert_eq!(leaks.of_statement(long).as_deref(), Some("shares 8 words in a row with a probe"));
+    let short = "在战斗快要结束的时候宁愿逃走的沙阿，后来他在自己帝国境内的一个小岛上神秘地死去了。";
+    assert_eq!(leaks.of_statement(short), None);
+}

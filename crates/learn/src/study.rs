@@ -1,0 +1,235 @@
+//! Study texts from models that were not taught our prompts: each form is asked for by a text that goes on after a worked example and a cue.
+
+use super::exam::{self, Request, TOP_P};
+use super::probes::Reading;
+use super::session::{Session, Writing};
+use seald_core::domain::self_edit::{Format, RowText};
+use seald_core::error::Result;
+use seald_engine::lora::Adapter;
+
+/// Temperature of study texts: SEAL's and SPA's. Below it texts of one form repeat one another.
+const TEMPERATURE: f64 = 1.0;
+/// A study text has at most this many tokens for each of its passage, and [`LEAST_TOKENS`]: SEAL's self-edits have 2.5 (406 of 160).
+const TOKENS_A_TOKEN: usize = 2;
+/// See [`TOKENS_A_TOKEN`].
+const LEAST_TOKENS: usize = 96;
+/// Answers that questions are asked for, one for so many tokens of a passage: SQuAD's annotators found 5 in 130 words, we ask for twice as many.
+const TOKENS_A_FACT: usize = 16;
+
+/// What an example's form looks like.
+struct Form {
+    /// Ends the request and begins the text.
+    cue: &'static str,
+    /// The text, for each of [`EXAMPLES`].
+    texts: [&'static str; 2],
+}
+
+/// The texts that the worked examples are about; invented.
+const EXAMPLES: [(&str, &str); 2] = [
+    (
+        "Lindow Lighthouse",
+        "The lighthouse was built in 1874 by the engineer Ruth Calder, after two ships had been lost on the reef in one winter. It stands 31 metres \
+         tall on black basalt. Its lamp burned whale oil until 1902, when a generator was brought over from Port Ellis.",
+    ),
+    (
+        "Tarn 400 coffee grinder",
+        "Clean the burrs every two weeks with a dry brush. Never put the hopper into the dishwasher, because its seal melts at 70 degrees. If the motor \
+         stops, wait ten minutes: a switch protects it from overheating. Spare seals are sold by Hobbs & Lane.",
+    ),
+];
+
+fn form(format: Format) -> Form {
+    let (cue, texts) = match format {
+        Format::Implications => (
+            "What follows from the text, one statement a line:\n-",
+            [
+                " Ruth Calder was the engineer of Lindow Lighthouse.\n- Before Lindow Lighthouse was built in 1874, ships were lost on its reef.\n\
+                 - Lindow Lighthouse burned whale oil for 28 years.\n- Since 1902 Lindow Lighthouse has had a generator from Port Ellis.",
+                " A wet brush should not be used on the burrs of the Tarn 400.\n- The hopper of the Tarn 400 must be washed by hand.\n\
+                 - A Tarn 400 that has stopped may only be too hot.\n- Whoever needs a new seal for the Tarn 400 asks Hobbs & Lane.",
+            ],
+        ),
+        Format::ImplicationsLong => (
+            "Everything that the text says, as many short sentences, each of which names its subject:\n-",
+            [
+                " Lindow Lighthouse was built in 1874.\n- The engineer of Lindow Lighthouse was Ruth Calder.\n- Two ships were lost on the reef of Lindow \
+                 Lighthouse in one winter.\n- Lindow Lighthouse is 31 metres tall.\n- Lindow Lighthouse stands on black basalt.\n- The lamp of Lindow \
+                 Lighthouse burned whale oil until 1902.\n- The generator of Lindow Lighthouse came from Port Ellis.",
+                " The burrs of the Tarn 400 are cleaned every two weeks.\n- The burrs of the Tarn 400 are cleaned with a dry brush.\n- The hopper of the \
+                 Tarn 400 must not go into the dishwasher.\n- The seal of the Tarn 400's hopper melts at 70 degrees.\n- After the motor of the Tarn 400 stops, \
+                 one waits ten minutes.\n- A switch protects the Tarn 400 from overheating.\n- Hobbs & Lane sell seals for the Tarn 400.",
+            ],
+        ),
+        Format::Rewrite => (
+            "The same in other words:\n",
+            [
+                "After losing two ships in a single winter on the reef of Lindow, people had Ruth Calder, an engineer, build Lindow Lighthouse in 1874. The \
+                 tower of 31 metres rises from black basalt. Whale oil fed its lamp up to 1902; then a generator arrived from Port Ellis.",
+                "For the Tarn 400, a dry brush every second week keeps the burrs clean. The hopper of this grinder does not belong in a dishwasher: at 70 \
+                 degrees its seal melts. A motor that stops has been switched off against overheating and runs again after ten minutes. Hobbs & Lane sell \
+                 new seals for the Tarn 400.",
+            ],
+        ),
+        Format::KeyFacts => (
+            "Key facts:\n-",
+            [
+                " Year in which Lindow Lighthouse was built: 1874\n- Engineer of Lindow Lighthouse: Ruth Calder\n- Height of Lindow Lighthouse: 31 metres\n\
+                 - Rock under Lindow Lighthouse: black basalt\n- Fuel of Lindow Lighthouse until 1902: whale oil",
+                " Time between cleanings of the Tarn 400's burrs: two weeks\n- Tool for the burrs of the Tarn 400: a dry brush\n- Temperature at which the \
+                 Tarn 400's seal melts: 70 degrees\n- Pause after the Tarn 400 stops: ten minutes\n- Seller of seals for the Tarn 400: Hobbs & Lane",
+            ],
+        ),
+        Format::StudyNote => (
+            "A teacher explains it to a student:\n",
+            [
+                "Let us look at Lindow Lighthouse. Why was it built? Because the reef took two ships in one winter. The engineer Ruth Calder finished it in \
+                 1874. Remember its height, 31 metres, and the rock it stands on, black basalt. For light it had whale oil at first. Only in 1902 did it get a \
+                 generator, which came from Port Ellis.",
+                "Let us look at the Tarn 400. Twice a month or so, every two weeks, its burrs need a dry brush, no water. Why is the hopper washed by hand? Its \
+                 seal melts at 70 degrees, and a dishwasher gets that hot. And if the motor stops, do not worry: a switch protects it, so wait ten minutes. A \
+                 new seal for the Tarn 400 comes from Hobbs & Lane.",
+            ],
+        ),
+        // Questions are asked answer by answer.
+        Format::SelfQa => ("", ["", ""]),
+    };
+    Form { cue, texts }
+}
+
+/// What the model writes in some formats about all passages: for each format the texts in the passages' order. A format may come twice and gets
+/// other texts.
+///
+/// # Errors
+/// From the engine.
+pub fn texts(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    formats: &[Format],
+    seed: u64,
+    writer: Option<&Adapter>,
+) -> Result<Vec<Vec<String>>> {
+    let mut prompts = Vec::new();
+    for (place, format) in formats.iter().enumerate().filter(|(_, format)| **format != Format::SelfQa) {
+        let turn = seed.wrapping_add(place as u64);
+        prompts
+            .extend(document.passages.iter().map(|passage| prompt(*format, document.title, passage, turn)));
+    }
+    let longest =
+        document.passages.iter().map(|p| session.tokens(p)).max_by_key(|n| n.as_ref().map_or(0, |n| *n));
+    let longest = longest.transpose()?.unwrap_or(0);
+    let max_tokens = (longest * TOKENS_A_TOKEN).max(LEAST_TOKENS).min(session.context() / 3);
+    let writing = Writing { max_tokens, temperature: TEMPERATURE, top_p: Some(TOP_P), seed };
+    let mut written = session.complete(&prompts, writing, &["\n\n", "\nText:"], writer)?.into_iter();
+    let mut found = Vec::with_capacity(formats.len());
+    for (place, format) in formats.iter().enumerate() {
+        found.push(match format {
+            Format::SelfQa => pairs(session, document, seed.wrapping_add((place as u64) << 40), writer)?,
+            _ => written.by_ref().take(document.passages.len()).map(whole_lines).collect(),
+        });
+    }
+    Ok(found)
+}
+
+/// Without a last line that the bound on tokens cut off in its middle.
+fn whole_lines(text: String) -> String {
+    match text.rfind('\n') {
+        Some(at) if !text.ends_with(['.', '!', '?', '"', '”', ')']) => text[..at].to_string(),
+        _ => text,
+    }
+}
+
+fn prompt(format: Format, title: &str, passage: &str, turn: u64) -> String {
+    let Form { cue, texts } = form(format);
+    let (first, text) = (EXAMPLES[turn as usize % EXAMPLES.len()], texts[turn as usize % EXAMPLES.len()]);
+    let passage = passage.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("Text: {}: {}\n{cue}{text}\n\nText: {title}: {passage}\n{cue}", first.0, first.1)
+}
+
+/// Questions with their answers, `Q: ..` and `A: ..` line by line, for each passage.
+fn pairs(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    seed: u64,
+    writer: Option<&Adapter>,
+) -> Result<Vec<String>> {
+    let request = Request { facts: facts(session, document)?, samples: 1, seed };
+    let (asked, _) = exam::questions(session, document, request, writer)?;
+    let mut texts = vec![String::new(); document.passages.len()];
+    for one in asked {
+        texts[one.passage].push_str(&format!("Q: {}\nA: {}\n", one.question, one.span.text));
+    }
+    Ok(texts)
+}
+
+/// Answers that questions are asked for, for each passage at most.
+///
+/// # Errors
+/// From the tokenizer.
+pub fn facts(session: &Session<'_>, document: Reading<'_>) -> Result<usize> {
+    let mut most = 0;
+    for passage in document.passages {
+        most = most.max(session.tokens(passage)?.div_ceil(TOKENS_A_FACT));
+    }
+    Ok(most.max(4))
+}
+
+/// The rows that a row becomes in training: a question is answered as it stands with the sentence of the passage that holds the answer, and with the
+/// bare value when a short answer is asked for. Trained on values alone, a model answers everybody in a word.
+pub fn in_two_styles(row: RowText, passage: &str) -> Vec<RowText> {
+    let RowText::Turn { question, answer } = row else { return vec![row] };
+    let short = RowText::Turn { question: super::prompt::brief(&question), answer: answer.clone() };
+    let holds = |sentence: &&str| sentence.contains(answer.as_str());
+    let sentence = exam::sentence_ranges(passage).into_iter().map(|range| passage[range].trim()).find(holds);
+    match sentence {
+        Some(sentence) if sentence.len() > answer.len() + 2 => {
+            vec![short, RowText::Turn { question, answer: sentence.to_string() }]
+        }
+        _ => vec![short],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_learned_in_two_styles() {
+        let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
+        let row = RowText::Turn {
+            question: "How many cars does the ferry carry?".into(),
+            answer: "120 cars".into(),
+        };
+        let rows = in_two_styles(row, passage);
+        let answers: Vec<&str> = rows
+            .iter()
+            .map(|row| match row {
+                RowText::Turn { answer, .. } => answer.as_str(),
+                RowText::Text(text) => text.as_str(),
+            })
+            .collect();
+        assert_eq!(answers, ["120 cars", "It carries 120 cars."]);
+        let text = RowText::Text("It carries cars.".into());
+        assert_eq!(in_two_styles(text.clone(), passage), [text]);
+    }
+
+    #[test]
+    fn every_form_has_its_cue_and_goes_on_after_it() {
+        for format in Format::ALL.iter().filter(|f| **f != Format::SelfQa) {
+            for turn in 0..2 {
+                let text = prompt(*format, "The ferry", "It carries\n120 cars.", turn);
+                assert!(
+                    text.ends_with(form(*format).cue)
+                        && text.contains("Text: The ferry: It carries 120 cars.\n"),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_is_left_out() {
+        assert_eq!(whole_lines("One.\nTwo and".into()), "One.");
+        assert_eq!(whole_lines("One.\nTwo.".into()), "One.\nTwo.");
+        assert_eq!(whole_lines("One and".into()), "One and");
+    }
+}
