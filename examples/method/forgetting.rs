@@ -13,7 +13,8 @@ use seald_engine::lora::Adapter;
 use seald_engine::model::Model;
 use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
-use seald_learn::session::{Question, Session, Tally};
+use seald_learn::session::{Question, Session};
+use seald_learn::work::Tally;
 use seald_store::{NewDocument, Store};
 use serde::Serialize;
 

@@ -150,7 +150,7 @@ fn ours(
 ) -> Result<()> {
     let session = Session::new(lab.session.model, options, &NEVER)?;
     let started = Instant::now();
-    let (kept, _) = probes::make(&session, reading(document), &[], None)?;
+    let (kept, _) = probes::make(&session, reading(document), &[], None, Author::Model(None))?;
     let mut forbidden = held_back(document);
     forbidden.extend(kept.iter().map(as_probe));
     let drafts =

@@ -9,12 +9,15 @@
 
 mod cost;
 mod data;
+mod everyday;
 mod forgetting;
 mod lab;
 mod learning;
 mod null;
 mod passages;
 mod passages_table;
+mod people;
+mod record;
 mod reward;
 mod seal;
 mod sleep;
@@ -204,6 +207,12 @@ enum What {
         /// Also train on each passage alone
         #[arg(long)]
         passage_only: bool,
+        /// Folder where base samples, exams and study texts are kept, for further trainings of the same passages; by default beside --out
+        #[arg(long)]
+        cache: Option<PathBuf>,
+        /// Folder where what the model wrote and what became of it is recorded, for the tests
+        #[arg(long)]
+        record: Option<PathBuf>,
     },
     /// Writer rounds: what writers earn on unseen documents after each
     Writer(WriterArgs),
@@ -292,15 +301,13 @@ fn main() -> Result<()> {
         serde_json::from_str(&options.gate).doing(Kind::Invalid, || format!("--gate {}", options.gate))?;
     let consolidate: ConsolidateOptions = serde_json::from_str(&options.consolidate)
         .doing(Kind::Invalid, || format!("--consolidate {}", options.consolidate))?;
-    if let What::Passages { data, out, passages, from, depth, passage_only } = &options.what {
+    if let What::Passages { data, out, passages, from, depth, passage_only, cache, record } = &options.what {
         let (from, passages, depth, passage_only) = (*from, *passages, *depth, *passage_only);
         let learn = LearnOptions { seed: options.seed, ..learn };
-        return passages::measure(
-            &model,
-            learn,
-            &gate,
-            &passages::Run { data, out, from, passages, depth, passage_only },
-        );
+        let cache = cache.clone().unwrap_or_else(|| out.with_extension("cache"));
+        let run =
+            passages::Run { data, out, from, passages, depth, passage_only, cache, record: record.clone() };
+        return passages::measure(&model, learn, &gate, &run);
     }
     let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
     let some = |from: usize, count: usize| {

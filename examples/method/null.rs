@@ -4,6 +4,7 @@ use seald_core::domain::decision::Decision;
 use seald_core::domain::probe::Role;
 use seald_core::domain::self_edit::Format;
 use seald_core::error::Result;
+use seald_learn::author::Author;
 use seald_learn::gate::GateOptions;
 use seald_learn::judge::{self, Asked};
 use seald_learn::options::LearnOptions;
@@ -24,7 +25,7 @@ pub(crate) fn measure(
     let mut decisions = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         let other = &documents[(number + 1) % documents.len()];
-        let (kept, _) = probes::make(&lab.session, reading(document), &[], None)?;
+        let (kept, _) = probes::make(&lab.session, reading(document), &[], None, Author::Model(None))?;
         let gate: Vec<_> = kept.iter().filter(|k| k.role == Role::Gate).collect();
         let learn = LearnOptions { final_steps: steps, ..lab.session.options.clone() };
         let session = Session::new(lab.session.model, learn, &NEVER)?;

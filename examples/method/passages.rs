@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use seald_core::domain::ids::ProbeId;
@@ -18,29 +19,19 @@ use seald_engine::model::Model;
 use seald_learn::author::Author;
 use seald_learn::controls::{self, Control};
 use seald_learn::gate::GateOptions;
-use seald_learn::judge::{self, Asked};
+use seald_learn::judge::{self, Asked, Judged};
 use seald_learn::options::LearnOptions;
 use seald_learn::probes::{self, Kept, PassRates, Reading};
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::{Question, Session};
 use seald_learn::trials::{Edit, Halving, Material};
-use seald_learn::{exam, self_edits, stats};
+use seald_learn::work::Tally;
+use seald_learn::{exam, self_edits};
 
+use crate::everyday::{self, Everyday};
 use crate::lab::NEVER;
-
-/// A passage as SQuAD has it.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Passage {
-    title: String,
-    context: String,
-    questions: Vec<HumanQuestion>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct HumanQuestion {
-    question: String,
-    answer: String,
-}
+use crate::people::{Human, Passage, Score};
+use crate::record;
 
 /// What of a passage is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -53,16 +44,9 @@ pub(crate) enum Depth {
     Learn,
 }
 
-/// Right answers and mean margin.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub(crate) struct Score {
-    pub(crate) asked: usize,
-    pub(crate) right: usize,
-    pub(crate) margin: f64,
-}
-
 /// One passage's results.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Line {
     pub(crate) title: String,
     pub(crate) number: usize,
@@ -72,6 +56,8 @@ pub(crate) struct Line {
     pub(crate) cloze: usize,
     /// Role, question and answer of every probe, to be read.
     pub(crate) probes: Vec<(Role, String, String)>,
+    /// Question, accepted answer and what was said after learning, of the gate and of people, to be read.
+    pub(crate) answers: Vec<(String, String, String)>,
     pub(crate) scores: BTreeMap<String, Score>,
     /// Of base-right answers to human questions and controls: how many, and how many are wrong after.
     pub(crate) known: usize,
@@ -81,6 +67,7 @@ pub(crate) struct Line {
     pub(crate) null_accepted: Option<bool>,
     pub(crate) null_reasons: Vec<String>,
     pub(crate) drift: f64,
+    pub(crate) everyday: Option<Everyday>,
     pub(crate) rows: usize,
     pub(crate) trained_tokens: u64,
     pub(crate) generated_tokens: u64,
@@ -96,6 +83,10 @@ pub(crate) struct Run<'a> {
     pub(crate) passages: usize,
     pub(crate) depth: Depth,
     pub(crate) passage_only: bool,
+    /// Where exams and study texts are kept, so that another training of the same passages takes them up.
+    pub(crate) cache: PathBuf,
+    /// Where what the model wrote and what became of it is recorded, for `crates/learn/tests/recorded.rs`.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Measures the passages that the output file has no line for; prints the table of all its lines.
@@ -106,16 +97,12 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
     let wanted = run.from..(run.from + run.passages).min(passages.len());
     let open: Vec<usize> = wanted.filter(|number| !done.iter().any(|line| line.number == *number)).collect();
     let rehearsal = match run.depth {
-        Depth::Learn if !open.is_empty() => prepare(&session, run.out)?,
+        Depth::Learn if !open.is_empty() => prepare(&session, &run.cache)?,
         _ => Rehearsal::default(),
     };
     for number in open {
-        let other = &passages[(number + 1) % passages.len()];
-        let line = Lab { session: &session, rehearsal: &rehearsal, gate, run }.one(
-            number,
-            &passages[number],
-            other,
-        )?;
+        let lab = Lab { session: &session, rehearsal: &rehearsal, gate, run, passages: &passages };
+        let line = lab.one(number)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(run.out).unwrap();
         writeln!(file, "{}", serde_json::to_string(&line).unwrap()).unwrap();
         eprintln!(
@@ -133,18 +120,26 @@ fn lines(out: &Path) -> Vec<Line> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Base samples, drawn once and kept beside the output.
-fn prepare(session: &Session<'_>, out: &Path) -> Result<Rehearsal> {
-    let place: PathBuf = out.with_extension("samples.json");
+/// What a file of the cache holds; made and kept there the first time.
+fn kept_in<T: Serialize + DeserializeOwned>(
+    cache: &Path,
+    name: &str,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let place = cache.join(name);
+    if let Ok(bytes) = fs::read(&place) {
+        return Ok(serde_json::from_slice(&bytes).unwrap());
+    }
+    let made = make()?;
+    fs::create_dir_all(cache).unwrap();
+    fs::write(&place, serde_json::to_vec(&made).unwrap()).unwrap();
+    Ok(made)
+}
+
+/// Base samples.
+fn prepare(session: &Session<'_>, cache: &Path) -> Result<Rehearsal> {
     let started = Instant::now();
-    let samples: Vec<Vec<u32>> = match fs::read(&place) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
-        Err(_) => {
-            let samples = rehearsal::draw(session)?;
-            fs::write(&place, serde_json::to_vec(&samples).unwrap()).unwrap();
-            samples
-        }
-    };
+    let samples: Vec<Vec<u32>> = kept_in(cache, "samples.json", || rehearsal::draw(session))?;
     let found = Rehearsal::new(session, &samples);
     eprintln!("{} base samples ready after {:.0} s", samples.len(), started.elapsed().as_secs_f64());
     found
@@ -155,11 +150,60 @@ struct Lab<'a, 's> {
     rehearsal: &'s Rehearsal,
     gate: &'s GateOptions,
     run: &'s Run<'s>,
+    passages: &'s [Passage],
+}
+
+/// An exam, with the seconds and tokens that it took.
+#[derive(Serialize, Deserialize)]
+struct Exam {
+    kept: Vec<Kept>,
+    rates: PassRates,
+    cost: Tally,
+    seconds: f64,
+}
+
+/// Study texts, likewise.
+#[derive(Serialize, Deserialize)]
+struct Texts {
+    edits: Vec<Edit>,
+    /// What was written, in its format.
+    texts: Vec<(Format, String)>,
+    discarded: Vec<String>,
+    cost: Tally,
+    seconds: f64,
 }
 
 impl Lab<'_, '_> {
-    fn one(&self, number: usize, passage: &Passage, other: &Passage) -> Result<Line> {
+    fn exam(&self, number: usize) -> Result<Exam> {
+        let passage = &self.passages[number];
+        kept_in(&self.run.cache, &format!("exam-{number}.json"), || {
+            let (clock, before) = (Instant::now(), self.session.tally());
+            let text = [passage.context.clone()];
+            let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
+            let (kept, rates) = probes::make(self.session, reading, &[], None, Author::Model(None))?;
+            let cost = self.session.tally().since(&before);
+            Ok(Exam { kept, rates, cost, seconds: clock.elapsed().as_secs_f64() })
+        })
+    }
+
+    fn texts(&self, number: usize, kept: &[Kept]) -> Result<Texts> {
+        let passage = &self.passages[number];
+        kept_in(&self.run.cache, &format!("texts-{number}.json"), || {
+            let (clock, before) = (Instant::now(), self.session.tally());
+            let text = [passage.context.clone()];
+            let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
+            let author = Author::Model(None);
+            let drafts = self_edits::write(self.session, reading, &held_back(kept), author, &mut |_| {})?;
+            let discarded = drafts.iter().filter_map(|draft| draft.discarded.clone()).collect();
+            let texts = drafts.iter().map(|draft| (draft.directive.format, draft.text.clone())).collect();
+            let (cost, seconds) = (self.session.tally().since(&before), clock.elapsed().as_secs_f64());
+            Ok(Texts { edits: edits(drafts), texts, discarded, cost, seconds })
+        })
+    }
+
+    fn one(&self, number: usize) -> Result<Line> {
         let session = self.session;
+        let passage = &self.passages[number];
         let mut line = Line { title: passage.title.clone(), number, ..Line::default() };
         let clock = Instant::now();
         let lap = |line: &mut Line, name: &str, since: f64| {
@@ -170,8 +214,9 @@ impl Lab<'_, '_> {
         let before = session.tally();
         let text = [passage.context.clone()];
         let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
-        let (kept, rates) = probes::make(session, reading, &[], None)?;
-        let mut at = lap(&mut line, "exam", 0.0);
+        let Exam { kept, rates, cost: exam_cost, seconds } = self.exam(number)?;
+        line.seconds.insert("exam".into(), seconds);
+        let mut at = clock.elapsed().as_secs_f64();
         let of = |role| kept.iter().filter(move |k: &&Kept| k.role == role);
         line.rates = Some(rates);
         line.gate_facts = of(Role::Gate).map(|k| k.fact).collect::<std::collections::BTreeSet<_>>().len();
@@ -183,9 +228,9 @@ impl Lab<'_, '_> {
         }
         let human = Human::new(passage);
         let base = human.ask(session, None, None)?;
-        line.scores.insert("base".into(), base.0);
+        line.scores.insert("base".into(), base.score);
         let context = human.ask(session, None, Some(passage))?;
-        line.scores.insert("in context".into(), context.0);
+        line.scores.insert("in context".into(), context.score);
         at = lap(&mut line, "ask", at);
         if self.run.depth == Depth::Ask {
             return Ok(line);
@@ -205,44 +250,59 @@ impl Lab<'_, '_> {
             let options = LearnOptions { final_steps: 10, ..session.options.clone() };
             let alone = Session::new(session.model, options, &NEVER)?;
             let trials = Halving::new(&alone, material(&text), None, &[])?.only(edit, &mut |_| {})?;
-            line.scores.insert("passage only".into(), human.ask(session, Some(&trials.adapter), None)?.0);
-            at = lap(&mut line, "passage only", at);
+            line.scores.insert("passage only".into(), human.ask(session, Some(&trials.adapter), None)?.score);
+            lap(&mut line, "passage only", at);
         }
-        let drafts =
-            self_edits::write(session, reading, &held_back(&kept), Author::Model(None), &mut |_| {})?;
-        at = lap(&mut line, "study texts", at);
-        let edits = edits(drafts);
+        let Texts { edits, texts, cost: texts_cost, seconds, .. } = self.texts(number, &kept)?;
+        line.seconds.insert("study texts".into(), seconds);
+        at = clock.elapsed().as_secs_f64();
         line.rows = edits.iter().map(|e| e.rows.len()).sum();
         let trials = Halving::new(session, material(&text), None, &[])?.run(edits, &mut |_| {})?;
         line.trained_tokens = trials.outcomes[0].tokens;
         at = lap(&mut line, "training", at);
         let ours = human.ask(session, Some(&trials.adapter), None)?;
-        line.scores.insert("ours".into(), ours.0);
+        line.scores.insert("ours".into(), ours.score);
         let right = |answers: &[bool]| answers.iter().filter(|right| **right).count();
         (line.known, line.lost) =
-            (right(&base.1), base.1.iter().zip(&ours.1).filter(|(b, o)| **b && !**o).count());
+            (right(&base.right), base.right.iter().zip(&ours.right).filter(|(b, o)| **b && !**o).count());
         let own = self.judge(&kept, passage, &trials.adapter)?;
-        (line.accepted, line.reasons) = (own.as_ref().map(|d| d.0), own.map(|d| d.1).unwrap_or_default());
+        (line.accepted, line.reasons) = said(own.as_ref());
+        let gate = kept.iter().filter(|k| k.role == Role::Gate);
+        let given = own.iter().flat_map(|judged| &judged.gate);
+        line.answers = gate
+            .zip(given)
+            .map(|(k, a)| (k.question.clone(), k.answers[0].clone(), a.text.clone()))
+            .collect();
+        line.answers.extend(ours.answers);
+        if let Some(folder) = &self.run.record {
+            let place = folder.join(format!("{number}.json"));
+            let record = record::record(session, reading, &kept, texts, own.map(|judged| judged.input))?;
+            fs::create_dir_all(folder).unwrap();
+            fs::write(place, serde_json::to_string_pretty(&record).unwrap() + "\n").unwrap();
+        }
         line.drift = self.rehearsal.drift(session, Some(&trials.adapter))?;
-        at = lap(&mut line, "gate", at);
-        let foreign = [other.context.clone()];
-        let foreign_reading = Reading { key: &other.title, title: &other.title, passages: &foreign };
-        let (theirs, _) = probes::make(session, foreign_reading, &[], None)?;
+        lap(&mut line, "gate", at);
+        // Its own exam, put to what learned this passage.
+        let other = (number + 1) % self.passages.len();
+        let theirs = self.exam(other)?.kept;
+        let other = &self.passages[other];
+        at = clock.elapsed().as_secs_f64();
         let null = self.judge(&theirs, other, &trials.adapter)?;
-        (line.null_accepted, line.null_reasons) =
-            (null.as_ref().map(|d| d.0), null.map(|d| d.1).unwrap_or_default());
-        lap(&mut line, "null", at);
+        (line.null_accepted, line.null_reasons) = said(null.as_ref());
+        at = lap(&mut line, "null", at);
+        let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(session, None))?;
+        let now = everyday::answers(session, Some(&trials.adapter))?;
+        line.everyday = Some(everyday::compare(&usual, &now));
+        lap(&mut line, "everyday", at);
+        // Of what came from the cache, what it took then.
         let spent = session.tally().since(&before);
-        (line.generated_tokens, line.scored_tokens) = (spent.generated_tokens, spent.scored_tokens);
+        let sum = |of: &dyn Fn(&Tally) -> u64| [spent, exam_cost, texts_cost].iter().map(of).sum();
+        line.generated_tokens = sum(&|t| t.generated_tokens);
+        line.scored_tokens = sum(&|t| t.scored_tokens);
         Ok(line)
     }
 
-    fn judge(
-        &self,
-        kept: &[Kept],
-        passage: &Passage,
-        adapter: &Adapter,
-    ) -> Result<Option<(bool, Vec<String>)>> {
+    fn judge(&self, kept: &[Kept], passage: &Passage, adapter: &Adapter) -> Result<Option<Judged>> {
         let gate: Vec<&Kept> = kept.iter().filter(|k| k.role == Role::Gate).collect();
         if gate.is_empty() {
             return Ok(None);
@@ -261,7 +321,7 @@ impl Lab<'_, '_> {
             .collect();
         let controls = controls::of(self.session);
         let questions: Vec<Question<'_>> = controls.iter().map(Control::question).collect();
-        let before = self.session.ask(&questions, None)?;
+        let before = kept_in(&self.run.cache, "controls.json", || self.session.ask(&questions, None))?;
         let controls: Vec<Asked<'_>> = questions
             .iter()
             .zip(&before)
@@ -269,44 +329,14 @@ impl Lab<'_, '_> {
             .map(|(fact, (question, before))| Asked { question: *question, fact, before })
             .collect();
         let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[] };
-        let decision = judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?.decision;
-        let words = decision.findings.iter().map(|finding| finding.words.clone()).collect();
-        Ok(Some((decision.accepted, words)))
+        Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?))
     }
 }
 
-/// The questions of people, with decoys.
-struct Human {
-    questions: Vec<(String, Vec<String>, Vec<String>)>,
-}
-
-impl Human {
-    fn new(passage: &Passage) -> Self {
-        let of = |q: &HumanQuestion| {
-            let answers = vec![q.answer.clone()];
-            let decoys = exam::decoys(&q.question, &answers, &passage.context);
-            (q.question.clone(), answers, decoys)
-        };
-        Self { questions: passage.questions.iter().map(of).collect() }
-    }
-
-    fn ask(
-        &self,
-        session: &Session<'_>,
-        adapter: Option<&Adapter>,
-        sight: Option<&Passage>,
-    ) -> Result<(Score, Vec<bool>)> {
-        let passage = sight.map(|p| (p.title.as_str(), p.context.as_str()));
-        let questions: Vec<Question<'_>> = self
-            .questions
-            .iter()
-            .map(|(text, answers, decoys)| Question { text, answers, passage, decoys })
-            .collect();
-        let answered = session.ask(&questions, adapter)?;
-        let right: Vec<bool> = answered.iter().map(|a| a.grade.right).collect();
-        let margin = stats::mean(&answered.iter().map(|a| a.score()).collect::<Vec<_>>());
-        Ok((Score { asked: right.len(), right: right.iter().filter(|r| **r).count(), margin }, right))
-    }
+/// A judgement in words.
+fn said(judged: Option<&Judged>) -> (Option<bool>, Vec<String>) {
+    let words = |judged: &Judged| judged.decision.findings.iter().map(|f| f.words.clone()).collect();
+    (judged.map(|judged| judged.decision.accepted), judged.map(words).unwrap_or_default())
 }
 
 /// The probes that no row may copy.

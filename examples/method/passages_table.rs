@@ -3,7 +3,9 @@
 use seald_learn::probes::PassRates;
 use seald_learn::stats;
 
-use crate::passages::{Line, Score};
+use crate::everyday::Everyday;
+use crate::passages::Line;
+use crate::people::Score;
 
 /// Prints the table of all passages that were measured; intervals are bootstraps over passages.
 pub(crate) fn print(lines: &[Line]) {
@@ -61,13 +63,23 @@ pub(crate) fn print(lines: &[Line]) {
     println!("| accepted: own, null | {}, {} |", count(&|l| l.accepted), count(&|l| l.null_accepted));
     let sum = |of: &dyn Fn(&Line) -> usize| lines.iter().map(of).sum::<usize>();
     println!("| base-right answers lost | {} of {} |", sum(&|l| l.lost), sum(&|l| l.known));
+    let everyday: Vec<_> = lines.iter().filter_map(|line| line.everyday).collect();
+    if !everyday.is_empty() {
+        let mean = |of: fn(&Everyday) -> f64| stats::mean(&everyday.iter().map(of).collect::<Vec<_>>());
+        let most = everyday.iter().map(|one| one.damaged).max().unwrap_or(0);
+        println!(
+            "| 50 everyday prompts: words before, after; damaged, most of one passage | {:.1}, {:.1}; {most} |",
+            mean(|one| one.before),
+            mean(|one| one.after)
+        );
+    }
     println!(
         "| trained, generated, scored tokens | {:.0}, {:.0}, {:.0} |",
         mean(&|l| l.trained_tokens as f64),
         mean(&|l| l.generated_tokens as f64),
         mean(&|l| l.scored_tokens as f64)
     );
-    for stage in ["exam", "ask", "passage only", "study texts", "training", "gate", "null"] {
+    for stage in ["exam", "ask", "passage only", "study texts", "training", "gate", "null", "everyday"] {
         println!("| {stage}, s | {:.0} |", mean(&|l| l.seconds.get(stage).copied().unwrap_or(0.0)));
     }
 }

@@ -4,6 +4,7 @@
 use seald_core::domain::probe::Role;
 use seald_core::domain::self_edit::{Format, RowText};
 use seald_core::error::Result;
+use seald_learn::author::Author;
 use seald_learn::options::LearnOptions;
 use seald_learn::probes;
 use seald_learn::session::{Question, Session};
@@ -37,7 +38,7 @@ pub(crate) fn measure(lab: &Lab<'_>, documents: &[Document], steps: Option<usize
     let short = LearnOptions { final_steps: steps, rows_in_step, rehearsal_rows, base_rows, ..own.clone() };
     let mut found = Vec::new();
     for (number, document) in documents.iter().enumerate() {
-        let (kept, _) = probes::make(&lab.session, reading(document), &[], None)?;
+        let (kept, _) = probes::make(&lab.session, reading(document), &[], None, Author::Model(None))?;
         let select: Vec<Question<'_>> = kept
             .iter()
             .filter(|k| k.role == Role::Select)

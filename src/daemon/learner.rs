@@ -19,6 +19,7 @@ use seald_core::domain::job::{Job, JobKind};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::protocol::{Activity, Learning, ReplayView, RollbackView, Tending};
 use seald_learn::Model;
+use seald_learn::work::OnWork;
 use seald_store::{NewEvent, RolledBack, Store};
 
 /// Longest sleep while there is nothing to do: a beat for the watchdog.
@@ -84,7 +85,7 @@ impl Learner {
 
     /// What came of an attempt to work: trouble is shown and waited out, a stop or an interruption is none.
     fn settle(&mut self, tried: Result<()>) {
-        self.monitor.update(|now| now.activity = Activity::Idle);
+        self.monitor.turn_to(Activity::Idle);
         match tried {
             Ok(()) => self.trouble.is_over(&self.monitor),
             Err(error) if error.kind() == Kind::Cancelled => {
@@ -145,10 +146,12 @@ impl Learner {
 
     /// With the model: everything that waits, until nothing does or learning is held.
     fn warm(&mut self) -> Result<()> {
-        self.monitor.update(|now| now.activity = Activity::Opening);
+        self.monitor.turn_to(Activity::Opening);
         let model = self.slot.get()?;
         let hold = self.hold.clone();
-        let options = self.read_settings().worker;
+        let monitor = self.monitor.clone();
+        let on_work = Some(OnWork::new(move |work| monitor.work(work)));
+        let options = WorkerOptions { on_work, ..self.read_settings().worker };
         let store = self.store.another()?;
         let mut worker = Worker::open(self.root.clone(), store, &model, options, &hold.interrupt)?;
         self.monitor.logged();
@@ -179,7 +182,7 @@ impl Learner {
             }
             Work::Replay(reply) => {
                 let since = self.clock.now();
-                self.monitor.update(|now| now.activity = Activity::Replaying { since });
+                self.monitor.turn_to(Activity::Replaying { since });
                 let live = worker.store().live()?.map(|g| g.id.folder());
                 let found = worker.replay_all();
                 if found.is_ok() {
@@ -208,14 +211,14 @@ impl Learner {
         let Some(job) = worker.store().next_job()? else { return Ok(false) };
         refuse_full_disk(&self.root, model)?;
         let activity = self.activity(worker.store(), &job)?;
-        self.monitor.update(|now| now.activity = activity);
+        self.monitor.turn_to(activity);
         let patience = self.read_settings().patience;
         let (monitor, hold) = (self.monitor.clone(), self.hold.clone());
         let finished = worker.run_next(&mut |progress| {
             monitor.progress(job.document, job.id, &progress);
             hold.between_steps(patience);
         });
-        self.monitor.update(|now| now.activity = Activity::Idle);
+        self.monitor.turn_to(Activity::Idle);
         self.monitor.logged();
         finished.map(|one| one.is_some())
     }

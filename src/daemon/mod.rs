@@ -94,7 +94,7 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
 /// Ends every part, and lets go of the root; the threads that did not end in time.
 async fn stop(running: Running) -> Vec<&'static str> {
     tracing::info!("stopping after the step under way");
-    running.monitor.update(|now| now.activity = seald_core::protocol::Activity::Stopping);
+    running.monitor.turn_to(seald_core::protocol::Activity::Stopping);
     running.hold.stop();
     // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     running.control.look();

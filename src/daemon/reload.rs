@@ -45,6 +45,7 @@ pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
             done: Some(config.inbox_path().join(DONE)),
             max_memory,
             clock: clock.clone(),
+            on_work: None,
         },
         patience: Duration::from_secs(config.courtesy.unload_after_seconds),
     }

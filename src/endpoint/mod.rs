@@ -9,7 +9,7 @@ mod way;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,20 +59,51 @@ impl Endpoint {
         Ok(Self { options: options.clone(), address, key, line })
     }
 
+    /// Whether it is to set exams.
+    pub fn sets_exams(&self) -> bool {
+        self.options.exams
+    }
+
     /// `MODEL at URL`, for records.
     pub fn name(&self) -> String {
         format!("{} at {}", self.options.model, self.options.url)
     }
 
-    /// What the model writes after each prompt (a user's turn), without white space around it. A model that declines writes "".
+    /// What the model writes after each prompt (a user's turn), without white space around it, several asked for side by side. A model that declines
+    /// writes "". Once one request failed no further ones are begun.
     ///
     /// # Errors
     /// With address and remedy: [`Kind::Io`] for what may pass (not reachable, busy, broken, too slow), [`Kind::Conflict`] where server and
     /// options do not fit (the key, the model, the address, an answer in another form), [`Kind::Invalid`] where the server
     /// refuses this request, [`Kind::Cancelled`] within a moment after `cancel` is set.
     pub fn write(&self, prompts: &[String], asking: Asking, cancel: &AtomicBool) -> Result<Vec<String>> {
-        let each = prompts.iter().enumerate();
-        each.map(|(place, prompt)| self.write_one(prompt, place as u64, asking, cancel)).collect()
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let ask_in_turn = || {
+            let mut own = Vec::new();
+            while !failed.load(Ordering::Relaxed) {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(prompt) = prompts.get(place) else { break };
+                let text = self.write_one(prompt, place as u64, asking, cancel);
+                failed.fetch_or(text.is_err(), Ordering::Relaxed);
+                own.push((place, text));
+            }
+            own
+        };
+        let mut texts = thread::scope(|scope| -> Result<Vec<_>> {
+            let mut others = Vec::new();
+            for _ in 1..self.options.parallel_requests.min(prompts.len()) {
+                let thread = thread::Builder::new().name("endpoint".into()).spawn_scoped(scope, ask_in_turn);
+                others.push(thread.doing(Kind::Io, || "cannot start a thread".into())?);
+            }
+            let mut texts = ask_in_turn();
+            for thread in others {
+                let broke = |_| Error::new(Kind::Internal, "a thread that asks the endpoint broke");
+                texts.extend(thread.join().map_err(broke)?);
+            }
+            Ok(texts)
+        })?;
+        texts.sort_by_key(|(place, _)| *place);
+        texts.into_iter().map(|(_, text)| text).collect()
     }
 
     fn write_one(&self, prompt: &str, place: u64, asking: Asking, cancel: &AtomicBool) -> Result<String> {

@@ -29,6 +29,11 @@ pub struct EndpointOptions {
     /// built in. Empty: the built-in ones.
     #[schema(value_type = String)]
     pub ca_file: PathBuf,
+    /// Whether it also sets the exams that decide what was learned: a stronger model asks better questions. The base still checks each with the
+    /// passage in sight.
+    pub exams: bool,
+    /// Requests that are sent side by side, 1 to 64: servers answer several in little more than the time of one.
+    pub parallel_requests: usize,
     /// Longest time for one text, from connecting to its last byte, seconds, 1 to 3,600.
     pub timeout_seconds: u64,
     /// Times that a text is asked for again, with growing pauses, while the server is busy, broken or not there, 0 to 20.
@@ -43,6 +48,8 @@ impl Default for EndpointOptions {
             api_key_file: PathBuf::new(),
             allow_plain_http: false,
             ca_file: PathBuf::new(),
+            exams: false,
+            parallel_requests: 4,
             timeout_seconds: 120,
             max_retries: 5,
         }
@@ -63,6 +70,7 @@ impl EndpointOptions {
         let ranges = [
             ("timeout_seconds", self.timeout_seconds, 1, 3_600),
             ("max_retries", self.max_retries.into(), 0, 20),
+            ("parallel_requests", self.parallel_requests as u64, 1, 64),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

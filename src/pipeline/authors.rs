@@ -56,6 +56,14 @@ impl Worker<'_> {
         self.elsewhere.as_ref().map_or(own, |endpoint| Author::Elsewhere(endpoint))
     }
 
+    /// Who sets the exams: the base, or where that is asked for the model elsewhere.
+    pub(super) fn examiner(&self) -> Author<'_> {
+        match &self.elsewhere {
+            Some(endpoint) if endpoint.sets_exams() => Author::Elsewhere(endpoint),
+            _ => Author::Model(None),
+        }
+    }
+
     /// Who that is, for records; none for the base.
     pub(super) fn author_name(&self) -> Option<String> {
         self.author().name().or_else(|| self.writer.as_ref().map(|scribe| scribe.hash.clone()))

@@ -12,6 +12,7 @@ mod intake;
 mod knowledge;
 mod lineage;
 pub mod monitor;
+mod pace;
 mod publish;
 mod purge;
 mod questions;

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use seald_core::clock::Clock;
 use seald_core::domain::ids::{DocumentId, JobId};
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Work};
 use seald_core::protocol::{
     Activity, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress,
 };
@@ -20,6 +20,8 @@ const BACKLOG: usize = 1024;
 pub struct Now {
     /// What is being done.
     pub activity: Activity,
+    /// How far a piece of it is, if that is known.
+    pub work: Option<Work>,
     /// Why nothing is learned, if so.
     pub held: Option<Held>,
     /// Facts about the base model; the last known ones where it is not in memory.
@@ -73,6 +75,23 @@ impl Monitor {
         change(&mut self.lock());
     }
 
+    /// Turns to something else: no work of it has been told yet.
+    pub fn turn_to(&self, activity: Activity) {
+        self.update(|now| (now.activity, now.work) = (activity, None));
+    }
+
+    /// Tells how far a piece of the activity is.
+    pub fn work(&self, work: Work) {
+        let mut document = None;
+        self.update(|now| {
+            now.work = (work.done < work.of).then_some(work);
+            if let Activity::Learning(learning) = &now.activity {
+                document = Some(learning.document);
+            }
+        });
+        self.tell(document, None, &Progress::Working(work));
+    }
+
     /// Says that something about `what` needs a person, or that it no longer does.
     pub fn problem(&self, what: &'static str, words: Option<String>) {
         self.update(|now| match words {
@@ -83,16 +102,16 @@ impl Monitor {
 
     /// Tells of progress with a job, and with the document that it is about.
     pub fn progress(&self, document: Option<DocumentId>, job: JobId, progress: &Progress) {
-        self.update(|now| note(&mut now.activity, progress));
-        let body = serde_json::to_value(progress).unwrap_or_default();
-        self.send(EventView {
-            id: None,
-            at: self.clock.now(),
-            job: Some(job),
-            document,
-            kind: "progress".into(),
-            body,
+        self.update(|now| {
+            note(&mut now.activity, progress);
+            now.work = None;
         });
+        self.tell(document, Some(job), progress);
+    }
+
+    fn tell(&self, document: Option<DocumentId>, job: Option<JobId>, progress: &Progress) {
+        let body = serde_json::to_value(progress).unwrap_or_default();
+        self.send(EventView { id: None, at: self.clock.now(), job, document, kind: "progress".into(), body });
     }
 
     /// Tells that the database has new events.

@@ -4,13 +4,17 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::publish::point_live;
 use super::root::Root;
+use super::worker::Worker;
 use seald_core::clock::Timestamp;
+use seald_core::domain::generation::Generation;
+use seald_core::domain::ids::GenerationId;
 use seald_core::domain::job::{Job, JobState, Stage};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files;
 use seald_learn::Model;
-use seald_store::Store;
+use seald_store::{Dropped, NewEvent, Store};
 
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///
@@ -91,4 +95,46 @@ fn folders(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+impl Worker<'_> {
+    /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
+    /// waits to be learned again.
+    pub(super) fn load_live(&mut self) -> Result<()> {
+        while let Some(generation) = self.store.live()? {
+            let dir = self.root.generation(generation.id);
+            match self.session.load_adapter(&dir) {
+                Ok(adapter) => {
+                    self.live = Some((generation.id, adapter));
+                    return point_live(&self.root, generation.id);
+                }
+                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
+                    self.fall_back(&generation, &error)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.live = None;
+        point_live(&self.root, GenerationId::BASE)
+    }
+
+    fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
+        let why = format!("{} cannot be used ({error})", broken.id.folder());
+        let now = self.clock.now();
+        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
+        tracing::error!(
+            generation = broken.id.0,
+            parent = broken.parent.0,
+            dropped,
+            "{why}: its parent takes its place, and the documents that this drops are learned again"
+        );
+        let body = serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
+        self.store.log(&[NewEvent {
+            at: self.clock.now(),
+            job: None,
+            document: None,
+            kind: "fell_back".into(),
+            body,
+        }])
+    }
 }

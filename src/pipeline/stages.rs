@@ -53,7 +53,7 @@ impl Worker<'_> {
         let supplied = self.store.supplied_probes(document.id)?;
         let pairs: Vec<_> = supplied.into_iter().map(|p| (p.question, p.answers)).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
-        let (kept, rates) = probes::make(&self.session, reading, &pairs, self.live())?;
+        let (kept, rates) = probes::make(&self.session, reading, &pairs, self.live(), self.examiner())?;
         let live = self.live_id();
         let facts = kept.iter().map(|k| k.fact).collect::<HashSet<_>>().len();
         let new = kept.into_iter().map(|k| new_probe(k, live, |passage| passages.get(passage).map(|p| p.id)));
@@ -160,7 +160,10 @@ impl Worker<'_> {
         };
         let controls = controls::of(&self.session);
         let control_questions: Vec<Question<'_>> = controls.iter().map(Control::question).collect();
-        let controls_before = self.session.ask(&control_questions, self.live())?;
+        let controls_before = match self.controls.take().filter(|(id, _)| *id == live) {
+            Some((_, answered)) => answered,
+            None => self.session.ask(&control_questions, self.live())?,
+        };
         let bank = self.bank()?;
         let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
         let bank_questions: Vec<Question<'_>> = bank.iter().map(closed).collect();
@@ -170,6 +173,7 @@ impl Worker<'_> {
         let probes = judge::Probes { gate: &gate_asked, controls: &control_asked, bank: &bank_asked };
         let judged =
             judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
+        self.controls = Some((live, controls_before));
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
         evaluations.extend(self::evaluations(&bank, &bank_before, Subject::Before, live));
         evaluations.extend(self::evaluations(&gate, &judged.gate, Subject::Candidate, live));

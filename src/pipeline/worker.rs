@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::authors::Scribe;
 use super::budget::ENDED;
 use super::crash::{self, Place};
-use super::publish::{point_live, refuse_without_files};
+use super::pace::Pace;
+use super::publish::refuse_without_files;
 use super::recover;
 use super::root::Root;
 use super::stages::Replayed;
@@ -15,7 +16,6 @@ use crate::endpoint::{Endpoint, EndpointOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::document::{Document, DocumentState};
 use seald_core::domain::evaluation::Subject;
-use seald_core::domain::generation::Generation;
 use seald_core::domain::ids::{DocumentId, GenerationId};
 use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
 use seald_core::domain::probe::Role;
@@ -26,7 +26,8 @@ use seald_learn::consolidate::ConsolidateOptions;
 use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
 use seald_learn::rehearsal::{self, Rehearsal};
-use seald_learn::session::{Session, Tally};
+use seald_learn::session::{Answered, Session};
+use seald_learn::work::{OnWork, Tally};
 use seald_learn::writer::WriterOptions;
 use seald_learn::{Adapter, Model};
 use seald_store::{Dropped, NewEvent, RolledBack, Store};
@@ -53,6 +54,8 @@ pub struct WorkerOptions {
     pub max_memory: Option<u64>,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Who is told how far the work is.
+    pub on_work: Option<OnWork>,
 }
 
 /// How a job ended.
@@ -93,7 +96,10 @@ pub struct Worker<'m> {
     pub(super) writer_rounds: WriterOptions,
     pub(super) done: Option<PathBuf>,
     pub(super) clock: Clock,
+    pace: Pace,
     pub(super) live: Option<(GenerationId, Adapter)>,
+    /// What a generation answered to the controls: the next document's judgement needs the same.
+    pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
     pub(super) writer: Option<Scribe>,
 }
 
@@ -111,11 +117,20 @@ impl<'m> Worker<'m> {
         options: WorkerOptions,
         cancel: &'m AtomicBool,
     ) -> Result<Self> {
-        let WorkerOptions { learn, writer, gate, consolidate, writer_rounds, done, max_memory, clock } =
-            options;
+        let WorkerOptions {
+            learn,
+            writer,
+            gate,
+            consolidate,
+            writer_rounds,
+            done,
+            max_memory,
+            clock,
+            on_work,
+        } = options;
         let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let mut session = Session::new(model, learn, cancel)?;
-        session.max_memory = max_memory;
+        (session.max_memory, session.work.on_work) = (max_memory, on_work);
         recover::reconcile(&root, &mut store, model, clock.now())?;
         let samples = match store.base_samples(&model.fingerprint)? {
             Some(samples) => samples,
@@ -126,7 +141,8 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let (live, writer) = (None, None);
+        let pace = Pace::new(&session.tally());
+        let (live, controls, writer) = (None, None, None);
         let mut worker = Self {
             root,
             store,
@@ -138,7 +154,9 @@ impl<'m> Worker<'m> {
             writer_rounds,
             done,
             clock,
+            pace,
             live,
+            controls,
             writer,
         };
         worker.load_live()?;
@@ -177,46 +195,6 @@ impl<'m> Worker<'m> {
 
     pub(super) fn live_id(&self) -> GenerationId {
         self.live.as_ref().map_or(GenerationId::BASE, |(id, _)| *id)
-    }
-
-    /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
-    /// waits to be learned again.
-    pub(super) fn load_live(&mut self) -> Result<()> {
-        while let Some(generation) = self.store.live()? {
-            let dir = self.root.generation(generation.id);
-            match self.session.load_adapter(&dir) {
-                Ok(adapter) => {
-                    self.live = Some((generation.id, adapter));
-                    return point_live(&self.root, generation.id);
-                }
-                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                    self.fall_back(&generation, &error)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.live = None;
-        point_live(&self.root, GenerationId::BASE)
-    }
-
-    fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
-        let why = format!("{} cannot be used ({error})", broken.id.folder());
-        let now = self.clock.now();
-        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
-        tracing::error!(
-            generation = broken.id.0,
-            parent = broken.parent.0,
-            dropped,
-            "{why}: its parent takes its place, and the documents that this drops are learned again"
-        );
-        let body = serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
-        self.store.log(&[NewEvent {
-            at: self.clock.now(),
-            job: None,
-            document: None,
-            kind: "fell_back".into(),
-            body,
-        }])
     }
 
     /// Makes another generation live, or the base.
@@ -273,13 +251,17 @@ impl<'m> Worker<'m> {
 
     /// What is told of a document at the end of its job.
     fn learned(
-        &self,
+        &mut self,
         document: DocumentId,
         seconds: f64,
     ) -> Result<(&'static str, Progress, Option<DocumentState>)> {
-        let Document { state, reasons, .. } = self.store.document(document)?;
+        let Document { state, reasons, text, .. } = self.store.document(document)?;
         let right = |subject| self.gate_share(document, subject);
         let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
+        if after.is_some() {
+            // It went all the way to the gate.
+            self.pace.note(self.session.tokens(&text)?, seconds);
+        }
         let told = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
         Ok(("finished", told, Some(state)))
     }
@@ -299,7 +281,8 @@ impl<'m> Worker<'m> {
         let document = &self.store.document(document)?;
         let passages = self.cut(document).len();
         let tokens = self.session.tokens(&document.text)?;
-        tell(Progress::Started { document: document.title.clone(), tokens, passages });
+        let seconds = self.pace.seconds(tokens);
+        tell(Progress::Started { document: document.title.clone(), tokens, passages, seconds });
         Ok(())
     }
 

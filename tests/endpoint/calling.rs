@@ -1,8 +1,11 @@
 //! Requests and what is made of the answers.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use seald::endpoint::{Asking, Endpoint, EndpointOptions};
 use seald_core::Kind;
@@ -18,6 +21,45 @@ fn busy(status: u16) -> Reply {
 
 fn bodies(server: &Server) -> Vec<Value> {
     server.asked().iter().map(|asked| serde_json::from_slice(&asked.body).unwrap()).collect()
+}
+
+/// A server that answers nobody until it was asked three times at once: one after the other, the first request would wait for ever.
+fn answers_three_at_once() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut asked: Vec<(TcpStream, String)> = Vec::new();
+        for _ in 0..3 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut piece) = (String::new(), [0; 4096]);
+            while !request.contains("\"stream\":false}") {
+                let read = stream.read(&mut piece).unwrap();
+                request += std::str::from_utf8(&piece[..read]).unwrap();
+            }
+            asked.push((stream, request));
+        }
+        for (mut stream, request) in asked.into_iter().rev() {
+            let said = ["One", "Two", "Three"]
+                .into_iter()
+                .find(|word| request.contains(&format!("Say {word}")))
+                .unwrap();
+            let body = json!({"choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": said}}]});
+            let (body, head) =
+                (body.to_string(), "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json");
+            write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn requests_are_sent_side_by_side_and_answers_keep_their_order() {
+    let url = format!("http://{}/v1", answers_three_at_once());
+    let options =
+        EndpointOptions { url, model: "teacher".into(), parallel_requests: 3, ..EndpointOptions::default() };
+    let prompts = ["Say One", "Say Two", "Say Three"].map(String::from);
+    let texts = Endpoint::open(&options).unwrap().write(&prompts, asking(), &NEVER).unwrap();
+    assert_eq!(texts, ["One", "Two", "Three"]);
 }
 
 #[test]

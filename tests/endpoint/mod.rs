@@ -19,7 +19,13 @@ const LINE: &str = "POST /v1/chat/completions";
 /// For the server, without a second attempt.
 fn options(server: &Server) -> EndpointOptions {
     let url = format!("http://{}/v1", server.address);
-    EndpointOptions { url, model: "teacher".into(), max_retries: 0, ..EndpointOptions::default() }
+    EndpointOptions {
+        url,
+        model: "teacher".into(),
+        max_retries: 0,
+        parallel_requests: 1,
+        ..EndpointOptions::default()
+    }
 }
 
 fn asking() -> Asking {

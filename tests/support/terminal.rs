@@ -97,7 +97,7 @@ pub fn events() -> Vec<Progress> {
 fn learning(name: &str) -> Vec<Progress> {
     let trials = ["key_facts 1e-3 x10", "rewrite 5e-4 x5", "union"].map(String::from);
     let mut events = vec![
-        Progress::Started { document: name.into(), tokens: 1812, passages: 4 },
+        Progress::Started { document: name.into(), tokens: 1812, passages: 4, seconds: None },
         Progress::Stage { stage: Stage::Probes },
         Progress::Probes { supplied: 4, written: 30, kept: 20, facts: 8 },
         Progress::Stage { stage: Stage::SelfEdits },

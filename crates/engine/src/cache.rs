@@ -51,6 +51,14 @@ impl KvCache {
         self.put(self.slots[from].clone())
     }
 
+    /// A slot for what goes on after another one's tokens; none: for a sequence that begins.
+    pub(super) fn after(&mut self, slot: Option<usize>) -> usize {
+        match slot {
+            Some(slot) => self.fork(slot),
+            None => self.add_slot(),
+        }
+    }
+
     /// Empties a slot and gives its memory back; its number may be given out again.
     pub fn release(&mut self, slot: usize) {
         let emptied = &mut self.slots[slot];

@@ -149,8 +149,8 @@ impl<'a> Generator<'a> {
         Self { decoder, tokenizer, adapters, prefill_tokens: 2048, batch_rows: 128 }
     }
 
-    /// Continues every row; results are in the order of `rows`. Rows with the same prompt and adapter share its
-    /// reading. Once `cancel` is set, at the next step, all rows end as [`FinishReason::Cancelled`].
+    /// Continues every row; results are in the order of `rows`. Rows with the same adapter
+    /// share the reading of what their prompts have in common at the beginning. Once `cancel` is set, at the next step, all rows end as [`FinishReason::Cancelled`].
     ///
     /// # Errors
     /// [`Kind::Invalid`] for options out of range, and for a row, by its number, that is empty, too long for the
@@ -184,6 +184,7 @@ impl<'a> Generator<'a> {
                 })
                 .map_err(|e| e.context(format!("row {first}")))?;
         }
+        running.read_beginnings(adapters, cancel)?;
         let mut done: Vec<Option<Generated>> = vec![None; rows.len()];
         while !running.is_empty() && !cancel.load(Ordering::Relaxed) {
             for (row, result) in running.step(adapters, on_token)? {

@@ -15,6 +15,8 @@ pub(super) struct Prompt {
     pub(super) tokens: Arc<[u32]>,
     pub(super) adapter: Option<usize>,
     pub(super) members: Vec<Member>,
+    /// The slot of a beginning that it shares with others, and the tokens that are in it.
+    pub(super) after: Option<(usize, usize)>,
     /// Its place in the cache and how much of it is there, once begun.
     pub(super) slot: usize,
     pub(super) read: usize,

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ use super::kernels::Slice;
 use super::live_rows::{Live, Prompt};
 use super::loss;
 use super::sampler::{Chosen, Sampler};
+use super::shared_beginnings::{Key, read_beginnings};
 use super::stop::RowText;
 use super::tokenizer::Tokenizer;
 use seald_core::error::{Error, Kind, Result};
@@ -52,6 +54,8 @@ pub struct Running<'m> {
     cache: KvCache,
     /// Prompts that have no place yet, then those that are being read; the first came first.
     waiting: VecDeque<Prompt>,
+    /// Slots of beginnings that prompts which wait go on from.
+    beginnings: Vec<usize>,
     reading: VecDeque<Prompt>,
     live: Vec<Live<'m>>,
 }
@@ -80,8 +84,16 @@ impl<'m> Running<'m> {
     pub fn new(decoder: &'m Decoder, tokenizer: Option<&'m Tokenizer>, bounds: Bounds) -> Self {
         let bounds =
             Bounds { prefill_tokens: bounds.prefill_tokens.max(1), batch_rows: bounds.batch_rows.max(1) };
-        let (waiting, reading, live) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { decoder, tokenizer, bounds, cache: decoder.new_cache(), waiting, reading, live }
+        Self {
+            decoder,
+            tokenizer,
+            bounds,
+            cache: decoder.new_cache(),
+            waiting: VecDeque::new(),
+            beginnings: Vec::new(),
+            reading: VecDeque::new(),
+            live: Vec::new(),
+        }
     }
 
     /// Adds a prompt and the rows that continue it: it is read once for all of them, or as often as they do not fit into
@@ -96,7 +108,29 @@ impl<'m> Running<'m> {
         let tokens: Arc<[u32]> = tokens.into();
         for members in members.chunks(self.bounds.batch_rows) {
             let (members, tokens) = (members.to_vec(), tokens.clone());
-            self.waiting.push_back(Prompt { tokens, adapter, members, slot: 0, read: 0 });
+            self.waiting.push_back(Prompt { tokens, adapter, members, after: None, slot: 0, read: 0 });
+        }
+        Ok(())
+    }
+
+    /// Reads what the prompts that wait have in common at their beginnings, once for all of them.
+    ///
+    /// # Errors
+    /// From the decoder.
+    pub(super) fn read_beginnings(
+        &mut self,
+        adapters: &[ActiveAdapter<'_>],
+        cancel: &AtomicBool,
+    ) -> Result<()> {
+        // The last token is read with the others' last ones: what comes after it is chosen from that pass.
+        let keys =
+            self.waiting.iter().map(|p| Key { adapter: p.adapter, tokens: &p.tokens[..p.tokens.len() - 1] });
+        let keys: Vec<Key<'_>> = keys.collect();
+        let most = self.bounds.prefill_tokens;
+        let found = read_beginnings(self.decoder, adapters, &mut self.cache, &keys, most, cancel)?;
+        self.beginnings.extend(found.slots);
+        for (prompt, after) in self.waiting.iter_mut().zip(found.after) {
+            prompt.after = after;
         }
         Ok(())
     }
@@ -198,8 +232,14 @@ impl<'m> Running<'m> {
         let mut room = self.bounds.batch_rows.saturating_sub(taken);
         while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.members.len() <= room) {
             room -= prompt.members.len();
-            prompt.slot = self.cache.add_slot();
+            (prompt.slot, prompt.read) = match prompt.after {
+                Some((beginning, read)) => (self.cache.fork(beginning), read),
+                None => (self.cache.add_slot(), 0),
+            };
             self.reading.push_back(prompt);
+        }
+        if self.waiting.is_empty() {
+            self.beginnings.drain(..).for_each(|slot| self.cache.release(slot));
         }
     }
 

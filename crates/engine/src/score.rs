@@ -1,9 +1,8 @@
 //! Log-probabilities of given tokens, and a teacher's most probable ones, for many rows at a time.
 //!
-//! Forward only, and logits only where they are asked for. Rows that begin alike (many questions about one
-//! passage) share the reading of their beginning: it goes through the cache once.
+//! Forward only, and logits only where they are asked for. Rows that begin alike (questions about one passage, answers to one
+//! question) share the reading of their beginning: it goes through the cache once.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
@@ -13,7 +12,7 @@ use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
 use super::kernels::softmax::MAX_SOFT_LABELS;
 use super::loss::{self, SoftTargets};
-use super::shared_beginnings::{Group, groups};
+use super::shared_beginnings::{Key, Part, fit, parts_below, trees};
 use seald_core::error::{Error, Kind, Result};
 
 /// A sequence of which some tokens are predicted.
@@ -137,15 +136,16 @@ impl<'a> Scorer<'a> {
         for (i, row) in rows.iter().enumerate() {
             self.check(row).map_err(|e| e.context(format!("row {i}")))?;
         }
-        let groups = groups(rows);
-        let total = groups.iter().map(|g| g.tokens(rows)).sum();
+        // The state before a row's first predicted token must be its own; its last token predicts nothing.
+        let keys = rows.iter().map(|row| Key { adapter: row.adapter, tokens: &row.tokens[..row.first - 1] });
+        let trees = trees(&keys.collect::<Vec<_>>());
+        let end = |row: usize| rows[row].tokens.len() - 1;
+        let total = trees.iter().map(|tree| tree.tokens(&end)).sum();
         let out = rows.iter().map(|_| Vec::new()).collect();
         let cache = self.decoder.new_cache();
         let progress = Progress { tokens: 0, total }.reporter(progress);
         let mut reading = Reading { scorer: *self, rows, head, cache, out, progress, cancel };
-        for group in &groups {
-            reading.group(group)?;
-        }
+        reading.level(trees.iter().flat_map(|tree| parts_below(tree, None, &end)).collect())?;
         Ok(reading.out)
     }
 
@@ -201,13 +201,6 @@ impl Progress {
     }
 }
 
-/// A part of a row to be read in one pass.
-struct Part {
-    row: usize,
-    range: Range<usize>,
-    slot: usize,
-}
-
 /// One call of [`Scorer::read_all`].
 struct Reading<'r, T, P> {
     scorer: Scorer<'r>,
@@ -220,67 +213,51 @@ struct Reading<'r, T, P> {
 }
 
 impl<T: Send, P: FnMut(usize)> Reading<'_, T, P> {
-    /// Reads a group: its beginning, then its rows, as many in a pass as there is room for.
-    fn group(&mut self, group: &Group) -> Result<()> {
+    /// Reads parts, as many in a pass as there is room for, and after each pass what goes on from them.
+    fn level(&mut self, parts: Vec<Part<'_>>) -> Result<()> {
         let most = self.scorer.pass_tokens.max(1);
-        let beginning = self.cache.add_slot();
-        if let Some(&row) = group.rows.first() {
-            for start in (0..group.shared).step_by(most) {
-                let range = start..group.shared.min(start + most);
-                self.pass(&[Part { row, range, slot: beginning }])?;
+        let rows = self.rows;
+        let mut rest = &parts[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(fit(rest, most));
+            rest = later;
+            let cache = &mut self.cache;
+            let slots: Vec<usize> = now.iter().map(|part| cache.after(part.after)).collect();
+            // Several parts are taken only if they fit into one pass.
+            let longest = now.iter().map(|part| part.range.len()).max().unwrap_or(0);
+            for start in (0..longest).step_by(most) {
+                self.pass(now, &slots, start, most)?;
             }
-        }
-        let (mut parts, mut size): (Vec<Part>, usize) = (Vec::new(), 0);
-        for &row in &group.rows {
-            let mut start = group.shared;
-            let end = self.rows[row].tokens.len() - 1;
-            if size + (end - start) > most && !parts.is_empty() {
-                self.pass_and_clear(&mut parts)?;
-                size = 0;
-            }
-            let slot = if group.shared > 0 { self.cache.fork(beginning) } else { self.cache.add_slot() };
-            while end - start > most {
-                self.pass(&[Part { row, range: start..start + most, slot }])?;
-                start += most;
-            }
-            parts.push(Part { row, range: start..end, slot });
-            size += end - start;
-        }
-        self.pass_and_clear(&mut parts)?;
-        self.cache = self.scorer.decoder.new_cache();
-        Ok(())
-    }
-
-    fn pass_and_clear(&mut self, parts: &mut Vec<Part>) -> Result<()> {
-        if !parts.is_empty() {
-            self.pass(parts)?;
-        }
-        for part in parts.drain(..) {
-            self.cache.release(part.slot);
+            let end = |row: usize| rows[row].tokens.len() - 1;
+            let below = now.iter().zip(&slots).filter_map(|(part, slot)| Some((part.below?, *slot)));
+            let below: Vec<Part<'_>> =
+                below.flat_map(|(beginning, slot)| parts_below(beginning, Some(slot), &end)).collect();
+            self.level(below)?;
+            slots.iter().for_each(|slot| self.cache.release(*slot));
         }
         Ok(())
     }
 
-    fn pass(&mut self, parts: &[Part]) -> Result<()> {
+    /// Reads `most` tokens of each part from its `start`-th on.
+    fn pass(&mut self, parts: &[Part<'_>], slots: &[usize], start: usize, most: usize) -> Result<()> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Cancelled, "scoring was cancelled"));
         }
-        let (mut batch, mut slots) = (Batch::new(), Vec::with_capacity(parts.len()));
+        let mut batch = Batch::new();
         let (mut wanted, mut tokens, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-        for Part { row, range, slot } in parts {
-            let of = &self.rows[*row];
-            let start = batch.len();
+        for Part { row, range, .. } in parts {
+            let (of, first) = (&self.rows[*row], batch.len());
+            let range = range.start + start..range.end.min(range.start + start + most);
             batch.push(&of.tokens[range.clone()], range.start, of.adapter)?;
-            slots.push(*slot);
             let predicting = range.start.max(of.first - 1)..range.end;
-            wanted.extend(predicting.clone().map(|p| (start + p - range.start) as u32));
+            wanted.extend(predicting.clone().map(|p| (first + p - range.start) as u32));
             tokens.extend(predicting.clone().map(|p| of.tokens[p + 1]));
             counts.push(predicting.len());
         }
         let Scorer { decoder, adapters, .. } = self.scorer;
         let (cache, head) = (&mut self.cache, self.head);
         let found = decoder.compute().run(|| {
-            let states = decoder.forward(&batch, adapters, Some((cache, &slots)))?;
+            let states = decoder.forward(&batch, adapters, Some((cache, slots)))?;
             if wanted.is_empty() {
                 return Ok(Vec::new());
             }

@@ -1,105 +1,259 @@
-//! Which rows to read together: the beginnings that several of them have in common are read once.
+//! Which beginnings sequences have in common, so that each is read once: a tree, for questions about one passage share the
+//! passage, and the answers to one of them share the question, too.
 
-use super::score::ScoreRow;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Fewest tokens that sharing a beginning must save: it costs passes of its own, which are less full.
-const WORTH_SHARING: usize = 256;
+use super::batch::Batch;
+use super::cache::KvCache;
+use super::decoder::{ActiveAdapter, Decoder};
+use seald_core::error::Result;
 
-/// Rows that are read together: those that share a beginning, or the rest of an adapter's rows.
-#[derive(Debug, PartialEq)]
-pub(super) struct Group {
+/// Fewest tokens that sharing a beginning must save: it may need a pass of its own, which reads all weights, and that costs about as much
+/// as so many tokens more in a full one.
+const WORTH_SHARING: usize = 64;
+/// Most tokens that the sequences of one pass hold in the cache, as a multiple of the tokens that a pass may read: each sequence that goes on
+/// from a shared beginning gets a copy of it.
+const CACHED: usize = 8;
+
+/// What decides whether two sequences begin alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key<'a> {
+    /// Another adapter has other states.
+    pub(super) adapter: Option<usize>,
+    /// The tokens that may be shared. Each sequence goes on after them by a token at least.
+    pub(super) tokens: &'a [u32],
+}
+
+/// Tokens that several sequences begin with.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Beginning {
+    /// A sequence that has them.
+    pub(super) row: usize,
+    /// Which of its tokens, after those of the beginning above; none for what stands above all sequences of an adapter.
+    pub(super) range: Range<usize>,
+    /// Longer beginnings that go on from here.
+    pub(super) longer: Vec<Beginning>,
+    /// Sequences that go on from here by themselves.
     pub(super) rows: Vec<usize>,
-    /// Tokens at their beginning that are read once, 0 or enough to be worth it.
-    pub(super) shared: usize,
 }
 
-impl Group {
-    /// Tokens to read. The last token of a row predicts nothing.
-    pub(super) fn tokens(&self, rows: &[ScoreRow]) -> usize {
-        self.shared + self.rows.iter().map(|&i| rows[i].tokens.len() - 1 - self.shared).sum::<usize>()
+/// The beginnings that are worth sharing, one tree for each adapter.
+pub(super) fn trees(keys: &[Key<'_>]) -> Vec<Beginning> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by_key(|&row| (keys[row].adapter, keys[row].tokens));
+    let of_one_adapter = order.chunk_by(|&a, &b| keys[a].adapter == keys[b].adapter);
+    let tree = |rows: &[usize]| {
+        let mut top = Beginning::default();
+        match alike(keys, rows) {
+            // All of them may begin alike.
+            shared if worth(rows.len(), shared) => top.longer.push(beginning(keys, rows, 0..shared)),
+            shared => top.branch(keys, rows, shared),
+        }
+        top
+    };
+    of_one_adapter.map(tree).collect()
+}
+
+/// Tokens that all of some sorted rows begin with.
+fn alike(keys: &[Key<'_>], rows: &[usize]) -> usize {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return 0 };
+    let (first, last) = (keys[*first].tokens, keys[*last].tokens);
+    first.iter().zip(last).take_while(|(a, b)| a == b).count()
+}
+
+fn worth(rows: usize, tokens: usize) -> bool {
+    rows.saturating_sub(1) * tokens >= WORTH_SHARING
+}
+
+fn beginning(keys: &[Key<'_>], rows: &[usize], range: Range<usize>) -> Beginning {
+    let shared = range.end;
+    let mut found = Beginning { row: rows[0], range, ..Beginning::default() };
+    found.branch(keys, rows, shared);
+    found
+}
+
+impl Beginning {
+    /// Puts sorted rows that have `shared` tokens in common below this beginning, which may be shorter than that.
+    fn branch(&mut self, keys: &[Key<'_>], rows: &[usize], shared: usize) {
+        for part in rows.chunk_by(|&a, &b| alike(keys, &[a, b]) > shared) {
+            if let [row] = part {
+                self.rows.push(*row);
+                continue;
+            }
+            let longer = alike(keys, part);
+            match worth(part.len(), longer - self.range.end) {
+                true => self.longer.push(beginning(keys, part, self.range.end..longer)),
+                false => self.branch(keys, part, longer),
+            }
+        }
+    }
+
+    /// Tokens to read, if sequence `row` is read up to `end(row)`.
+    pub(super) fn tokens(&self, end: &impl Fn(usize) -> usize) -> usize {
+        let longer: usize = self.longer.iter().map(|below| below.tokens(end)).sum();
+        let rows: usize = self.rows.iter().map(|&row| end(row) - self.range.end).sum();
+        self.range.len() + longer + rows
     }
 }
 
-/// Sorts rows so that those of one adapter, and those that begin alike, are neighbours, and finds the beginnings
-/// that are worth sharing.
-pub(super) fn groups(rows: &[ScoreRow]) -> Vec<Group> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by(|&a, &b| (rows[a].adapter, &rows[a].tokens).cmp(&(rows[b].adapter, &rows[b].tokens)));
-    let (mut groups, mut plain) = (Vec::new(), Vec::new());
-    let mut rest = &order[..];
-    while let [first, ..] = rest {
-        let (count, shared) = sharing(rows, rest);
-        if shared > 0 {
-            groups.push(Group { rows: rest[..count].to_vec(), shared });
-            rest = &rest[count..];
-        } else {
-            plain.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    groups.push(Group { rows: plain, shared: 0 });
-    groups
+/// Part of a sequence that is to be read.
+pub(super) struct Part<'t> {
+    /// Whose.
+    pub(super) row: usize,
+    /// Which of its tokens; those before them are in the cache.
+    pub(super) range: Range<usize>,
+    /// Where the beginning that it goes on from stands in the cache; none: it stands for itself.
+    pub(super) after: Option<usize>,
+    /// What goes on from it, if it is a shared beginning.
+    pub(super) below: Option<&'t Beginning>,
 }
 
-/// How many of the sorted rows `order` should share how long a beginning with the first of them: (rows, tokens),
-/// (1, 0) if it is not worth it. The choice saves the most tokens for each of its rows, so that the few words all
-/// rows begin with do not stand in the way of a long passage that some of them share.
-fn sharing(rows: &[ScoreRow], order: &[usize]) -> (usize, usize) {
-    let head = &rows[order[0]];
-    // The state before a row's first predicted token must be its own.
-    let mut shared = head.first - 1;
-    let (mut best, mut best_saved) = ((1, 0), 0.0);
-    for (i, &row) in order.iter().enumerate().skip(1) {
-        let row = &rows[row];
-        if row.adapter != head.adapter {
-            break;
+/// The parts that go on from a beginning, sequence `row` up to `end(row)`.
+pub(super) fn parts_below<'t>(
+    beginning: &'t Beginning,
+    slot: Option<usize>,
+    end: &impl Fn(usize) -> usize,
+) -> Vec<Part<'t>> {
+    let from = beginning.range.end;
+    let longer = beginning.longer.iter().map(|below| Part {
+        row: below.row,
+        range: below.range.clone(),
+        after: slot,
+        below: Some(below),
+    });
+    let rows =
+        beginning.rows.iter().map(|&row| Part { row, range: from..end(row), after: slot, below: None });
+    longer.chain(rows).collect()
+}
+
+/// How many of the parts, from the first on, one pass of at most `most` tokens takes.
+pub(super) fn fit(parts: &[Part<'_>], most: usize) -> usize {
+    let (mut read, mut cached) = (0, 0);
+    let fits = |part: &&Part<'_>| {
+        read += part.range.len();
+        cached += part.range.end;
+        read <= most && cached <= most.saturating_mul(CACHED)
+    };
+    parts.iter().take_while(fits).count().max(1)
+}
+
+/// Beginnings of prompts that stand in a cache.
+pub(super) struct Read {
+    /// For each prompt the slot of the longest beginning that it shares with others, and how many tokens are in it.
+    pub(super) after: Vec<Option<(usize, usize)>>,
+    /// All slots that were taken.
+    pub(super) slots: Vec<usize>,
+}
+
+/// Reads the beginnings that prompts share into a cache, at most `most` tokens in a pass; no more of them once `cancel` is set.
+///
+/// # Errors
+/// From the decoder.
+pub(super) fn read_beginnings(
+    decoder: &Decoder,
+    adapters: &[ActiveAdapter<'_>],
+    cache: &mut KvCache,
+    keys: &[Key<'_>],
+    most: usize,
+    cancel: &AtomicBool,
+) -> Result<Read> {
+    let mut found = Read { after: vec![None; keys.len()], slots: Vec::new() };
+    let trees = trees(keys);
+    let mut open: Vec<(&Beginning, Option<usize>)> = trees.iter().map(|tree| (tree, None)).collect();
+    while let Some((beginning, above)) = open.pop()
+        && !cancel.load(Ordering::Relaxed)
+    {
+        let mut slot = above;
+        if !beginning.range.is_empty() {
+            let own = cache.after(above);
+            let Key { adapter, tokens } = keys[beginning.row];
+            for start in beginning.range.clone().step_by(most) {
+                let mut batch = Batch::new();
+                batch.push(&tokens[start..beginning.range.end.min(start + most)], start, adapter)?;
+                decoder.compute().run(|| decoder.forward(&batch, adapters, Some((cache, &[own]))))?;
+            }
+            found.slots.push(own);
+            slot = Some(own);
         }
-        let alike = head.tokens.iter().zip(&row.tokens).take_while(|(a, b)| a == b).count();
-        shared = shared.min(alike).min(row.first - 1);
-        if shared as f64 <= best_saved {
-            break;
+        for &row in &beginning.rows {
+            found.after[row] = slot.map(|slot| (slot, beginning.range.end));
         }
-        let saved = (i * shared) as f64 / (i + 1) as f64;
-        if i * shared >= WORTH_SHARING && saved > best_saved {
-            (best, best_saved) = ((i + 1, shared), saved);
-        }
+        open.extend(beginning.longer.iter().map(|below| (below, slot)));
     }
-    best
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(beginning: &[u32], end: u32, adapter: Option<usize>) -> ScoreRow {
-        let tokens = [beginning, &[end, end]].concat();
-        ScoreRow { first: beginning.len() + 1, tokens, adapter }
+    /// A beginning as `[tokens; longer; rows]`.
+    fn told(beginning: &Beginning) -> String {
+        let longer: Vec<String> = beginning.longer.iter().map(told).collect();
+        format!("[{:?} {} {:?}]", beginning.range, longer.concat(), beginning.rows)
+    }
+
+    fn trees_of(rows: &[(Option<usize>, Vec<u32>)]) -> Vec<String> {
+        let keys: Vec<Key<'_>> =
+            rows.iter().map(|(adapter, tokens)| Key { adapter: *adapter, tokens }).collect();
+        trees(&keys).iter().map(told).collect()
     }
 
     #[test]
-    fn long_beginnings_are_shared_although_all_rows_begin_alike() {
-        let passage = |n: u32| -> Vec<u32> { (0..10).chain(std::iter::repeat_n(100 + n, 190)).collect() };
-        let mut rows: Vec<ScoreRow> = (0..9).map(|i| row(&passage(i % 3), 50 + i, None)).collect();
-        rows.push(row(&passage(0), 60, Some(0))); // another adapter has other states
-        let found = groups(&rows);
-        let group = |rows: &[usize], shared| Group { rows: rows.to_vec(), shared };
-        let expected =
-            [group(&[0, 3, 6], 200), group(&[1, 4, 7], 200), group(&[2, 5, 8], 200), group(&[9], 0)];
-        assert_eq!(found, expected);
-        assert_eq!(found.iter().map(|g| g.tokens(&rows)).sum::<usize>(), 3 * (200 + 3) + 201);
+    fn answers_share_their_question_and_questions_their_passage() {
+        // Two passages after ten common tokens, each with two questions of forty, each with three answers.
+        let key = |passage: u32, question: u32| -> Vec<u32> {
+            let common = 0..10;
+            common
+                .chain(std::iter::repeat_n(100 + passage, 190))
+                .chain(std::iter::repeat_n(200 + question, 40))
+                .collect()
+        };
+        let mut rows = Vec::new();
+        for passage in 0..2 {
+            for question in 0..2 {
+                rows.extend((0..3).map(|_| (None, key(passage, question))));
+            }
+        }
+        rows.push((Some(0), key(0, 0)));
+        let passage = |first: usize| {
+            let question = |row: usize| format!("[200..240  [{row}, {}, {}]]", row + 1, row + 2);
+            format!("[10..200 {}{} []]", question(first), question(first + 3))
+        };
+        let base = format!("[0..0 [0..10 {}{} []] []]", passage(0), passage(6));
+        assert_eq!(trees_of(&rows), [base, "[0..0  [12]]".to_string()]);
     }
 
     #[test]
-    fn a_beginning_is_not_shared_beyond_the_first_predicted_token() {
+    fn a_beginning_ends_where_a_row_begins_to_be_predicted() {
         let tokens: Vec<u32> = (0..400).collect();
-        let rows = [300, 200, 390].map(|first| ScoreRow { tokens: tokens.clone(), first, adapter: None });
-        let found = groups(&rows);
-        assert_eq!(found[0], Group { rows: vec![0, 1, 2], shared: 199 });
+        let rows = [300, 200, 390].map(|first| (None, tokens[..first].to_vec()));
+        assert_eq!(trees_of(&rows), ["[0..0 [0..200 [200..300  [0, 2]] [1]] []]"]);
     }
 
     #[test]
     fn short_beginnings_are_not_worth_sharing() {
-        let rows: Vec<ScoreRow> = (0..4).map(|i| row(&[1, 2, 3], i, None)).collect();
-        assert_eq!(groups(&rows), [Group { rows: vec![0, 1, 2, 3], shared: 0 }]);
+        let rows: Vec<(Option<usize>, Vec<u32>)> = (0..4).map(|i| (None, vec![1, 2, 3, i])).collect();
+        assert_eq!(trees_of(&rows), ["[0..0  [0, 1, 2, 3]]"]);
+    }
+
+    #[test]
+    fn a_branch_that_is_not_worth_it_does_not_hide_one_below_it() {
+        // Rows 0-2 share two tokens with row 3, too little, and sixty among themselves.
+        let long = |end: u32| -> Vec<u32> { [1, 2].into_iter().chain(vec![7; 58]).chain([end]).collect() };
+        let rows = vec![(None, long(1)), (None, long(2)), (None, long(3)), (None, vec![1, 2, 9])];
+        assert_eq!(trees_of(&rows), ["[0..0 [0..60  [0, 1, 2]] [3]]"]);
+    }
+
+    #[test]
+    fn a_pass_takes_what_fits() {
+        let part = |range: Range<usize>| Part { row: 0, range, after: None, below: None };
+        let parts = [part(0..60), part(0..40), part(0..1)];
+        assert_eq!(fit(&parts, 100), 2);
+        assert_eq!(fit(&parts, 10), 1, "what is longer than a pass is read in several");
+        // Two tokens each, but copies of a long beginning.
+        let copies: Vec<Part<'_>> = (0..9).map(|_| part(300..302)).collect();
+        assert_eq!(fit(&copies, 100), 2);
     }
 }

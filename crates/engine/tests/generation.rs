@@ -1,5 +1,6 @@
 //! Generation against transformers' greedy decoding, and against itself: alone or in a batch, with any adapters.
 
+mod beginnings;
 mod running;
 
 use std::collections::BTreeSet;

@@ -150,10 +150,38 @@ fn a_shared_beginning_is_read_once_and_changes_nothing() {
             let alone: Vec<Score> =
                 rows.iter().flat_map(|row| score(&scorer, std::slice::from_ref(row))).collect();
             assert_close(&name, &found, &alone);
-            // Eight rows of the base model share 59 tokens; the adapter's four would save too little.
-            let total: usize = rows.iter().map(|r| r.tokens.len() - 1).sum::<usize>() - 7 * 59;
+            // Eight rows of the base model share 59 tokens, and the adapter's four.
+            let total: usize = rows.iter().map(|r| r.tokens.len() - 1).sum::<usize>() - (7 + 3) * 59;
             assert_eq!(seen.last(), Some(&Progress { tokens: total, total }), "{name}");
             assert!(seen.windows(2).all(|w| w[0].tokens < w[1].tokens));
+        }
+    }
+}
+
+#[test]
+fn answers_share_the_question_that_shares_the_passage() {
+    let golden = Golden::open("qwen3");
+    let passage = |n: u32| -> Vec<u32> { (0..70).map(|i| (i * 7 + n * 13) % 160).collect() };
+    let mut rows = Vec::new();
+    for (n, question, answer) in (0..2).flat_map(|n| (0..3).flat_map(move |q| (0..4).map(move |a| (n, q, a))))
+    {
+        let question: Vec<u32> = (0..30).map(|i| (i * 11 + question * 17 + 1) % 160).collect();
+        let answer: Vec<u32> = (0..1 + answer % 3).map(|i| (i + answer * 29) % 160).collect();
+        let tokens = [passage(n), question, answer].concat();
+        rows.push(ScoreRow { tokens, first: 100, adapter: None });
+    }
+    for (name, compute) in f32_computes() {
+        let decoder = golden.decoder(&compute);
+        for pass_tokens in [9, 64, 2048] {
+            let scorer = Scorer { pass_tokens, ..Scorer::new(&decoder, &[]) };
+            let mut read = 0;
+            let found = scorer.score(&rows, &mut |p| read = p.tokens, &GO_ON).unwrap();
+            let alone: Vec<Score> =
+                rows.iter().flat_map(|row| score(&scorer, std::slice::from_ref(row))).collect();
+            assert_close(&format!("{name}, passes of {pass_tokens}"), &found, &alone);
+            // Each passage once, of each question all but its last token once, each answer with that and without its own last.
+            let answers: usize = rows.iter().map(|row| row.tokens.len() - 100).sum();
+            assert_eq!(read, 2 * 70 + 6 * 29 + answers, "{name}");
         }
     }
 }

@@ -46,6 +46,24 @@ impl<'a> Author<'a> {
         }
     }
 
+    /// How each text goes on, which is no turn of a chat, up to one of the texts in `stops`. To another model the text is what a user says: its answer
+    /// goes on from the examples in it as well.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn complete(
+        self,
+        session: &Session<'_>,
+        texts: &[String],
+        writing: Writing,
+        stops: &[&str],
+    ) -> Result<Vec<String>> {
+        match self {
+            Self::Model(adapter) => session.complete(texts, writing, stops, adapter),
+            Self::Elsewhere(_) => self.write(session, texts, writing),
+        }
+    }
+
     /// What is written after each prompt (a user's turn).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::options::{GENERAL_RATE, LearnOptions};
+use super::options::LearnOptions;
 use super::prompt::{self, Fill};
 use super::session::Session;
 use seald_core::domain::self_edit::{Directive, Format};
@@ -26,11 +26,12 @@ pub fn menu(learning_rates: &[f64], epochs: &[usize]) -> Vec<Directive> {
 pub fn in_turn(options: &LearnOptions) -> Vec<Directive> {
     use Format::{Implications, ImplicationsLong, KeyFacts, Rewrite, SelfQa, StudyNote};
     let turns = [SelfQa, Rewrite, ImplicationsLong, StudyNote, KeyFacts, Implications].into_iter().cycle();
-    let learning_rate = options.learning_rates.first().copied().unwrap_or(GENERAL_RATE);
-    turns
-        .take(options.candidates)
-        .map(|format| Directive { format, learning_rate, epochs: options.presentations })
-        .collect()
+    let rate = options.learning_rates.iter().take(1);
+    rate.flat_map(|&learning_rate| {
+        let directive = move |format| Directive { format, learning_rate, epochs: options.presentations };
+        turns.clone().take(options.candidates).map(directive)
+    })
+    .collect()
 }
 
 /// A directive as the model writes it.

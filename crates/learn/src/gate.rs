@@ -10,7 +10,7 @@ use seald_core::domain::decision::{Decision, Finding, Rule};
 use seald_core::error::{Error, Kind, Result};
 
 /// A gate probe, answered before and after.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GateProbe {
     /// Number of the fact it asks for; wordings of one fact share it.
     pub fact: usize,
@@ -25,7 +25,7 @@ pub struct GateProbe {
 }
 
 /// A probe of the retention bank, answered before and after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BankProbe {
     /// Whether the live model answered right.
     pub right_before: bool,
@@ -34,7 +34,7 @@ pub struct BankProbe {
 }
 
 /// What was recorded of one candidate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateInput {
     /// The document's gate probes. No trial saw them.
     pub probes: Vec<GateProbe>,

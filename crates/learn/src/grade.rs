@@ -38,7 +38,7 @@ pub const WORDS_A_WORD: usize = 3;
 pub const WORDS_BESIDES: usize = 60;
 
 /// How good an answer is; each number is the best over the accepted answers.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Grade {
     /// Whether it counts as right.
     pub right: bool,

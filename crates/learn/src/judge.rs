@@ -38,7 +38,9 @@ pub struct Probes<'a> {
 /// A judged candidate.
 #[derive(Debug)]
 pub struct Judged {
-    /// What the gate says.
+    /// What the gate was told.
+    pub input: GateInput,
+    /// What it says of it.
     pub decision: Decision,
     /// The candidate at the decision's scale.
     pub adapter: Adapter,
@@ -48,7 +50,8 @@ pub struct Judged {
     pub bank: Vec<Answered>,
 }
 
-/// Judges `candidate`, which continues `live`: whole, and if only old knowledge suffers, at the largest part of the way to it that is accepted.
+/// Judges `candidate`, which continues `live`: whole, or as much of the way to it as its drift allows; and if only old knowledge suffers there, at the
+/// largest part of that which is accepted.
 ///
 /// # Errors
 /// From the engine.
@@ -61,7 +64,9 @@ pub fn judge(
     options: &GateOptions,
 ) -> Result<Judged> {
     let (mut whole, mut best) = (None, None);
-    let mut decide_at = |scale: f64| -> Result<Decision> {
+    let reach = reach(session, live, candidate, rehearsal, options.drift_budget)?;
+    let mut decide_at = |part: f64| -> Result<Decision> {
+        let scale = part * reach;
         let adapter = between(live, candidate, scale)?;
         let judged = judge_at(session, adapter, scale, probes, rehearsal, options)?;
         let decision = judged.decision.clone();
@@ -75,6 +80,29 @@ pub fn judge(
     };
     gate::bisect_scale(&mut decide_at, BISECTIONS)?;
     best.or(whole).ok_or_else(|| Error::new(Kind::Internal, "the gate judged nothing"))
+}
+
+/// The largest part of the way to the candidate on which the drift stays within its budget, to a sixteenth; 1 where no part does. Drift is measured in a
+/// fraction of the time that the questions take, so they are put there and not at every part on the way.
+fn reach(
+    session: &Session<'_>,
+    live: Option<&Adapter>,
+    candidate: &Adapter,
+    rehearsal: &Rehearsal,
+    budget: f64,
+) -> Result<f64> {
+    let within = |part: f64| -> Result<bool> {
+        Ok(rehearsal.drift(session, Some(&between(live, candidate, part)?))? <= budget)
+    };
+    if within(1.0)? {
+        return Ok(1.0);
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..BISECTIONS {
+        let middle = (low + high) / 2.0;
+        if within(middle)? { low = middle } else { high = middle }
+    }
+    Ok(if low > 0.0 { low } else { 1.0 })
 }
 
 fn judge_at(
@@ -99,7 +127,7 @@ fn judge_at(
         scale,
     };
     let decision = gate::decide(&input, options);
-    Ok(Judged { decision, adapter, gate, bank })
+    Ok(Judged { input, decision, adapter, gate, bank })
 }
 
 fn gate_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<GateProbe> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::author::Author;
 use super::exam::{self, Request};
 use super::filter::grounded;
 use super::grade;
@@ -11,6 +12,7 @@ use super::prompt::{self, Fill, PromptSet};
 use super::session::{Answered, Question, Session, Writing};
 use super::study;
 use seald_core::domain::probe::{ProbeSource, Role};
+use seald_core::domain::progress::Task;
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 
@@ -23,8 +25,9 @@ const TEMPERATURE: f64 = 0.8;
 const WORDINGS: usize = 3;
 /// Facts asked for, a passage.
 const FACTS: usize = 24;
-/// Facts of a passage that are asked for in questions, below which statements stand in: what the gate needs.
-const LEAST_FACTS: usize = 3;
+/// Facts of a passage that are asked for in questions, below which statements stand in: twice what the gate needs, for a bound over three differences
+/// passes only what is large.
+const LEAST_FACTS: usize = 6;
 
 /// A document as the model reads it.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,7 @@ pub struct Reading<'a> {
 }
 
 /// A probe that is kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Kept {
     /// The passage that it was written from; none for a supplied one that no passage answers.
     pub passage: Option<usize>,
@@ -87,7 +90,8 @@ struct Draft {
 
 /// Writes, filters and sorts the probes of a document, and puts them to the base and the live model. Supplied probes are always kept; questions
 /// that the live model answers without the document become preservation probes. The base sets the exams and checks them with the passage in sight:
-/// what was learned may have cost the live adapter just that, and then every later document would go unexamined.
+/// what was learned may have cost the live adapter just that, and then every later document would go unexamined. The questions are `examiner`'s: the base's, or
+/// another model's.
 ///
 /// # Errors
 /// From the engine.
@@ -96,14 +100,17 @@ pub fn make(
     document: Reading<'_>,
     supplied: &[(String, Vec<String>)],
     live: Option<&Adapter>,
+    examiner: Author<'_>,
 ) -> Result<(Vec<Kept>, PassRates)> {
     let mut drafts: Vec<Draft> = supplied.iter().map(|(q, a)| supplied_draft(document, q, a)).collect();
     if session.prompts == PromptSet::Nano {
         drafts.iter_mut().for_each(|draft| draft.decoys.clear());
     }
     let (written, mut rates) = match session.prompts {
-        PromptSet::Nano => write_exams(session, document)?,
-        PromptSet::General => ask_for_answers(session, document)?,
+        PromptSet::Nano => {
+            session.work.doing(Task::WriteQuestions, || write_exams(session, document, examiner))?
+        }
+        PromptSet::General => ask_for_answers(session, document, examiner)?,
     };
     drafts.extend(written);
     remove_repeated(&mut drafts);
@@ -145,31 +152,40 @@ fn question<'d>(draft: &'d Draft, document: Option<Reading<'d>>) -> Question<'d>
 /// Questions for answers that stand in the passages, several for each; kept are those whose answer the passage makes likelier than any rival, the
 /// surest first. A fact with one such question gets a statement with the answer left out as its other wording; where too few facts are asked for,
 /// statements stand in.
-fn ask_for_answers(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draft>, PassRates)> {
+fn ask_for_answers(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    examiner: Author<'_>,
+) -> Result<(Vec<Draft>, PassRates)> {
     let (facts, seed) = (study::facts(session, document)?, session.seed(document.key, "exam"));
     let request = Request { facts, samples: session.options.exams, seed };
-    let (asked, written) = exam::questions(session, document, request, None)?;
+    let write = || exam::questions(session, document, request, examiner);
+    let (asked, written) = session.work.doing(Task::WriteQuestions, write)?;
     let grounded = asked.len();
     // One wording for each role; every further one would only take a good question from the self-edits.
-    let sure = exam::supported(session, document, asked, turns(PromptSet::General).len())?;
+    let check = || exam::supported(session, document, asked, turns(PromptSet::General).len());
+    let sure = session.work.doing(Task::CheckQuestions, check)?;
     let rates = PassRates { written, grounded, agreed: sure.len(), ..PassRates::default() };
     let each = sure.iter().map(|(one, _)| generated(document, one.passage, &one.question, &one.span.text));
     let mut drafts: Vec<Draft> = each.collect();
     for (number, passage) in document.passages.iter().enumerate() {
-        let spans = exam::spread(exam::spans(passage), facts);
+        let mut spans = exam::answers(document.title, passage, facts);
+        // What is surest to be a good answer first.
+        spans.sort_by_key(|span| (span.kind, span.range.start));
         let questions =
             |text: &str| drafts.iter().filter(|d| d.passage == Some(number) && d.answers[0] == text).count();
         let counts: Vec<usize> = spans.iter().map(|span| questions(&span.text)).collect();
-        let asked_for = counts.iter().filter(|count| **count > 0).count();
+        let mut missing = LEAST_FACTS.saturating_sub(counts.iter().filter(|count| **count > 0).count());
         for (span, count) in spans.iter().zip(counts) {
             let wanted = match count {
-                0 if asked_for >= LEAST_FACTS => 0,
-                0 => 2,
+                0 if missing > 0 => 2,
                 1 => 1,
-                _ => 0,
+                _ => continue,
             };
-            let statements = exam::clozes(document.title, passage, span).into_iter().take(wanted);
-            drafts.extend(statements.map(|statement| generated(document, number, &statement, &span.text)));
+            let Some(statement) = exam::statement(document.title, passage, span) else { continue };
+            missing -= usize::from(count == 0);
+            let statements = statement.asked.iter().take(wanted);
+            drafts.extend(statements.map(|statement| generated(document, number, statement, &span.text)));
         }
     }
     Ok((drafts, rates))
@@ -201,8 +217,12 @@ fn supplied_draft(document: Reading<'_>, question: &str, answers: &[String]) -> 
     }
 }
 
-/// Lets the base set exams; keeps what the passage grounds.
-fn write_exams(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draft>, PassRates)> {
+/// Lets the examiner set exams; keeps what the passage grounds.
+fn write_exams(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    examiner: Author<'_>,
+) -> Result<(Vec<Draft>, PassRates)> {
     let prompts: Vec<String> = document
         .passages
         .iter()
@@ -214,7 +234,7 @@ fn write_exams(session: &Session<'_>, document: Reading<'_>) -> Result<(Vec<Draf
         let seed = session.seed(document.key, &format!("exam {exam}"));
         let writing =
             Writing { max_tokens: EXAM_TOKENS.min(session.context() / 2), temperature, top_p: None, seed };
-        for (passage, text) in session.write(&prompts, writing, None)?.iter().enumerate() {
+        for (passage, text) in examiner.write(session, &prompts, writing)?.iter().enumerate() {
             for fact in parse::probes(text) {
                 rates.written += fact.questions.len();
                 if !grounded(&fact.answer, &document.passages[passage]) {

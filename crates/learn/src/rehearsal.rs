@@ -4,12 +4,13 @@
 use super::exam::TOP_P;
 use super::prompt::PromptSet;
 use super::session::{Session, Writing};
+use seald_core::domain::progress::Task;
 use seald_core::error::Result;
 use seald_engine::chat::{Message, Role};
 use seald_engine::decoder::ActiveAdapter;
 use seald_engine::examples::TrainRow;
 use seald_engine::lora::Adapter;
-use seald_engine::score::{ScoreRow, Scorer};
+use seald_engine::score::{Progress, ScoreRow, Scorer};
 
 /// Longest base sample, tokens.
 const SAMPLE_TOKENS: usize = 120;
@@ -28,6 +29,10 @@ const LABELS: usize = 32;
 ///
 /// Models other than nano also answer what they asked themselves, up to a bound: how a model answers is what most has to be kept.
 pub fn draw(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
+    session.work.doing(Task::DrawBaseSamples, || draw_all(session))
+}
+
+fn draw_all(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     let count = session.options.base_samples + session.options.base_samples.div_ceil(GUARD_SHARE);
     let starts = starts(session)?;
     let rows: Vec<Vec<u32>> = (0..count).map(|i| starts[i % starts.len()].clone()).collect();
@@ -125,9 +130,11 @@ impl Rehearsal {
         let (train, guard) = samples.split_at(samples.len() - guards);
         let train: Vec<ScoreRow> = train.iter().map(row).collect();
         let guard: Vec<ScoreRow> = guard.iter().map(row).collect();
-        let rows = labelled(session, train, None)?;
-        let guard_base = session.score(&guard, None)?;
-        Ok(Self { rows, guard, guard_base })
+        session.work.doing(Task::LabelBaseSamples, || {
+            let rows = labelled(session, train, None)?;
+            let guard_base = session.score(&guard, None)?;
+            Ok(Self { rows, guard, guard_base })
+        })
     }
 
     /// How far an adapter has moved from the base: KL(base || adapter) in nats a token, estimated on guard text, which the base wrote:
@@ -158,8 +165,12 @@ pub(super) fn labelled(
     let scorer = Scorer::new(&session.model.decoder, &active);
     let labels = LABELS.min(session.model.decoder.config().vocab_size);
     let started = std::time::Instant::now();
-    let soft = scorer.teacher_labels(&rows, labels, &mut |_| {}, session.cancel)?;
-    session.count(|t| t.scoring_seconds += started.elapsed().as_secs_f64());
+    let mut progress = |read: Progress| session.work.tell(read.tokens as u64, read.total as u64, started);
+    let soft = scorer.teacher_labels(&rows, labels, &mut progress, session.cancel)?;
+    session.count(|t| {
+        t.scoring_seconds += started.elapsed().as_secs_f64();
+        t.scored_tokens += rows.iter().map(|row| row.tokens.len() as u64).sum::<u64>();
+    });
     let labelled = rows.into_iter().zip(soft).map(|(row, soft)| {
         let targets = (0..row.tokens.len()).map(|i| i >= row.first).collect();
         TrainRow { tokens: row.tokens, targets, weight: 1.0, soft: Some(soft) }

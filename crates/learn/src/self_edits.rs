@@ -2,6 +2,7 @@
 
 use super::author::Author;
 use super::directive;
+use super::evidence;
 use super::filter::{self, FilterOptions, Filtered};
 use super::grade;
 use super::parse;
@@ -11,7 +12,7 @@ use super::rows;
 use super::session::{Session, Writing};
 use super::study;
 use seald_core::domain::probe::Probe;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task};
 use seald_core::domain::self_edit::{Directive, DroppedLine, Format, RowText};
 use seald_core::error::Result;
 
@@ -64,22 +65,46 @@ pub fn write(
     for (group, directives) in directives.chunks(each).enumerate() {
         let formats: Vec<Format> = directives.iter().map(|d| d.format).collect();
         let seed = seed.wrapping_add((group as u64) << 32);
-        let written = each_format(session, document, &formats, seed, author)?;
+        let write = || each_format(session, document, &formats, seed, author);
+        let written = session.work.doing(Task::WriteTexts, write)?;
         for (place, (directive, texts)) in directives.iter().zip(written).enumerate() {
             let candidate = group * each + place;
             for (passage, text) in texts.into_iter().enumerate() {
-                let draft = draft(session, document, (candidate, passage), directive, text, probes)?;
-                tell(Progress::SelfEdit {
-                    candidate,
-                    format: directive.format,
-                    rows: draft.rows.len(),
-                    discarded: draft.discarded.clone(),
-                });
-                drafts.push(draft);
+                drafts.push(draft(session, document, (candidate, passage), directive, text, probes)?);
             }
         }
     }
+    if session.prompts == PromptSet::General {
+        evidence::leave_out_made_up(session, document, &mut drafts)?;
+        add_by_rule(session, document, &mut drafts)?;
+    }
+    for Draft { candidate, directive, rows, discarded, .. } in &drafts {
+        let (candidate, format, discarded) = (*candidate, directive.format, discarded.clone());
+        tell(Progress::SelfEdit { candidate, format, rows: rows.len(), discarded });
+    }
     Ok(drafts)
+}
+
+/// Adds what is trained on by rule to the first draft of each passage, which then is of use whatever its author wrote.
+fn add_by_rule(session: &Session<'_>, document: Reading<'_>, drafts: &mut [Draft]) -> Result<()> {
+    let facts = study::facts(session, document)?;
+    for (number, passage) in document.passages.iter().enumerate() {
+        let rows = drafts.iter().filter(|draft| draft.passage == number).flat_map(|draft| &draft.rows);
+        let answers = rows.filter_map(|row| match row {
+            RowText::Turn { answer, .. } => Some(answer.to_lowercase()),
+            RowText::Text(_) => None,
+        });
+        let by_rule = study::by_rule(document.title, passage, facts, &answers.collect());
+        if let Some(first) = drafts.iter_mut().find(|draft| draft.passage == number)
+            && !by_rule.is_empty()
+        {
+            first.rows.extend(by_rule);
+            if let Some(reason) = first.discarded.take() {
+                first.dropped.push(DroppedLine { line: "what was written".into(), reason });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The directives that the author chooses from the menu.

@@ -11,52 +11,22 @@ use super::exam::margin;
 use super::grade::{Grade, grade, grade_with_rivals};
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
+use super::work::{Reporter, Tally};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
 use seald_engine::adapter_files;
 use seald_engine::chat::{Message, Role};
 use seald_engine::decoder::ActiveAdapter;
-use seald_engine::generate::{GenerateOptions, GenerateRow, Generator};
+use seald_engine::generate::{GenerateOptions, GenerateRow, Generator, TokenEvent};
 use seald_engine::lora::Adapter;
 use seald_engine::model::Model;
 use seald_engine::sampler::Sampling;
-use seald_engine::score::{ScoreRow, Scorer};
+use seald_engine::score::{Progress, ScoreRow, Scorer};
 
 /// Most tokens of an answer: SEAL's limit.
 pub const ANSWER_TOKENS: usize = 64;
 /// Most tokens of an answer where brevity was asked for: a sentence around the answer fits, a recitation does not.
 const BRIEF_TOKENS: usize = 32;
-
-/// What the work cost so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Tally {
-    /// Seconds of writing text.
-    pub generation_seconds: f64,
-    /// Seconds of training.
-    pub training_seconds: f64,
-    /// Seconds of computing probabilities of given text.
-    pub scoring_seconds: f64,
-    /// Tokens written.
-    pub generated_tokens: u64,
-    /// Tokens trained on, counting repetitions.
-    pub trained_tokens: u64,
-    /// Tokens whose probability was computed, with their contexts.
-    pub scored_tokens: u64,
-}
-
-impl Tally {
-    /// What was spent since `earlier`.
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            generation_seconds: self.generation_seconds - earlier.generation_seconds,
-            training_seconds: self.training_seconds - earlier.training_seconds,
-            scoring_seconds: self.scoring_seconds - earlier.scoring_seconds,
-            generated_tokens: self.generated_tokens - earlier.generated_tokens,
-            trained_tokens: self.trained_tokens - earlier.trained_tokens,
-            scored_tokens: self.scored_tokens - earlier.scored_tokens,
-        }
-    }
-}
 
 /// One question for [`Session::ask`].
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +42,7 @@ pub struct Question<'a> {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Answered {
     /// The answer, greedy.
     pub text: String,
@@ -117,6 +87,8 @@ pub struct Session<'a> {
     pub cancel: &'a AtomicBool,
     /// Memory that training may take, bytes; none: what the machine has free.
     pub max_memory: Option<u64>,
+    /// Tells how far the work is.
+    pub work: Reporter,
     tally: RefCell<Tally>,
 }
 
@@ -128,8 +100,9 @@ impl<'a> Session<'a> {
     pub fn new(model: &'a Model, options: LearnOptions, cancel: &'a AtomicBool) -> Result<Self> {
         options.validate()?;
         let prompts = PromptSet::of(model);
-        let options = options.for_model(prompts, model.decoder.config().hidden_size);
-        Ok(Self { model, options, prompts, cancel, max_memory: None, tally: RefCell::default() })
+        let options = options.for_model(prompts, model.decoder.config());
+        let (work, tally) = (Reporter::default(), RefCell::default());
+        Ok(Self { model, options, prompts, cancel, max_memory: None, work, tally })
     }
 
     /// What the work has cost.
@@ -273,7 +246,8 @@ impl<'a> Session<'a> {
     pub(super) fn score(&self, rows: &[ScoreRow], adapter: Option<&Adapter>) -> Result<Vec<f64>> {
         let started = Instant::now();
         let active: Vec<_> = adapter.into_iter().map(ActiveAdapter::inference).collect();
-        let scores = Scorer::new(&self.model.decoder, &active).score(rows, &mut |_| {}, self.cancel)?;
+        let mut progress = |read: Progress| self.work.tell(read.tokens as u64, read.total as u64, started);
+        let scores = Scorer::new(&self.model.decoder, &active).score(rows, &mut progress, self.cancel)?;
         self.count(|t| {
             t.scoring_seconds += started.elapsed().as_secs_f64();
             t.scored_tokens += rows.iter().map(|r| r.tokens.len() as u64).sum::<u64>();
@@ -345,7 +319,18 @@ impl<'a> Session<'a> {
             ..GenerateOptions::default()
         };
         let generator = Generator::new(&self.model.decoder, Some(&self.model.tokenizer), &active);
-        let found = generator.generate(&rows, &options, &mut |_| ControlFlow::Continue(()), self.cancel)?;
+        // A row that ends early has done all of its part.
+        let (most, all) = (writing.max_tokens as u64, rows.len() as u64 * writing.max_tokens as u64);
+        let (mut so_far, mut done) = (vec![0; rows.len()], 0);
+        let mut on_token = |event: TokenEvent<'_>| {
+            let own = &mut so_far[event.row];
+            let now = if event.finish.is_some() { most } else { *own + 1 };
+            done += now - *own;
+            *own = now;
+            self.work.tell(done, all, started);
+            ControlFlow::Continue(())
+        };
+        let found = generator.generate(&rows, &options, &mut on_token, self.cancel)?;
         self.stop_if_cancelled()?;
         self.count(|t| {
             t.generation_seconds += started.elapsed().as_secs_f64();

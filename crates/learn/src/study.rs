@@ -1,5 +1,8 @@
 //! Study texts from models that were not taught our prompts: each form is asked for by a text that goes on after a worked example and a cue.
 
+use std::collections::HashSet;
+
+use super::author::Author;
 use super::exam::{self, Request, TOP_P};
 use super::probes::Reading;
 use super::session::{Session, Writing};
@@ -7,8 +10,8 @@ use seald_core::domain::self_edit::{Format, RowText};
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 
-/// Temperature of study texts: SEAL's and SPA's. Below it texts of one form repeat one another.
-const TEMPERATURE: f64 = 1.0;
+/// Temperature of study texts. SEAL's and SPA's is 1, of 7B models: there the weakest ones leave the passage.
+const TEMPERATURE: f64 = 0.7;
 /// A study text has at most this many tokens for each of its passage, and [`LEAST_TOKENS`]: SEAL's self-edits have 2.5 (406 of 160).
 const TOKENS_A_TOKEN: usize = 2;
 /// See [`TOKENS_A_TOKEN`].
@@ -145,6 +148,9 @@ fn prompt(format: Format, title: &str, passage: &str, turn: u64) -> String {
     format!("Text: {}: {}\n{cue}{text}\n\nText: {title}: {passage}\n{cue}", first.0, first.1)
 }
 
+/// Questions sampled for each answer: about half of those of the weakest models are kept.
+const SAMPLES: usize = 2;
+
 /// Questions with their answers, `Q: ..` and `A: ..` line by line, for each passage.
 fn pairs(
     session: &Session<'_>,
@@ -152,10 +158,12 @@ fn pairs(
     seed: u64,
     writer: Option<&Adapter>,
 ) -> Result<Vec<String>> {
-    let request = Request { facts: facts(session, document)?, samples: 1, seed };
-    let (asked, _) = exam::questions(session, document, request, writer)?;
+    let request = Request { facts: facts(session, document)?, samples: SAMPLES, seed };
+    let (asked, _) = exam::questions(session, document, request, Author::Model(writer))?;
+    // A question beside its answer would teach that the one follows from the other.
+    let sure = exam::supported(session, document, asked, SAMPLES)?;
     let mut texts = vec![String::new(); document.passages.len()];
-    for one in asked {
+    for (one, _) in sure {
         texts[one.passage].push_str(&format!("Q: {}\nA: {}\n", one.question, one.span.text));
     }
     Ok(texts)
@@ -171,6 +179,28 @@ pub fn facts(session: &Session<'_>, document: Reading<'_>) -> Result<usize> {
         most = most.max(session.tokens(passage)?.div_ceil(TOKENS_A_FACT));
     }
     Ok(most.max(4))
+}
+
+/// What is trained on besides what a model writes, by rule, so that every fact is met more than once, however weak the model: each sentence by itself, and
+/// statements with a gap for the answers that no pair asks for (`asked_for`, in small letters).
+pub fn by_rule(title: &str, passage: &str, facts: usize, asked_for: &HashSet<String>) -> Vec<RowText> {
+    let sentences = exam::sentence_ranges(passage);
+    let mut rows: Vec<RowText> = Vec::new();
+    if sentences.len() > 1 {
+        rows.extend(
+            sentences.into_iter().map(|range| RowText::Text(format!("{title}\n{}", passage[range].trim()))),
+        );
+    }
+    for span in exam::answers(title, passage, facts) {
+        if asked_for.contains(&span.text.to_lowercase()) {
+            continue;
+        }
+        rows.extend(exam::statement(title, passage, &span).map(|statement| RowText::Turn {
+            question: super::prompt::brief(&statement.taught),
+            answer: span.text,
+        }));
+    }
+    rows
 }
 
 /// The rows that a row becomes in training: a question is answered as it stands with the sentence of the passage that holds the answer, and with the
@@ -210,6 +240,28 @@ mod tests {
         assert_eq!(answers, ["120 cars", "It carries 120 cars."]);
         let text = RowText::Text("It carries cars.".into());
         assert_eq!(in_two_styles(text.clone(), passage), [text]);
+    }
+
+    #[test]
+    fn every_sentence_and_every_answer_is_trained_on() {
+        let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
+        let rows = by_rule("The ferry", passage, 8, &HashSet::from(["120 cars".to_string()]));
+        let asked = |question: &str, answer: &str| {
+            let question = super::super::prompt::brief(&format!(
+                "How does this sentence about \"The ferry\" go on? {question}"
+            ));
+            RowText::Turn { question, answer: answer.into() }
+        };
+        let text = |text: &str| RowText::Text(format!("The ferry\n{text}"));
+        assert_eq!(
+            rows,
+            [
+                text("The ferry was built in Port Ellis in 1988."),
+                text("It carries 120 cars."),
+                asked("The ferry was built in ____", "Port Ellis"),
+                asked("The ferry was built in Port Ellis in ____", "1988"),
+            ]
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use seald_engine::examples::TrainRow;
 use seald_engine::lora::Adapter;
 
 /// What a trial trains on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Edit {
     /// Number of its candidate; the union has those of its members.
     pub candidates: Vec<usize>,

@@ -24,7 +24,8 @@ fn probes_are_grounded_answerable_unknown_and_split_by_wording() {
         "Which animal is on the emblem of the Brastonel Works?".to_string(),
         vec!["a crimson otter".to_string()],
     )];
-    let (kept, rates) = probes::make(&session, reading(&passages), &supplied, None).unwrap();
+    let (kept, rates) =
+        probes::make(&session, reading(&passages), &supplied, None, Author::Model(None)).unwrap();
     let from_model: Vec<_> = kept.iter().filter(|k| k.source == ProbeSource::Generated).collect();
     assert!(from_model.len() >= 4, "{kept:#?}");
     for probe in &from_model {
@@ -56,7 +57,7 @@ fn a_live_adapter_that_lost_the_skill_spoils_no_exam() {
     for matrices in live.layers.iter_mut().flatten().flatten() {
         matrices.b = matrices.b.ones_like().unwrap();
     }
-    let make = |live| probes::make(&session, reading(&passages), &[], live).unwrap();
+    let make = |live| probes::make(&session, reading(&passages), &[], live, Author::Model(None)).unwrap();
     let ((of_base, base_rates), (of_live, live_rates)) = (make(None), make(Some(&live)));
     assert_eq!((live_rates.written, live_rates.agreed), (base_rates.written, base_rates.agreed));
     // It knows nothing at all without the passage, so that nothing is left out as known.

@@ -49,6 +49,7 @@ pub(crate) fn status() -> StatusView {
             since: before(185),
             trial: Some(TrialProgress { name: "key_facts 1e-3 x10".into(), step: 20, steps: 80, loss: 1.234 }),
         }),
+        work: None,
         held: Some(Held::Paused { since: before(60), until: Some(NOW.plus_seconds(1800)) }),
         model: ModelState { name: "nano".into(), loaded: true, resident_bytes: 312 << 20 },
         documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1 },

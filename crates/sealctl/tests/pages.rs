@@ -3,7 +3,7 @@
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use sealctl::client::progress;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task, Work};
 use seald_core::protocol::*;
 use seald_terminal::checks::{Check, Outcome};
 use seald_terminal::feed::Feed;
@@ -41,6 +41,14 @@ fn status_fits_one_screen() {
     check("status_first_day", |look| status::render(&made_up::idle(), times, look));
     let text = status::render(&made_up::status(), times, &plain(80));
     assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
+}
+
+#[test]
+fn status_says_how_far_the_work_is() {
+    let work = Work { task: Task::DrawBaseSamples, done: 1000, of: 4000, seconds: 60.0 };
+    let opening = StatusView { activity: Activity::Opening, work: Some(work), ..made_up::idle() };
+    let text = status::render(&opening, made_up::times(), &plain(100));
+    assert!(text.contains("once for each model): 25 %, about 3 minutes left"), "{text}");
 }
 
 #[test]
@@ -159,7 +167,7 @@ fn a_log_has_a_line_a_stage_and_a_rung() {
 fn a_job_that_fails_at_once_still_ends_in_a_line() {
     let mut lines = Lines::new(Some(1), Look { unicode: false, ..plain(80) });
     let mut tell = |event| lines.tell(&event);
-    tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1 });
+    tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1, seconds: None });
     let ranked = Progress::Ranked { trial: "union".into(), rung: 0, gain: -0.5, goes_on: true };
     assert!(tell(ranked).is_empty());
     let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);

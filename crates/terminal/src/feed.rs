@@ -55,7 +55,7 @@ impl Feed {
 
     /// Whether the same was told already, by an event with a number where this one has none, or the other way round.
     fn again(&mut self, event: &EventView, progress: &Progress) -> bool {
-        if matches!(progress, Progress::Step { .. }) {
+        if matches!(progress, Progress::Step { .. } | Progress::Working(_)) {
             return false;
         }
         let kept = event.id.is_some();

@@ -2,11 +2,14 @@
 
 use super::look::{Look, one_line};
 use super::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
-use super::words::{count, kind_words, stage_words};
-use seald_core::domain::progress::Progress;
+use super::words::{about, kind_words, size_words, stage_words, task_words};
+use seald_core::domain::progress::{Progress, Task, Work};
 
 /// Columns of a name in a log; nobody reads it through a window.
 const NAME: usize = 100;
+
+/// Seconds from which on a log says how long a piece of work will take.
+const LONG: f64 = 5.0;
 
 /// Turns what happened into lines.
 pub struct Lines {
@@ -16,6 +19,8 @@ pub struct Lines {
     name: String,
     noted: Noted,
     rung: Option<Rung>,
+    /// The work under way, if its length was told.
+    announced: Option<Task>,
 }
 
 /// A rung whose trials are being ranked.
@@ -28,7 +33,20 @@ struct Rung {
 impl Lines {
     /// For so many documents; none where nobody knows how many will come.
     pub fn new(documents: Option<usize>, look: Look) -> Self {
-        Self { look, documents, number: 0, name: String::new(), noted: Noted::default(), rung: None }
+        Self {
+            look,
+            documents,
+            number: 0,
+            name: String::new(),
+            noted: Noted::default(),
+            rung: None,
+            announced: None,
+        }
+    }
+
+    /// So many documents will come.
+    pub fn expect(&mut self, documents: usize) {
+        self.documents = Some(documents);
     }
 
     /// Takes up a document whose beginning was not told. Nothing changes if it is the one under way.
@@ -44,16 +62,12 @@ impl Lines {
         let mut lines: Vec<String> = self.before(event).into_iter().collect();
         self.noted.note(event);
         match event {
-            Progress::Started { document, tokens, passages } => {
+            Progress::Started { document, tokens, passages, seconds } => {
                 self.number += 1;
                 (self.name, self.noted, self.rung) = (one_line(document), Noted::default(), None);
                 let documents = self.documents.map(|documents| documents.max(self.number));
                 let heading = heading(self.number, documents, document, NAME, &self.look);
-                lines.push(format!(
-                    "{heading}: {}, {}",
-                    count(*tokens, "token"),
-                    count(*passages, "passage")
-                ));
+                lines.push(format!("{heading}: {}", size_words(*tokens, *passages, *seconds)));
             }
             Progress::Stage { stage } => lines.push(format!("  {}", stage_words(*stage))),
             Progress::Probes { supplied, written, kept, facts } => {
@@ -83,9 +97,21 @@ impl Lines {
             Progress::Compared { .. } | Progress::Sampled { .. } | Progress::Forgotten { .. } => {
                 lines.extend(tending_words(event).map(|words| format!("    {words}")));
             }
+            Progress::Working(work) => lines.extend(self.announce(work)),
             Progress::SelfEdit { .. } | Progress::Step { .. } => {}
         }
         lines.iter().map(|line| line.trim_end().to_string()).collect()
+    }
+
+    /// Says once of a longer piece of work how long it will take.
+    fn announce(&mut self, work: &Work) -> Option<String> {
+        if work.done >= work.of {
+            self.announced = None;
+            return None;
+        }
+        let left = work.seconds_left().filter(|left| *left >= LONG && self.announced != Some(work.task))?;
+        self.announced = Some(work.task);
+        Some(format!("    {}: about {}", task_words(work.task), about(left)))
     }
 
     /// What has to be said of the past before `event`: texts when their stage is over, a rung when the next one is ranked.
@@ -104,5 +130,24 @@ impl Lines {
             return Some(said);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_work_is_announced_once() {
+        let look = Look { width: 80, colour: false, ..Look::of_stderr() };
+        let mut lines = Lines::new(None, look);
+        let mut told =
+            |task, done, seconds| lines.tell(&Progress::Working(Work { task, done, of: 100, seconds }));
+        assert!(told(Task::WriteQuestions, 1, 0.3).is_empty(), "nobody can tell yet");
+        assert_eq!(told(Task::WriteQuestions, 10, 20.0), ["    writing questions: about 3 minutes"]);
+        assert!(told(Task::WriteQuestions, 20, 40.0).is_empty());
+        assert!(told(Task::WriteQuestions, 100, 200.0).is_empty());
+        assert!(told(Task::AnswerQuestions, 50, 2.0).is_empty(), "short work is not worth a line");
+        assert_eq!(told(Task::WriteQuestions, 50, 90.0), ["    writing questions: about 2 minutes"]);
     }
 }

@@ -5,7 +5,7 @@ use console::Style;
 use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{bytes, count, hundredths, kind_words, percent, stage_words};
+use super::words::{bytes, count, hundredths, kind_words, percent, stage_words, work_words};
 use seald_core::protocol::{
     Activity, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending, TrialProgress,
 };
@@ -139,6 +139,8 @@ fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
     {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
+    } else if let Some(work) = &status.work {
+        page.cut_field("", &work_words(work), &Style::new().cyan());
     }
     if let Some(held) = &status.held {
         let style = match held {

@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
 use super::look::{Look, one_line};
 use super::status::{doing_words, held_words, share_words, steps};
 use super::times::Times;
-use super::words::{count, percent};
+use super::words::{count, percent, work_words};
 use super::{documents, heatmap};
 use seald_core::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView, Tending};
 
@@ -138,6 +138,8 @@ impl Painter<'_> {
         {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
+        } else if let Some(work) = &status.work {
+            frame.render_widget(Line::styled(work_words(work), self.style(Color::Cyan)), bar);
         } else if let Some(held) = &status.held {
             let words = format!("held: {}", held_words(held, self.times));
             frame.render_widget(Line::styled(words, self.style(Color::Yellow)), bar);

@@ -2,6 +2,7 @@
 
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::job::{JobKind, Stage};
+use seald_core::domain::progress::{Task, Work};
 
 /// `1 row`, `2 rows`.
 pub fn count(n: usize, noun: &str) -> String {
@@ -58,6 +59,42 @@ pub fn duration(seconds: f64) -> String {
         60..=3599 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
+}
+
+/// `40 s`, `6 minutes`, `2 h 10 min`: no more exact than what foretells it.
+pub fn about(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match minutes {
+        _ if seconds < 55.0 => format!("{:.0} s", (seconds / 5.0).ceil().max(1.0) * 5.0),
+        0 | 1 => "a minute".into(),
+        2..60 => format!("{minutes} minutes"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// `1,812 tokens, 4 passages, about 6 minutes`: a document before it is learned.
+pub fn size_words(tokens: usize, passages: usize, seconds: Option<f64>) -> String {
+    let time = seconds.map(|seconds| format!(", about {}", about(seconds))).unwrap_or_default();
+    format!("{}, {}{time}", count(tokens, "token"), count(passages, "passage"))
+}
+
+/// What a model is busy with, in words.
+pub fn task_words(task: Task) -> &'static str {
+    match task {
+        Task::DrawBaseSamples => "sampling the base model (once for each model)",
+        Task::LabelBaseSamples => "reading the samples, to keep the model as it is",
+        Task::WriteQuestions => "writing questions",
+        Task::CheckQuestions => "checking the questions",
+        Task::AnswerQuestions => "answering questions",
+        Task::WriteTexts => "writing texts",
+    }
+}
+
+/// `writing questions: 34 %, about 2 minutes left`.
+pub fn work_words(work: &Work) -> String {
+    let left = work.seconds_left().filter(|left| *left >= 1.0);
+    let left = left.map(|left| format!(", about {} left", about(left))).unwrap_or_default();
+    format!("{}: {:.0} %{left}", task_words(work.task), work.share() * 100.0)
 }
 
 /// What became of a document, in words.
@@ -123,5 +160,18 @@ mod tests {
             [duration(0.42), duration(185.0), duration(7800.0)],
             ["0.4 s", "3 min 05 s", "2 h 10 min"]
         );
+    }
+
+    #[test]
+    fn what_is_foretold_is_rounded() {
+        assert_eq!(
+            [about(2.0), about(31.0), about(58.0), about(89.0)],
+            ["5 s", "35 s", "a minute", "a minute"]
+        );
+        assert_eq!(size_words(1812, 1, Some(371.0)), "1,812 tokens, 1 passage, about 6 minutes");
+        assert_eq!([about(371.0), about(7800.0)], ["6 minutes", "2 h 10 min"]);
+        let work = Work { task: Task::WriteQuestions, done: 30, of: 100, seconds: 60.0 };
+        assert_eq!(work_words(&work), "writing questions: 30 %, about 2 minutes left");
+        assert_eq!(work_words(&Work { seconds: 0.2, ..work }), "writing questions: 30 %");
     }
 }

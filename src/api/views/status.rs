@@ -14,7 +14,7 @@ use seald_store::Store;
 pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {
     let documents = counts(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now { activity, held, model: _, loaded, next, serve_to, problems } = service.monitor.now();
+    let Now { activity, work, held, model: _, loaded, next, serve_to, problems } = service.monitor.now();
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -22,6 +22,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         root: service.root.display().to_string(),
         inbox: service.inbox.display().to_string(),
         activity,
+        work,
         held,
         model: ModelState { name: service.model.clone(), loaded, resident_bytes: resident_bytes() },
         documents,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{JobKind, Stage};
 use super::self_edit::Format;
 use super::writer::Whose;
+use utoipa::ToSchema;
 
 /// One thing that happened to the document under way, or to other work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,12 +19,17 @@ pub enum Progress {
         tokens: usize,
         /// Passages it was cut into.
         passages: usize,
+        /// Seconds that it will take, about; none where nothing foretells them.
+        #[serde(default)]
+        seconds: Option<f64>,
     },
     /// A stage began.
     Stage {
         /// Which.
         stage: Stage,
     },
+    /// How far the work within a stage is. It passes: told several times a second, never kept.
+    Working(Work),
     /// The probes are ready.
     Probes {
         /// From the sidecar.
@@ -153,4 +159,66 @@ pub enum Progress {
         /// Seconds in all.
         seconds: f64,
     },
+}
+
+/// What a model is busy with within a stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// It writes base samples, once for each base model.
+    DrawBaseSamples,
+    /// It reads them, so that trainings can be held to what it would have written.
+    LabelBaseSamples,
+    /// It writes questions.
+    WriteQuestions,
+    /// It checks them against the passage.
+    CheckQuestions,
+    /// It answers questions.
+    #[default]
+    AnswerQuestions,
+    /// It writes texts to be trained on.
+    WriteTexts,
+}
+
+/// How far a piece of work is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Work {
+    /// What it is.
+    pub task: Task,
+    /// What is done of it, in tokens or the like.
+    pub done: u64,
+    /// What there is to do in all, 1 or more.
+    pub of: u64,
+    /// Seconds since it began.
+    pub seconds: f64,
+}
+
+/// Seconds, and share of the work, after which the time that is left can be told from the time that went by.
+const FORETOLD: (f64, f64) = (1.0, 0.02);
+
+impl Work {
+    /// Seconds until it is done, if it goes on as it went; none while that is a guess.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let share = self.share();
+        (self.seconds >= FORETOLD.0 && share >= FORETOLD.1).then(|| self.seconds * (1.0 - share) / share)
+    }
+
+    /// What is done of it, 0 to 1.
+    pub fn share(&self) -> f64 {
+        (self.done as f64 / self.of.max(1) as f64).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_follows_from_time_gone() {
+        let work = |done, seconds| Work { task: Task::WriteTexts, done, of: 200, seconds };
+        assert_eq!(work(50, 10.0).seconds_left(), Some(30.0));
+        assert_eq!(work(200, 10.0).seconds_left(), Some(0.0));
+        assert_eq!(work(2, 10.0).seconds_left(), None, "a hundredth foretells nothing");
+        assert_eq!(work(50, 0.1).seconds_left(), None);
+    }
 }

@@ -8,6 +8,7 @@ use super::share::Share;
 use crate::clock::Timestamp;
 use crate::domain::ids::{DocumentId, JobId};
 use crate::domain::job::{JobKind, Stage};
+use crate::domain::progress::Work;
 
 /// The daemon at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +25,9 @@ pub struct StatusView {
     pub inbox: String,
     /// What it is doing.
     pub activity: Activity,
+    /// How far it is with a piece of that; left out where nothing can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
     /// Why it does not learn now, if it does not.
     pub held: Option<Held>,
     /// The base model.

@@ -7,18 +7,23 @@
 mod calendar;
 mod decoys;
 mod function_words;
+mod pointing;
 mod spans;
+mod tokens;
 mod worked;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
+use crate::author::Author;
 use crate::grade::words;
 use crate::probes::Reading;
-use crate::session::{Question, Session, Writing};
+use crate::session::{Session, Writing};
 use seald_core::error::Result;
-use seald_engine::lora::Adapter;
 
 pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
+pub use pointing::{Table, choose, supported, tables};
 pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
 use worked::{WORKED, Worked};
 
@@ -40,7 +45,7 @@ const FORM: &str = "Questions about short texts. Each question names what it is 
                     and is answered by the words given.\n\n";
 
 /// A question with its answer, found in a passage.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// Number of the passage.
     pub passage: usize,
@@ -61,7 +66,20 @@ pub struct Request {
     pub seed: u64,
 }
 
-/// Questions about the passages of a document, in the form that was asked for and each once: `written` counts all that came.
+/// What was written after the request for a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// Number of the passage.
+    pub passage: usize,
+    /// The answer that was asked about.
+    pub span: Span,
+    /// Which sample of it, from 0; it decides which examples were shown.
+    pub sample: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// Questions about the passages of a document, in the form that was asked for and each once; and how many came in all.
 ///
 /// # Errors
 /// From the engine.
@@ -69,14 +87,28 @@ pub fn questions(
     session: &Session<'_>,
     document: Reading<'_>,
     request: Request,
-    writer: Option<&Adapter>,
+    author: Author<'_>,
 ) -> Result<(Vec<Asked>, usize)> {
+    let completions = completions(session, document, request, author)?;
+    Ok((sort_out(document, request.seed, &completions), completions.len()))
+}
+
+/// What the author writes where questions about the passages of a document are asked for.
+///
+/// # Errors
+/// From the engine.
+pub fn completions(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    request: Request,
+    author: Author<'_>,
+) -> Result<Vec<Completion>> {
     let mut wanted: Vec<(usize, Span)> = Vec::new();
     for (number, passage) in document.passages.iter().enumerate() {
-        wanted.extend(spread(spans(passage), request.facts).into_iter().map(|span| (number, span)));
+        let answers = answers(document.title, passage, request.facts);
+        wanted.extend(answers.into_iter().map(|span| (number, span)));
     }
-    let (mut found, mut written) = (Vec::new(), 0);
-    let mut seen = HashSet::new();
+    let mut found = Vec::new();
     for sample in 0..request.samples {
         let examples = examples(request.seed.wrapping_add(sample as u64));
         let prompts: Vec<String> = wanted
@@ -86,23 +118,38 @@ pub fn questions(
         let seed = request.seed.wrapping_add((sample as u64) << 32);
         let writing =
             Writing { max_tokens: QUESTION_TOKENS, temperature: TEMPERATURE, top_p: Some(TOP_P), seed };
-        let texts = session.complete(&prompts, writing, &["\n"], writer)?;
-        for ((number, span), text) in wanted.iter().zip(texts) {
-            written += 1;
-            let Some(question) = fit(&text, span, document.title, &document.passages[*number], &examples)
-            else {
-                continue;
-            };
-            if seen.insert((normal(&question), normal(&span.text))) {
-                found.push(Asked { passage: *number, span: span.clone(), question });
-            }
-        }
+        let texts = author.complete(session, &prompts, writing, &["\n"])?;
+        found.extend(wanted.iter().zip(texts).map(|((passage, span), text)| Completion {
+            passage: *passage,
+            span: span.clone(),
+            sample,
+            text,
+        }));
     }
-    Ok((found, written))
+    Ok(found)
+}
+
+/// The questions among completions that were asked for with this seed: those in form, each once.
+pub fn sort_out(document: Reading<'_>, seed: u64, completions: &[Completion]) -> Vec<Asked> {
+    let mut seen = HashSet::new();
+    let question = |Completion { passage, span, sample, text }: &Completion| {
+        let examples = examples(seed.wrapping_add(*sample as u64));
+        let question = fit(text, span, document.title, &document.passages[*passage], &examples)?;
+        let new = seen.insert((normal(&question), normal(&span.text)));
+        new.then(|| Asked { passage: *passage, span: span.clone(), question })
+    };
+    completions.iter().filter_map(question).collect()
+}
+
+/// Up to `most` answers that a passage offers, spread over its sentences. What the title says is none: every question says it.
+pub fn answers(title: &str, passage: &str, most: usize) -> Vec<Span> {
+    let titled = content(title);
+    let new = |span: &Span| !content(&span.text).is_subset(&titled);
+    spread(spans(passage).into_iter().filter(new).collect(), most)
 }
 
 /// Up to `most` spans, taken by turns from the sentences so that none is asked about only at its beginning; in the passage's order.
-pub fn spread(spans: Vec<Span>, most: usize) -> Vec<Span> {
+fn spread(spans: Vec<Span>, most: usize) -> Vec<Span> {
     let sentences = spans.iter().map(|span| span.sentence + 1).max().unwrap_or(0);
     let mut by_sentence: Vec<Vec<Span>> = vec![Vec::new(); sentences];
     for span in spans {
@@ -164,8 +211,7 @@ fn fit(text: &str, span: &Span, title: &str, passage: &str, examples: &[(&Worked
     let question = line[..end + line[end..].chars().next()?.len_utf8()].trim();
     let asked = words(question);
     let holds = |of: &str| {
-        let content: Vec<String> =
-            words(of).into_iter().map(|w| w.text).filter(|w| !function_words::function_word(w)).collect();
+        let content = content(of);
         !content.is_empty() && content.iter().all(|word| asked.iter().any(|w| w.text == *word))
     };
     let borrowed = examples
@@ -186,16 +232,36 @@ fn fit(text: &str, span: &Span, title: &str, passage: &str, examples: &[(&Worked
 /// Stands where an answer was left out.
 const BLANK: &str = "____";
 
-/// Statements with the span left out, to be completed: its sentence, and the sentence up to the gap. For where a model cannot ask.
-pub fn clozes(title: &str, passage: &str, span: &Span) -> Vec<String> {
-    let Some(range) = sentence_ranges(passage).into_iter().nth(span.sentence) else { return Vec::new() };
-    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let before = squeeze(&passage[range.start..span.range.start]);
-    let after = squeeze(&passage[span.range.end.min(range.end)..range.end]);
+/// Words on each side of a gap that the second form of a statement shows.
+const AROUND: usize = 8;
+
+/// A statement with a span left out, in three forms, for where a model cannot ask: two to be examined with, one to be trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The whole sentence, and the words next to the gap.
+    pub asked: [String; 2],
+    /// The sentence up to the gap; from the gap on, where nothing stands before it.
+    pub taught: String,
+}
+
+/// The statement about a span of a passage; none where the sentence says nothing besides.
+pub fn statement(title: &str, passage: &str, span: &Span) -> Option<Statement> {
+    let range = sentence_ranges(passage).into_iter().nth(span.sentence)?;
+    let before: Vec<&str> = passage[range.start..span.range.start].split_whitespace().collect();
+    let after: Vec<&str> = passage[span.range.end.min(range.end)..range.end].split_whitespace().collect();
+    if before.len() + after.len() < 3 {
+        return None;
+    }
+    let near = (&before[before.len().saturating_sub(AROUND)..], &after[..after.len().min(AROUND)]);
+    let gap = |before: &[&str], after: &[&str]| [before, &[BLANK], after].concat().join(" ");
     let whole =
-        format!("Which words are missing in this sentence about \"{title}\"? {before} {BLANK} {after}");
-    let begun = format!("How does this sentence about \"{title}\" go on? {before} {BLANK}");
-    if before.split(' ').count() < 3 { vec![whole] } else { vec![whole, begun] }
+        format!("Which words are missing in this sentence about \"{title}\"? {}", gap(&before, &after));
+    let near = format!("What is said of \"{title}\"? Fill the gap: {}", gap(near.0, near.1));
+    let taught = match before.len() {
+        0 => format!("How does this sentence about \"{title}\" begin? {}", gap(&[], &after)),
+        _ => format!("How does this sentence about \"{title}\" go on? {}", gap(&before, &[])),
+    };
+    Some(Statement { asked: [whole, near], taught })
 }
 
 /// Whether a question is a statement to be completed. It quotes the document, so that it shows what was memorised rather than what is understood.
@@ -240,66 +306,13 @@ fn normal(text: &str) -> String {
     words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
-/// The questions whose answer the passage supports, at most `each` for one answer, the surest first, each with how much it gains from seeing the passage
-/// beyond the best of its decoys, nats: above 0 the passage makes it likelier than any rival of its sort. The log-probability without the passage takes
-/// out how common the words of an answer are, and how long they are. Decoys, which cost most, are looked at only for the likeliest questions of an answer.
-///
-/// # Errors
-/// From the engine.
-pub fn supported(
-    session: &Session<'_>,
-    document: Reading<'_>,
-    asked: Vec<Asked>,
-    each: usize,
-) -> Result<Vec<(Asked, f64)>> {
-    let answers: Vec<Vec<String>> = asked.iter().map(|one| vec![one.span.text.clone()]).collect();
-    let gains = gains(session, document, &asked, &answers)?;
-    let mut likely: Vec<(Asked, f64)> = asked
+/// Words of a text that matter, in the form in which answers are graded.
+fn content(text: &str) -> HashSet<String> {
+    words(text)
         .into_iter()
-        .zip(gains)
-        .map(|(one, gains)| (one, gains[0]))
-        .filter(|(_, gain)| *gain > 0.0)
-        .collect();
-    likely.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let mut taken: BTreeMap<(usize, String), usize> = BTreeMap::new();
-    likely.retain(|(one, _)| {
-        let count = taken.entry((one.passage, one.span.text.clone())).or_default();
-        *count += 1;
-        *count <= each
-    });
-    let (finalists, own): (Vec<Asked>, Vec<f64>) = likely.into_iter().unzip();
-    let rivals = |one: &Asked| {
-        decoys(&one.question, std::slice::from_ref(&one.span.text), &document.passages[one.passage])
-    };
-    let rivals: Vec<Vec<String>> = finalists.iter().map(rivals).collect();
-    let theirs = self::gains(session, document, &finalists, &rivals)?;
-    let beyond = |(own, theirs): (f64, Vec<f64>)| own - theirs.into_iter().fold(0.0, f64::max);
-    let margins: Vec<f64> = own.into_iter().zip(theirs).map(beyond).collect();
-    let mut found: Vec<(Asked, f64)> =
-        finalists.into_iter().zip(margins).filter(|(_, margin)| *margin > 0.0).collect();
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(found)
-}
-
-/// For each question what each of some answers to it gains from seeing the passage: `ln p(a | passage, q) - ln p(a | q)`, nats.
-fn gains(
-    session: &Session<'_>,
-    document: Reading<'_>,
-    asked: &[Asked],
-    answers: &[Vec<String>],
-) -> Result<Vec<Vec<f64>>> {
-    let (mut open, mut closed) = (Vec::new(), Vec::new());
-    for (one, answers) in asked.iter().zip(answers) {
-        let passage = Some((document.title, document.passages[one.passage].as_str()));
-        for answer in answers {
-            let answers = std::slice::from_ref(answer);
-            open.push(Question { text: &one.question, answers, passage, decoys: &[] });
-            closed.push(Question { text: &one.question, answers, passage: None, decoys: &[] });
-        }
-    }
-    let (open, closed) = (session.log_probs(&open, None)?, session.log_probs(&closed, None)?);
-    let mut gains = open.into_iter().zip(closed).map(|(open, closed)| open - closed);
-    Ok(answers.iter().map(|answers| gains.by_ref().take(answers.len()).collect()).collect())
+        .map(|word| word.text)
+        .filter(|word| !function_words::function_word(word))
+        .collect()
 }
 
 #[cfg(test)]

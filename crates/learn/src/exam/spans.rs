@@ -6,15 +6,14 @@
 
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation;
-
 use super::calendar::{is_day_number, is_month, is_stamp, is_weekday, is_year};
 use super::function_words::{function_word, opens_phrase};
+use super::tokens::{Token, is_number, tokens};
 use crate::grade::words;
 use crate::parse::sentences;
 
 /// What sort of answer a span is. Decoys are of the same kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// A day, month, year or time of day.
     Date,
@@ -29,7 +28,7 @@ pub enum Kind {
 }
 
 /// A span of a passage that could be an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Span {
     /// As the passage writes it.
     pub text: String,
@@ -69,8 +68,9 @@ pub fn spans(passage: &str) -> Vec<Span> {
     for (sentence, range) in sentence_ranges(passage).into_iter().enumerate() {
         let tokens = tokens(passage, range);
         let mut taken = vec![false; tokens.len()];
-        for rule in [dates, code, numbers, names, phrases] {
-            for (kind, place) in rule(&tokens) {
+        let rules = [dates, code, numbers, names, phrases].into_iter().map(|rule| rule(&tokens));
+        for found_by_rule in std::iter::once(quoted(passage, &tokens)).chain(rules) {
+            for (kind, place) in found_by_rule {
                 if place.is_empty() || taken[place.clone()].iter().any(|taken| *taken) {
                     continue;
                 }
@@ -98,56 +98,29 @@ fn normal(text: &str) -> String {
     words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
-/// A word with what stands around it.
-#[derive(Debug)]
-struct Token<'a> {
-    text: &'a str,
-    range: Range<usize>,
-    /// Only blanks stand between it and the word before.
-    joined: bool,
-}
-
-/// Words as a reader parts them: at white space, without the signs around them.
-fn tokens(passage: &str, range: Range<usize>) -> Vec<Token<'_>> {
-    let sentence = &passage[range.clone()];
-    let mut found: Vec<Token<'_>> = Vec::new();
-    let mut joined = false;
-    for (at, piece) in sentence.split_word_bound_indices() {
-        if !piece.contains(char::is_alphanumeric) {
-            let glued = matches!(piece, "-" | "/" | "_" | "." | "'" | "’" | ":" | "@" | "+" | "#");
-            let behind = found.last().is_some_and(|last| last.range.end == range.start + at);
-            let before = sentence[at + piece.len()..].starts_with(char::is_alphanumeric);
-            if glued && behind && before {
-                continue; // Part of a word: the next piece is joined to it below.
-            }
-            joined &= piece.chars().all(|c| c == ' ');
-            continue;
-        }
-        let start = range.start + at;
-        let glue = found.last().map(|last| passage[last.range.end..start].to_string());
-        let inside = |glue: &str| {
-            glue.chars().count() <= 2
-                && !glue.contains(char::is_whitespace)
-                && !glue.contains([',', ';', '(', ')', '"', '“', '”', '—', '–'])
-        };
-        match found.last_mut().filter(|_| glue.as_deref().is_some_and(inside)) {
-            Some(last) => {
-                last.range.end = start + piece.len();
-                last.text = &passage[last.range.clone()];
-            }
-            None => found.push(Token { text: piece, range: start..start + piece.len(), joined }),
-        }
-        joined = true;
-    }
-    found
-}
-
 type Found = Vec<(Kind, Range<usize>)>;
 
-fn is_number(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_numeric() || c == '-')
-        && word.contains(char::is_numeric)
-        && word.chars().all(|c| c.is_numeric() || matches!(c, '.' | ',' | '-' | '%'))
+/// What stands between quotation marks: terms, titles, what somebody said.
+fn quoted(passage: &str, tokens: &[Token<'_>]) -> Found {
+    let opens = |token: &Token<'_>| passage[..token.range.start].ends_with(['"', '“', '„', '«', '‘']);
+    let closes = |token: &Token<'_>| {
+        let rest = passage[token.range.end..].trim_start_matches(['.', ',', '!', '?']);
+        rest.starts_with(['"', '”', '“', '»'])
+    };
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let end = (at..tokens.len().min(at + MOST_WORDS)).find(|last| closes(&tokens[*last]));
+        match end.filter(|_| opens(&tokens[at])) {
+            Some(end) => {
+                let kind = if capital(tokens[at].text) { Kind::Name } else { Kind::Phrase };
+                found.push((kind, at..end + 1));
+                at = end + 1;
+            }
+            None => at += 1,
+        }
+    }
+    found
 }
 
 /// `4 March 2019`, `March 4, 2019`, `March 2019`, `March 4`, a weekday, a year, `2019-03-04`, `10:30`.
@@ -295,7 +268,9 @@ fn phrases(tokens: &[Token<'_>]) -> Found {
         }
         // What was cut off by the limit is the beginning of a longer phrase.
         let whole = end < tokens.len() && end - start == 4 && tokens[end].joined && plain(tokens[end].text);
-        if end > start && !whole && (end - start > 1 || tokens[start].text.chars().count() > 3) {
+        // "a potentially more serious form": what was meant comes later.
+        let adverb = end > start && tokens[end - 1].text.ends_with("ly");
+        if end > start && !whole && !adverb && (end - start > 1 || tokens[start].text.chars().count() > 3) {
             found.push((Kind::Phrase, start..end));
         }
         at = end.max(at + 1);
@@ -333,6 +308,12 @@ mod tests {
         ] {
             assert!(got.contains(&(expected.0, expected.1.to_string())), "no {expected:?} in {got:?}");
         }
+        let text = "In 15–20% of cases, for $1,200 each, it is \"osseous tuberculosis\", a potentially more serious form.";
+        let expected = [(Number, "15–20%"), (Number, "$1,200"), (Phrase, "osseous tuberculosis")]
+            .map(|(k, t)| (k, t.to_string()));
+        let got = found(text);
+        assert!(expected.iter().all(|one| got.contains(one)), "{got:?}");
+        assert!(!got.iter().any(|(_, text)| text == "potentially"), "{got:?}");
         assert_eq!(found("Set max_tokens in config.toml.").first(), Some(&(Code, "max_tokens".to_string())));
         assert_eq!(kind_of("1852"), Date);
         assert_eq!(kind_of("31 metres"), Number);

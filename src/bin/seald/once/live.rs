@@ -17,13 +17,21 @@ pub(crate) enum Live {
 }
 
 impl Live {
-    /// For so many documents.
-    pub(crate) fn new(documents: usize) -> Self {
+    /// Nothing is expected yet.
+    pub(crate) fn new() -> Self {
         let look = Look::of_stderr();
         if output::watched() {
-            Self::View(Box::new(View::new(documents, look, ProgressDrawTarget::stderr())))
+            Self::View(Box::new(View::new(look, ProgressDrawTarget::stderr())))
         } else {
-            Self::Lines(Lines::new(Some(documents), look))
+            Self::Lines(Lines::new(Some(0), look))
+        }
+    }
+
+    /// So many documents will come.
+    pub(crate) fn expect(&mut self, documents: usize) {
+        match self {
+            Self::View(view) => view.expect(documents),
+            Self::Lines(lines) => lines.expect(documents),
         }
     }
 
@@ -36,8 +44,8 @@ impl Live {
     }
 
     /// Takes away what still moves; the lines of finished documents stay, and what follows begins on a new line.
-    pub(crate) fn end(self) {
-        if let Self::View(mut view) = self {
+    pub(crate) fn end(&mut self) {
+        if let Self::View(view) = self {
             view.end();
             // The view fills its last line to the edge and leaves the cursor there.
             say("");

@@ -6,9 +6,9 @@ use std::time::Duration;
 use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seald_core::domain::job::Stage;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Work};
 use seald_terminal::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
-use seald_terminal::words::{count, kind_words, stage_words};
+use seald_terminal::words::{kind_words, size_words, stage_words, work_words};
 use seald_terminal::{Look, one_line};
 
 /// Blanks before what belongs to a document.
@@ -46,11 +46,11 @@ struct Run {
 }
 
 impl View {
-    /// For so many documents.
-    pub(crate) fn new(documents: usize, look: Look, target: ProgressDrawTarget) -> Self {
+    /// Nothing is expected yet.
+    pub(crate) fn new(look: Look, target: ProgressDrawTarget) -> Self {
         Self {
             look,
-            documents,
+            documents: 0,
             number: 0,
             name: String::new(),
             noted: Noted::default(),
@@ -63,16 +63,24 @@ impl View {
         }
     }
 
+    /// So many documents will come.
+    pub(crate) fn expect(&mut self, documents: usize) {
+        self.documents = documents;
+    }
+
     /// Shows what happened.
     pub(crate) fn show(&mut self, event: &Progress) {
         self.noted.note(event);
         match event {
-            Progress::Started { document, tokens, passages } => self.start(document, *tokens, *passages),
+            Progress::Started { document, tokens, passages, seconds } => {
+                self.start(document, &size_words(*tokens, *passages, *seconds));
+            }
             Progress::Stage { stage } => {
                 self.end_steps();
                 self.under_way = Some(*stage);
                 self.say("");
             }
+            Progress::Working(work) => self.work(work),
             Progress::Probes { supplied, written, kept, facts } => {
                 self.say(&probes_words(*supplied, *written, *kept, *facts));
             }
@@ -118,11 +126,23 @@ impl View {
         }
     }
 
-    fn start(&mut self, document: &str, tokens: usize, passages: usize) {
+    /// How far a piece of work is. Before the first document there is no stage that it belongs to.
+    fn work(&mut self, work: &Work) {
+        if self.under_way.is_some() {
+            self.say(&work_words(work));
+            return;
+        }
+        if self.stage.is_hidden() {
+            self.stage = self.line("{msg}");
+        }
+        let words = if work.done < work.of { work_words(work) } else { String::new() };
+        self.stage.set_message(self.look.cut(&words, self.look.width.saturating_sub(1)));
+    }
+
+    fn start(&mut self, document: &str, size: &str) {
         self.end();
         self.number += 1;
         (self.name, self.noted, self.under_way) = (one_line(document), Noted::default(), None);
-        let size = format!("{}, {}", count(tokens, "token"), count(passages, "passage"));
         let room = self.look.width.saturating_sub(size.len() + CLOCK);
         let heading = heading(self.number, Some(self.documents.max(self.number)), document, room, &self.look);
         self.head = self.line("{msg}  {elapsed}");
@@ -206,7 +226,9 @@ mod tests {
     fn screen() -> (InMemoryTerm, View) {
         let terminal = InMemoryTerm::new(24, 80);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        (terminal, View::new(2, plain(80), target))
+        let mut view = View::new(plain(80), target);
+        view.expect(2);
+        (terminal, view)
     }
 
     #[test]
@@ -227,7 +249,7 @@ mod tests {
     #[test]
     fn trials_side_by_side_share_a_bar() {
         let (terminal, mut view) = screen();
-        view.show(&Progress::Started { document: "a".into(), tokens: 1, passages: 1 });
+        view.show(&Progress::Started { document: "a".into(), tokens: 1, passages: 1, seconds: None });
         view.show(&Progress::Stage { stage: Stage::Trials });
         for (trial, step, loss) in [("one", 1, 3.0), ("two", 1, 2.0), ("one", 2, 1.0)] {
             view.show(&Progress::Step { trial: trial.into(), step, steps: 4, loss });

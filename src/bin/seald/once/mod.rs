@@ -11,17 +11,20 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use seald::api::views;
 use seald::config::default_root;
 use seald::pipeline::{self, Finished, Intake, Root, Taken, TakenDocument, Worker, WorkerOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::document::DocumentState;
+use seald_core::domain::progress::Progress;
 use seald_core::error::{Context, Error, Kind, Result};
 use seald_core::files;
 use seald_core::protocol::{DocumentReport, OnceReport};
 use seald_ingest::Limits;
 use seald_learn::options::LearnOptions;
+use seald_learn::work::OnWork;
 use seald_terminal::{Look, heatmap};
 
 use crate::open::ModelArgs;
@@ -82,11 +85,19 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     let model = args.model.open()?;
     say(format!("Learning in {}", root.path().display()));
     let store = pipeline::open_database(&root)?;
-    let waiting = crate::progress::waiting("Preparing what keeps old knowledge ...".to_string());
-    let worker =
-        Worker::open(root, store, &model, WorkerOptions { learn, ..WorkerOptions::default() }, cancel);
-    waiting.finish_and_clear();
-    let report = learn_all(worker.map_err(going_on)?, &paths, args.retry).map_err(going_on)?;
+    let live = Arc::new(Mutex::new(Live::new()));
+    let shown = live.clone();
+    let on_work = Some(OnWork::new(move |work| look_at(&shown).show(&Progress::Working(work))));
+    let worker = Worker::open(
+        root,
+        store,
+        &model,
+        WorkerOptions { learn, on_work, ..WorkerOptions::default() },
+        cancel,
+    );
+    let report = worker.and_then(|worker| learn_all(worker, &paths, args.retry, &live));
+    look_at(&live).end();
+    let report = report.map_err(going_on)?;
     if let Some(json) = &json {
         json.write(&report)?;
     }
@@ -96,7 +107,12 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
 }
 
 /// Takes the files in, learns what waits, and tells of the files that were named.
-fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf], retry: bool) -> Result<OnceReport> {
+fn learn_all(
+    mut worker: Worker<'_>,
+    paths: &[PathBuf],
+    retry: bool,
+    live: &Mutex<Live>,
+) -> Result<OnceReport> {
     let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
     let (limits, clock) = (Limits::default(), Clock::System);
     let intake = Intake { program: &program, limits, retry, tag: None, versions: false, clock };
@@ -104,18 +120,17 @@ fn learn_all(mut worker: Worker<'_>, paths: &[PathBuf], retry: bool) -> Result<O
     for path in paths {
         taken.push(pipeline::take_in(worker.store_mut(), &intake, path)?);
     }
-    let mut live = Live::new(worker.waiting()?);
+    look_at(live).expect(worker.waiting()?);
     let mut finished = Vec::new();
-    let learned = loop {
-        match worker.run_next(&mut |event| live.show(&event)) {
-            Ok(Some(done)) => finished.push(done),
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        };
-    };
-    live.end();
-    learned?;
+    while let Some(done) = worker.run_next(&mut |event| look_at(live).show(&event))? {
+        finished.push(done);
+    }
     report(&worker, taken, &finished)
+}
+
+/// What is shown; a panic while it was drawn leaves at worst a line too many.
+fn look_at(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
+    live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a stop leaves, said to the one who stopped it.

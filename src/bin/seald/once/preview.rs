@@ -75,7 +75,8 @@ pub(super) fn report() -> OnceReport {
 #[test]
 #[ignore = "for the eye: it takes its time, and compares nothing"]
 fn preview() {
-    let mut live = Live::new(2);
+    let mut live = Live::new();
+    live.expect(2);
     for event in events() {
         live.show(&event);
         let shown = if matches!(event, Progress::Step { .. }) { 30 } else { 300 };

@@ -8,6 +8,7 @@ use sealctl::client::{Client, Failure, Stream, routes};
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::{EventView, StatusView};
 use seald_terminal::feed::Feed;
+use seald_terminal::words::work_words;
 use seald_terminal::{Look, one_line};
 
 use crate::output;
@@ -48,6 +49,12 @@ impl Teller {
                 bar.set_length(*steps as u64);
                 bar.set_position(*step as u64);
                 bar.set_message(format!("loss {loss:.2}  {}", one_line(trial)));
+            }
+            Some(Progress::Working(work)) if work.done < work.of => {
+                let bar = self.bar.get_or_insert_with(|| bar(&self.look));
+                bar.set_length(work.of);
+                bar.set_position(work.done);
+                bar.set_message(work_words(work));
             }
             Some(_) => {
                 if let Some(bar) = self.bar.take() {

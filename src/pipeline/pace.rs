@@ -1,0 +1,64 @@
+//! How long learning a document will take: from those that this process learned, and before the first from the time that reading takes.
+
+use seald_learn::work::Tally;
+
+/// Learning a document takes as long as reading each of its tokens so many times. Measured on models of two sizes (docs/benchmarks.md, "Real models");
+/// what is longest, training, writing and asking, is all bound by the same products of matrices.
+const READINGS: f64 = 700.0;
+/// Documents that are remembered: what the machine did last hour says most.
+const REMEMBERED: usize = 8;
+
+/// What is known of the time that learning takes.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Seconds that a token takes to be read.
+    reading: Option<f64>,
+    /// Seconds for each token of the documents that were learned last.
+    learned: Vec<f64>,
+}
+
+impl Pace {
+    /// Nothing was learned yet; this was read.
+    pub(super) fn new(read: &Tally) -> Self {
+        let reading = (read.scored_tokens > 0).then(|| read.scoring_seconds / read.scored_tokens as f64);
+        Self { reading, learned: Vec::new() }
+    }
+
+    /// A document of so many tokens was learned, or turned away after the same work, in so many seconds.
+    pub(super) fn note(&mut self, tokens: usize, seconds: f64) {
+        if self.learned.len() == REMEMBERED {
+            self.learned.remove(0);
+        }
+        self.learned.push(seconds / tokens.max(1) as f64);
+    }
+
+    /// Seconds that a document of so many tokens will take; none where nothing was ever read.
+    pub(super) fn seconds(&self, tokens: usize) -> Option<f64> {
+        let mut learned = self.learned.clone();
+        learned.sort_by(f64::total_cmp);
+        let each = match learned.get(learned.len() / 2) {
+            Some(median) => *median,
+            None => self.reading? * READINGS,
+        };
+        Some(each * tokens as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_learned_foretells_what_will_be() {
+        assert_eq!(Pace::new(&Tally::default()).seconds(100), None);
+        let read = Tally { scoring_seconds: 2.0, scored_tokens: 1000, ..Tally::default() };
+        let mut pace = Pace::new(&read);
+        assert_eq!(pace.seconds(100), Some(100.0 * 0.002 * READINGS));
+        for seconds in [50.0, 900.0, 60.0] {
+            pace.note(100, seconds);
+        }
+        assert_eq!(pace.seconds(200), Some(120.0), "the median: one document may be odd");
+        (0..REMEMBERED).for_each(|_| pace.note(10, 1.0));
+        assert_eq!(pace.learned.len(), REMEMBERED);
+    }
+}
