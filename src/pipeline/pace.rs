@@ -1,27 +1,34 @@
 //! How long learning a document will take: from those that this process learned, and before the first from the time that reading takes.
 
+use seald_learn::prompt::PromptSet;
 use seald_learn::work::Tally;
 
-/// Learning a document takes as long as reading each of its tokens so many times. Measured on models of two sizes (docs/benchmarks.md, "Real models");
-/// what is longest, training, writing and asking, is all bound by the same products of matrices.
-const READINGS: f64 = 700.0;
+/// Learning a document takes as long as reading each of its tokens so many times: what is longest, training, writing and asking, is all bound by the same
+/// products of matrices. SmolLM2-135M took 530 readings and Qwen2.5-Coder-0.5B 340 for documents of some 250 tokens; nano, which tries sixteen self-edits, 1,600.
+fn readings(prompts: PromptSet) -> f64 {
+    match prompts {
+        PromptSet::Nano => 1600.0,
+        PromptSet::General => 450.0,
+    }
+}
+
 /// Documents that are remembered: what the machine did last hour says most.
 const REMEMBERED: usize = 8;
 
 /// What is known of the time that learning takes.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Seconds that a token takes to be read.
-    reading: Option<f64>,
+    /// Seconds for each token of the first document, as reading foretells them.
+    foretold: Option<f64>,
     /// Seconds for each token of the documents that were learned last.
     learned: Vec<f64>,
 }
 
 impl Pace {
-    /// Nothing was learned yet; this was read.
-    pub(super) fn new(read: &Tally) -> Self {
+    /// Nothing was learned yet; this was read, by a model with these prompts.
+    pub(super) fn new(read: &Tally, prompts: PromptSet) -> Self {
         let reading = (read.scored_tokens > 0).then(|| read.scoring_seconds / read.scored_tokens as f64);
-        Self { reading, learned: Vec::new() }
+        Self { foretold: reading.map(|seconds| seconds * readings(prompts)), learned: Vec::new() }
     }
 
     /// A document of so many tokens was learned, or turned away after the same work, in so many seconds.
@@ -38,7 +45,7 @@ impl Pace {
         learned.sort_by(f64::total_cmp);
         let each = match learned.get(learned.len() / 2) {
             Some(median) => *median,
-            None => self.reading? * READINGS,
+            None => self.foretold?,
         };
         Some(each * tokens as f64)
     }
@@ -50,10 +57,10 @@ mod tests {
 
     #[test]
     fn what_was_learned_foretells_what_will_be() {
-        assert_eq!(Pace::new(&Tally::default()).seconds(100), None);
+        assert_eq!(Pace::new(&Tally::default(), PromptSet::General).seconds(100), None);
         let read = Tally { scoring_seconds: 2.0, scored_tokens: 1000, ..Tally::default() };
-        let mut pace = Pace::new(&read);
-        assert_eq!(pace.seconds(100), Some(100.0 * 0.002 * READINGS));
+        let mut pace = Pace::new(&read, PromptSet::General);
+        assert_eq!(pace.seconds(100), Some(90.0));
         for seconds in [50.0, 900.0, 60.0] {
             pace.note(100, seconds);
         }

@@ -141,7 +141,7 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let pace = Pace::new(&session.tally());
+        let pace = Pace::new(&session.tally(), session.prompts);
         let (live, controls, writer) = (None, None, None);
         let mut worker = Self {
             root,

@@ -5,6 +5,7 @@
 
 use super::controls;
 use super::exam::sentence_ranges;
+use super::grade::words;
 use super::parse::sentences;
 use super::probes::Reading;
 use super::self_edits::Draft;
@@ -20,7 +21,11 @@ const LEAST_SHARE: f64 = 0.3;
 /// Sentences of fewer words are judged with the one before them: a few words gain by chance.
 const SHORT_WORDS: usize = 4;
 
-/// Leaves out of the drafts of a document what its passages do not make likelier; a draft of which nothing is left is discarded.
+const COPIED: &str = "is the passage's own sentence, which is trained on anyway";
+const MADE_UP: &str = "is no likelier with the passage in sight than without it";
+
+/// Leaves out of the drafts of a document what its passages do not make likelier, and what is copied from them word for word; a draft of which nothing
+/// is left is discarded.
 ///
 /// # Errors
 /// From the engine.
@@ -32,7 +37,8 @@ pub(super) fn leave_out_made_up(
     let mut pieces: Vec<(usize, String)> = Vec::new();
     for draft in drafts.iter() {
         let texts = draft.rows.iter().filter_map(|row| text_of(row, document.title));
-        pieces.extend(texts.flat_map(pieces_of).map(|piece| (draft.passage, piece)));
+        let new = texts.flat_map(pieces_of).filter(|piece| !copies(piece, &document.passages[draft.passage]));
+        pieces.extend(new.map(|piece| (draft.passage, piece)));
     }
     let mut shares = shares(session, document, &pieces)?.into_iter();
     for draft in drafts {
@@ -44,12 +50,17 @@ pub(super) fn leave_out_made_up(
             };
             let (mut kept, mut left_out) = (Vec::new(), false);
             for piece in pieces_of(text) {
-                match shares.next().is_some_and(|share| share >= LEAST_SHARE) {
-                    true => kept.push(piece),
-                    false => {
+                let fault = match copies(&piece, &document.passages[draft.passage]) {
+                    true => Some(COPIED),
+                    false if shares.next().is_some_and(|share| share >= LEAST_SHARE) => None,
+                    false => Some(MADE_UP),
+                };
+                match fault {
+                    None => kept.push(piece),
+                    Some(reason) => {
                         left_out = true;
-                        let reason = "is no likelier with the passage in sight than without it".into();
-                        draft.dropped.push(DroppedLine { line: piece.trim().into(), reason });
+                        let line = piece.trim().into();
+                        draft.dropped.push(DroppedLine { line, reason: reason.into() });
                     }
                 }
             }
@@ -67,6 +78,12 @@ pub(super) fn leave_out_made_up(
         draft.rows = rows;
     }
     Ok(())
+}
+
+/// Whether a passage has these very words, one after another.
+fn copies(piece: &str, passage: &str) -> bool {
+    let normal = |text: &str| words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
+    format!(" {} ", normal(passage)).contains(&format!(" {} ", normal(piece)))
 }
 
 /// What a plain row says, without the title before it.
@@ -145,6 +162,15 @@ fn shares(session: &Session<'_>, document: Reading<'_>, texts: &[(usize, String)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_copied_word_for_word_is_known() {
+        let passage = "The ferry carries cars. It was built in 1988.";
+        assert!(copies("It was built in 1988.", passage) && copies("the ferry carries cars", passage));
+        assert!(
+            !copies("It was built of steel in 1988.", passage) && !copies("The ferry carries car", passage)
+        );
+    }
 
     #[test]
     fn pieces_put_end_to_end_are_the_text() {

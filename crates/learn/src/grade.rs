@@ -21,6 +21,7 @@ mod signs;
 mod units;
 mod words;
 
+pub(crate) use dates::MONTHS;
 use reading::{Habits, Reading};
 pub use words::{Word, words};
 

@@ -70,7 +70,7 @@ pub struct PassRates {
     pub written: usize,
     /// Of these: their answer stands in the passage.
     pub grounded: usize,
-    /// Of these: asked afresh with the passage in sight, the base gave the same answer; or, of models other than nano, finds it likelier than any rival.
+    /// Of these: asked afresh with the passage in sight, the base gave the same answer; of models other than nano: and the question points to it.
     pub agreed: usize,
     /// Of these: the model without the passage does not know it.
     pub needed: usize,
@@ -166,7 +166,7 @@ fn ask_for_answers(
     let check = || exam::supported(session, document, asked, turns(PromptSet::General).len());
     let sure = session.work.doing(Task::CheckQuestions, check)?;
     let rates = PassRates { written, grounded, agreed: sure.len(), ..PassRates::default() };
-    let each = sure.iter().map(|(one, _)| generated(document, one.passage, &one.question, &one.span.text));
+    let each = sure.iter().map(|one| generated(document, one.passage, &one.question, &one.span.text));
     let mut drafts: Vec<Draft> = each.collect();
     for (number, passage) in document.passages.iter().enumerate() {
         let mut spans = exam::answers(document.title, passage, facts);

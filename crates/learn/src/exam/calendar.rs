@@ -1,19 +1,7 @@
 //! Words of the calendar: months, weekdays, years, days of a month, dates and times in digits.
 
-const MONTHS: &[&str] = &[
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
+use crate::grade::MONTHS;
+
 const DAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 pub(super) fn is_month(word: &str) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, content};
+use super::{Asked, content, decoys};
 use crate::probes::Reading;
 use crate::session::{Question, Session};
 use seald_core::error::Result;
@@ -22,7 +22,8 @@ pub struct Table {
     pub log_probs: Vec<Vec<f64>>,
 }
 
-/// The questions that point to their answer: [`choose`] from [`tables`].
+/// The questions that point to their answer ([`choose`] from [`tables`]) and that the base, with the passage in sight, answers with it; at most `each` for
+/// one answer, the surest first.
 ///
 /// # Errors
 /// From the engine.
@@ -31,9 +32,40 @@ pub fn supported(
     document: Reading<'_>,
     asked: Vec<Asked>,
     each: usize,
-) -> Result<Vec<(Asked, f64)>> {
+) -> Result<Vec<Asked>> {
     let tables = tables(session, document, &asked)?;
-    Ok(choose(&asked, &tables, each))
+    // Some will not be answered right.
+    let mut found = choose(&asked, &tables, 2 * each);
+    found = agreed(session, document, found)?;
+    at_most(&mut found, each);
+    Ok(found.into_iter().map(|(one, _)| one).collect())
+}
+
+/// Those that the base answers right with the passage in sight: the round trip.
+fn agreed(
+    session: &Session<'_>,
+    document: Reading<'_>,
+    chosen: Vec<(Asked, f64)>,
+) -> Result<Vec<(Asked, f64)>> {
+    let answers: Vec<[String; 1]> = chosen.iter().map(|(one, _)| [one.span.text.clone()]).collect();
+    let passage = |one: &Asked| document.passages[one.passage].as_str();
+    let rivals: Vec<Vec<String>> = chosen
+        .iter()
+        .zip(&answers)
+        .map(|((one, _), answers)| decoys(&one.question, answers, passage(one)))
+        .collect();
+    let questions: Vec<Question<'_>> = chosen
+        .iter()
+        .zip(&answers)
+        .zip(&rivals)
+        .map(|(((one, _), answers), decoys)| {
+            let passage = Some((document.title, passage(one)));
+            Question { text: &one.question, answers, passage, decoys }
+        })
+        .collect();
+    let answered = session.ask(&questions, None)?;
+    let right = chosen.into_iter().zip(answered).filter(|(_, answered)| answered.grade.right);
+    Ok(right.map(|(one, _)| one).collect())
 }
 
 /// The table of each passage.
@@ -68,13 +100,18 @@ pub fn choose(asked: &[Asked], tables: &[Table], each: usize) -> Vec<(Asked, f64
         found.extend(own.into_iter().cloned().zip(margins).filter(|(_, margin)| *margin > 0.0));
     }
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    at_most(&mut found, each);
+    found
+}
+
+/// Leaves the first `each` questions for every answer.
+fn at_most(found: &mut Vec<(Asked, f64)>, each: usize) {
     let mut taken: BTreeMap<(usize, String), usize> = BTreeMap::new();
     found.retain(|(one, _)| {
         let count = taken.entry((one.passage, one.span.text.clone())).or_default();
         *count += 1;
         *count <= each
     });
-    found
 }
 
 /// By how much each question (a row of `table`, whose last row is [`ANY_QUESTION`]'s) makes its own answer, given by its column, likelier than any other answer

@@ -2,7 +2,8 @@
 
 use super::scan::{Gap, Kind, Token};
 
-const MONTHS: [&str; 12] = [
+/// Names of the months, in small letters.
+pub(crate) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",
