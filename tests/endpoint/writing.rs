@@ -18,7 +18,7 @@ use seald_engine::model::Model;
 use seald_ingest::Limits;
 use seald_learn::author::Author;
 use seald_learn::options::LearnOptions;
-use seald_learn::probes::Reading;
+use seald_learn::probes::{self, Reading};
 use seald_learn::self_edits;
 use seald_learn::session::Session;
 use seald_store::{NewDocument, Store, SuppliedProbe};
@@ -66,6 +66,27 @@ fn probe() -> Probe {
         role: Role::Gate,
         source: ProbeSource::Generated,
     }
+}
+
+#[test]
+fn exams_from_elsewhere_are_checked_by_the_model_here() {
+    let (server, model) = (Server::start(), model());
+    // Of three questions one has an answer that the passage lacks, one an answer that the base does not give with it in sight.
+    let exam = "Question: Where is the head office of the Brastonel Works?\nAnswer: Quellmarn\n\n\
+                Question: How many people does the Brastonel Works employ?\nAnswer: 999\n\n\
+                Question: Who founded the Brastonel Works?\nAnswer: copper kettles";
+    server.on(LINE, text(exam));
+    let endpoint = Endpoint::open(&options(&server)).unwrap();
+    let session = Session::new(&model, learn(), &NEVER).unwrap();
+    let passages = [PASSAGE.to_string()];
+    let reading = Reading { key: "a document", title: TITLE, passages: &passages };
+    let (kept, rates) = probes::make(&session, reading, &[], None, Author::Elsewhere(&endpoint)).unwrap();
+    assert_eq!((rates.written, rates.grounded, rates.agreed), (3, 2, 1), "{kept:#?}");
+    let questions: Vec<&str> = kept.iter().map(|probe| probe.question.as_str()).collect();
+    assert_eq!(questions, ["Where is the head office of the Brastonel Works?"]);
+    let asked: Vec<String> =
+        server.asked().into_iter().map(|asked| String::from_utf8(asked.body).unwrap()).collect();
+    assert!(asked.len() == 1 && asked[0].contains("Elmar Trondvik"), "one exam, one passage: {asked:#?}");
 }
 
 #[test]
