@@ -94,7 +94,7 @@ impl Default for LearnOptions {
             rung_steps: Vec::new(),
             trial_rows: 4,
             final_steps: 0,
-            presentations: 5,
+            presentations: 10,
             final_rate: 0.7,
             union_of: 16,
             distil: false,

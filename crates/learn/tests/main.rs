@@ -1,7 +1,11 @@
 //! The method on the embedded model: what it writes, keeps, trains on and judges.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a panic is a failed test")]
 
+#[path = "../../../tests/support/repository.rs"]
+mod repository;
+
 mod judging;
+mod recorded;
 mod rehearsing;
 mod training;
 mod writing;
