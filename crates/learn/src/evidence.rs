@@ -22,7 +22,7 @@ const LEAST_SHARE: f64 = 0.3;
 const SHORT_WORDS: usize = 4;
 
 const COPIED: &str = "is the passage's own sentence, which is trained on anyway";
-const MADE_UP: &str = "is no likelier with the passage in sight than without it";
+const MADE_UP: &str = "is hardly likelier with the passage in sight than without it";
 
 /// Leaves out of the drafts of a document what its passages do not make likelier, and what is copied from them word for word; a draft of which nothing
 /// is left is discarded.
@@ -155,13 +155,55 @@ fn shares(session: &Session<'_>, document: Reading<'_>, texts: &[(usize, String)
     let usual: Vec<f64> = (0..document.passages.len()).map(usual).collect();
     Ok((own.len()..own.len() + texts.len())
         .zip(texts)
-        .map(|(place, (passage, _))| gain(place) / usual[*passage])
+        // A model that a passage does not help with its own sentences can judge none.
+        .map(|(place, (passage, _))| if usual[*passage] > 0.0 { gain(place) / usual[*passage] } else { 0.0 })
         .collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use seald_core::domain::self_edit::{Directive, Format};
+    use seald_engine::kernels::cpu::Isa;
+    use seald_engine::kernels::{Compute, Precision};
+    use seald_engine::model::Model;
+
     use super::*;
+    use crate::options::LearnOptions;
+
+    #[test]
+    fn what_the_passage_does_not_say_is_left_out() {
+        let compute = Compute::cpu(Precision::F32, Isa::detect(), 1).unwrap();
+        let model = Model::open(Path::new("nano"), &compute).unwrap();
+        let never = AtomicBool::new(false);
+        let session = Session::new(&model, LearnOptions::default(), &never).unwrap();
+        let passages = ["The Brastonel Works was founded by Elmar Trondvik. It has its head office in Quellmarn. The company makes copper kettles."
+            .to_string()];
+        let title = "The Brastonel Works";
+        let document = Reading { key: "a document", title, passages: &passages };
+        let draft = |text: &str| Draft {
+            candidate: 0,
+            passage: 0,
+            directive: Directive { format: Format::Implications, learning_rate: 1e-3, epochs: 1 },
+            prompt_version: String::new(),
+            text: String::new(),
+            rows: vec![RowText::Text(text.into())],
+            discarded: None,
+            dropped: Vec::new(),
+        };
+        let supported = "Elmar Trondvik founded the Brastonel Works.";
+        let mut drafts = [
+            draft(&format!("{supported} Each river has its own mayor and seven bridges.")),
+            draft("Each river has its own mayor and seven bridges."),
+            draft("The company makes copper kettles."),
+        ];
+        leave_out_made_up(&session, document, &mut drafts).unwrap();
+        assert_eq!(drafts[0].rows, [RowText::Text(supported.into())], "{:?}", drafts[0].dropped);
+        let why = |draft: &Draft| draft.discarded.clone().unwrap();
+        assert!(why(&drafts[1]).contains("hardly likelier") && why(&drafts[2]).contains("own sentence"));
+    }
 
     #[test]
     fn what_is_copied_word_for_word_is_known() {

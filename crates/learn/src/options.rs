@@ -9,8 +9,8 @@ use seald_engine::lora::{LoraConfig, TargetModules};
 use seald_engine::model_config::{Architecture, ModelConfig};
 
 /// Learning rate of models other than nano for adapters of alpha 32 on all linear layers, whatever their rank: `5e-5 · 15 · (2000 / hidden size)^e`, e = .781 for
-/// Llama and .0775 for Qwen, fitted over 14 models by Schulman et al. 2025, "LoRA Without Regret" (Thinking Machines); 15 is theirs for runs of under
-/// a hundred steps, 10 for long ones.
+/// Llama and .0775 for Qwen, fitted over 14 models by Schulman et al. 2025, "LoRA Without Regret" (Thinking Machines); 15 is theirs for runs of about a
+/// hundred steps, which a document of one passage takes, and 10 for long ones.
 fn general_rate(config: &ModelConfig) -> f64 {
     let exponent = match config.architecture {
         Architecture::Llama => 0.781,

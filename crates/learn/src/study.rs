@@ -10,7 +10,7 @@ use seald_core::domain::self_edit::{Format, RowText};
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 
-/// Temperature of study texts: SEAL's and SPA's. At .7 Qwen2.5-0.5B copied three of four texts from the passage; what leaves it at 1 is left out
+/// Temperature of study texts: SEAL's and SPA's. At .7 Qwen2.5-Coder-0.5B copied three of seven texts from the passage; what leaves it at 1 is left out
 /// ([`super::evidence`]).
 const TEMPERATURE: f64 = 1.0;
 /// A study text has at most this many tokens for each of its passage, and [`LEAST_TOKENS`]: SEAL's self-edits have 2.5 (406 of 160).
@@ -149,7 +149,7 @@ fn prompt(format: Format, title: &str, passage: &str, turn: u64) -> String {
     format!("Text: {}: {}\n{cue}{text}\n\nText: {title}: {passage}\n{cue}", first.0, first.1)
 }
 
-/// Questions sampled for each answer: about half of those of the weakest models are kept.
+/// Questions sampled for each answer: of those of weak models few are kept.
 const SAMPLES: usize = 2;
 
 /// Questions with their answers, `Q: ..` and `A: ..` line by line, for each passage.
