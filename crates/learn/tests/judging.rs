@@ -1,11 +1,15 @@
 //! Candidates before the gate.
 
+use std::sync::{Arc, Mutex};
+
 use seald_core::domain::decision::Rule;
+use seald_core::domain::progress::{Task, Work};
 use seald_engine::lora::Adapter;
 use seald_learn::gate::GateOptions;
 use seald_learn::judge::{self, Asked, Probes};
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::Question;
+use seald_learn::work::OnWork;
 
 use crate::{model, session};
 
@@ -37,6 +41,37 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     assert!(holds(Rule::Retention) && holds(Rule::Drift));
     assert_eq!(judged.decision.scale, 1.0);
     assert_eq!((judged.gate.len(), judged.bank.len()), (3, 3));
+}
+
+#[test]
+fn what_drifts_too_far_is_judged_as_far_as_the_budget_goes() {
+    let model = model();
+    let mut session = session(&model);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    session.work.on_work = Some(OnWork::new(move |work: Work| tell.lock().unwrap().push(work)));
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let device = &model.decoder.compute().device;
+    let mut adapter = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
+    for matrices in adapter.layers.iter_mut().flatten().flatten() {
+        matrices.b = matrices.b.ones_like().unwrap();
+    }
+    let whole = rehearsal.drift(&session, Some(&adapter)).unwrap();
+    let options = GateOptions { drift_budget: whole / 4.0, ..GateOptions::default() };
+    let probes = Probes { gate: &[], controls: &[], bank: &[] };
+    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &options).unwrap();
+    let scale = judged.decision.scale;
+    assert!(scale > 0.0 && scale < 1.0 && judged.input.drift <= whole / 4.0, "{:?}", judged.decision);
+    let drift = |part: f64| {
+        let adapter = judge::between(None, &adapter, part).unwrap();
+        rehearsal.drift(&session, Some(&adapter)).unwrap()
+    };
+    assert!(drift(scale + 1.0 / 16.0) > whole / 4.0, "a sixteenth more would be too much");
+    // Every piece of work was told, each to its end.
+    let told = told.lock().unwrap();
+    for task in [Task::DrawBaseSamples, Task::LabelBaseSamples] {
+        assert!(told.iter().any(|work| work.task == task && work.done == work.of), "{task:?}: {told:?}");
+    }
 }
 
 #[test]
