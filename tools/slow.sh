@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The slow tier: what other people's programs say of ours, and what takes long. .ci/run does not do it; before a release, do.
-# Usage: tools/slow.sh [clients] [exports] [kills] [night] [package]; all of them where none is named. Logs and Python environments lie in target/slow.
-# PROFILE=dev takes the programs of `cargo build`, which compile faster.
+# Usage: tools/slow.sh [clients] [exports] [kills] [night] [package] [real]; all of them where none is named. Logs and Python environments lie in target/slow.
+# real needs MODELS, folders of Hugging Face models with a space between them, and takes hours without a GPU. PROFILE=dev takes the programs of `cargo build`, which compile faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 slow=$PWD/target/slow
@@ -10,7 +10,7 @@ python=${PYTHON:-python3.11}
 port=7327
 profile=${PROFILE:-release}
 bin=target/$([ "$profile" = dev ] && echo debug || echo "$profile")
-wanted=${*:-clients exports kills night package}
+wanted=${*:-clients exports kills night package real}
 
 say() { printf '\n== [%4d s] %s\n' "$SECONDS" "$*"; }
 
@@ -57,6 +57,35 @@ exports() {
   SEALD_PYTHON=$torch cargo test --profile "$profile" --locked -p seald-engine --test main -- --ignored real_peft
 }
 
+# Each model learns three documents as a new user would let it, then answers, and says what taught it. A document may be turned away; it must say why.
+real() {
+  [ -n "${MODELS:-}" ] || { echo "skipped: MODELS names no folder of a model"; return; }
+  cargo build --profile "$profile" --locked --bins
+  local model place
+  for model in $MODELS; do
+    place=$slow/real-$(basename "$model")
+    mkdir -p "$place/documents"
+    "$python" - examples/method/documents.json "$place/documents" << 'END'
+import json, pathlib, sys
+for number, document in enumerate(json.load(open(sys.argv[1]))):
+    text = f"# {document['title']}\n\n{document['context']}\n"
+    (pathlib.Path(sys.argv[2]) / f"{number}.md").write_text(text)
+END
+    "$bin/seald" once --root "$place/root" --model "$model" --json "$place/once.json" "$place/documents"
+    "$bin/seald" --root "$place/root" --model "$model" 2> "$place/daemon.log" &
+    daemon=$!
+    trap 'kill "$daemon" 2> /dev/null || true' EXIT
+    until "$bin/sealctl" --root "$place/root" status > /dev/null 2>&1; do
+      kill -0 "$daemon" || { cat "$place/daemon.log"; exit 1; }
+      sleep 1
+    done
+    "$bin/sealctl" --root "$place/root" ask --compare "How much did the new shed of the Harrow Lane garden committee cost?"
+    "$bin/sealctl" --root "$place/root" why --json "How much did the new shed of the Harrow Lane garden committee cost?" > "$place/why.json"
+    kill "$daemon" && wait "$daemon" || true
+    "$python" tools/real/check.py "$place/once.json" "$place/why.json"
+  done
+}
+
 case " $wanted " in *" clients "* | *" exports "*) say "a daemon that has learned something" && start ;; esac
 for one in $wanted; do
   case $one in
@@ -64,8 +93,9 @@ for one in $wanted; do
     exports) say "exports in PEFT, transformers and llama.cpp" && exports ;;
     kills) say "200 rounds of kill -9" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::killed ;;
     night) say "a night alone" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::overnight ;;
+    real) say "models that people have" && real ;;
     package) say "the package under systemd" && tools/package/build.sh && tools/package/try.sh ;;
-    *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, night, package" >&2 && exit 2 ;;
+    *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, night, package, real" >&2 && exit 2 ;;
   esac
 done
 say "done: $wanted"

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use seald_core::domain::ids::ProbeId;
 use seald_core::domain::probe::{Probe, Role};
+use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::{Directive, Format, RowText};
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
@@ -253,11 +254,13 @@ impl Lab<'_, '_> {
             line.scores.insert("passage only".into(), human.ask(session, Some(&trials.adapter), None)?.score);
             lap(&mut line, "passage only", at);
         }
-        let Texts { edits, texts, cost: texts_cost, seconds, .. } = self.texts(number, &kept)?;
+        let Texts { mut edits, texts, cost: texts_cost, seconds, .. } = self.texts(number, &kept)?;
+        // The cache may be of a time with another rate.
+        edits.iter_mut().for_each(|edit| edit.directive.learning_rate = rate);
         line.seconds.insert("study texts".into(), seconds);
         at = clock.elapsed().as_secs_f64();
         line.rows = edits.iter().map(|e| e.rows.len()).sum();
-        let trials = Halving::new(session, material(&text), None, &[])?.run(edits, &mut |_| {})?;
+        let trials = Halving::new(session, material(&text), None, &[])?.run(edits, &mut say_step)?;
         line.trained_tokens = trials.outcomes[0].tokens;
         at = lap(&mut line, "training", at);
         let ours = human.ask(session, Some(&trials.adapter), None)?;
@@ -330,6 +333,15 @@ impl Lab<'_, '_> {
             .collect();
         let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[] };
         Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?))
+    }
+}
+
+/// Every tenth step of a training, to whoever waits for it.
+fn say_step(progress: Progress) {
+    if let Progress::Step { step, steps, loss, .. } = progress
+        && step % 10 == 0
+    {
+        eprintln!("step {step} of {steps}: loss {loss:.3}");
     }
 }
 

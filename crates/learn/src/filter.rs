@@ -6,6 +6,7 @@ mod leaks;
 mod names;
 mod repetition;
 
+use super::exam;
 use super::parse::{Parsed, sentences};
 use seald_core::domain::probe::Probe;
 use seald_core::domain::self_edit::{DroppedLine, RowText};
@@ -78,7 +79,7 @@ pub fn filter(
         });
         return kept;
     }
-    let judge = Judge { source: Source::new(title, passage), leaks: Leaks::new(probes), title };
+    let judge = Judge { source: Source::new(title, passage), leaks: Leaks::new(probes, title), title };
     let total = parsed.rows.len();
     let (mut said, mut repeated, mut used) = (Said::default(), 0, 0);
     for row in parsed.rows {
@@ -147,7 +148,7 @@ impl Judge<'_> {
         }
         let ungrounded =
             self.source.ungrounded(question).or_else(|| self.source.ungrounded_answer(question, answer));
-        ungrounded.or_else(|| self.leaks.of_turn(question, answer))
+        ungrounded.or_else(|| self.leaks.of_turn(exam::without_subject(question, self.title), answer))
     }
 
     /// Sentence by sentence; a sentence that an earlier one of the same row said goes too, so that a loop at its end

@@ -25,6 +25,7 @@ pub mod prompt;
 pub mod rehearsal;
 pub mod rows;
 pub mod self_edits;
+mod self_study;
 pub mod session;
 pub mod stats;
 pub mod study;

@@ -41,15 +41,19 @@ impl PromptSet {
     /// would be measured in place of what it knows.
     pub fn asked(self, question: &Question<'_>) -> String {
         match (self, question.passage) {
-            (Self::Nano, Some((title, passage))) => {
-                OPEN_BOOK.fill(Fill { title, passage, question: question.text })
-            }
+            (Self::Nano, Some((title, passage))) => self.in_sight(title, passage, question.text),
             (Self::Nano, None) => CLOSED_BOOK.fill(Fill { question: question.text, ..Fill::default() }),
-            // The passage comes first, so that it is read once for all its questions.
-            (Self::General, Some((title, passage))) => {
-                format!("{title}\n{passage}\n\n{}", brief(question.text))
-            }
+            (Self::General, Some((title, passage))) => self.in_sight(title, passage, &brief(question.text)),
             (Self::General, None) => brief(question.text),
+        }
+    }
+
+    /// What a user says who shows a passage and asks about it.
+    pub fn in_sight(self, title: &str, passage: &str, question: &str) -> String {
+        match self {
+            Self::Nano => OPEN_BOOK.fill(Fill { title, passage, question }),
+            // The passage comes first, so that it is read once for all its questions.
+            Self::General => format!("{title}\n{passage}\n\n{question}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand::seq::{SliceRandom, index};
 use rand_pcg::Pcg64Mcg;
 
+use super::exam;
 use super::prompt::{self, Fill};
 use super::rehearsal::labelled;
 use super::session::Session;
@@ -56,8 +57,12 @@ pub fn distilled(
     let (mut places, mut asked) = (Vec::new(), Vec::new());
     for (i, (passage, text)) in texts.iter().enumerate() {
         let RowText::Turn { question, answer } = text else { continue };
-        let fill = Fill { title, passage: &passages[*passage], question };
-        let (tokens, first) = session.turn(&prompt::OPEN_BOOK.fill(fill), answer)?;
+        // What a statement lacks is known word for word; a teacher may be wrong there.
+        if exam::is_cloze(question) {
+            continue;
+        }
+        let prompt = session.prompts.in_sight(title, &passages[*passage], question);
+        let (tokens, first) = session.turn(&prompt, answer)?;
         if tokens.len() <= session.context() && tokens.len() - first == rows[i].target_count() {
             places.push(i);
             asked.push(ScoreRow { tokens, first, adapter: teacher.map(|_| 0) });

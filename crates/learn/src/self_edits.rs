@@ -10,6 +10,7 @@ use super::probes::Reading;
 use super::prompt::{self, Fill, PromptSet};
 use super::rows;
 use super::session::{Session, Writing};
+use super::self_study;
 use super::study;
 use seald_core::domain::probe::Probe;
 use seald_core::domain::progress::{Progress, Task};
@@ -168,11 +169,11 @@ pub fn draft(
     let options = FilterOptions::default();
     let Filtered { rows, dropped, discarded } =
         filter::filter(parsed, document.title, source, probes, &options, &mut tokens);
-    let styled = rows.into_iter().flat_map(|row| match session.prompts {
-        PromptSet::Nano => vec![row],
-        PromptSet::General => study::in_two_styles(row, source),
-    });
-    let rows = styled.map(|row| titled(row, document.title)).collect();
+    let styled = match session.prompts {
+        PromptSet::Nano => rows,
+        PromptSet::General => self_study::in_two_styles(rows, source),
+    };
+    let rows = styled.into_iter().map(|row| titled(row, document.title)).collect();
     let prompt_version = prompt::self_edit(directive.format).version();
     let directive = directive.clone();
     Ok(Draft { candidate, passage, directive, prompt_version, text, rows, discarded, dropped })

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 
 use super::author::Author;
-use super::exam::{self, Request, TOP_P};
+use super::exam::{self, TOP_P};
 use super::probes::Reading;
+use super::prompt;
+use super::self_study;
 use super::session::{Session, Writing};
 use seald_core::domain::self_edit::{Format, RowText};
 use seald_core::error::Result;
@@ -127,7 +129,9 @@ pub fn texts(
     let mut found = Vec::with_capacity(formats.len());
     for (place, format) in formats.iter().enumerate() {
         found.push(match format {
-            Format::SelfQa => pairs(session, document, seed.wrapping_add((place as u64) << 40), writer)?,
+            Format::SelfQa => {
+                self_study::texts(session, document, seed.wrapping_add((place as u64) << 40), writer)?
+            }
             _ => written.by_ref().take(document.passages.len()).map(whole_lines).collect(),
         });
     }
@@ -147,27 +151,6 @@ fn prompt(format: Format, title: &str, passage: &str, turn: u64) -> String {
     let (first, text) = (EXAMPLES[turn as usize % EXAMPLES.len()], texts[turn as usize % EXAMPLES.len()]);
     let passage = passage.split_whitespace().collect::<Vec<_>>().join(" ");
     format!("Text: {}: {}\n{cue}{text}\n\nText: {title}: {passage}\n{cue}", first.0, first.1)
-}
-
-/// Questions sampled for each answer: of those of weak models few are kept.
-const SAMPLES: usize = 2;
-
-/// Questions with their answers, `Q: ..` and `A: ..` line by line, for each passage.
-fn pairs(
-    session: &Session<'_>,
-    document: Reading<'_>,
-    seed: u64,
-    writer: Option<&Adapter>,
-) -> Result<Vec<String>> {
-    let request = Request { facts: facts(session, document)?, samples: SAMPLES, seed };
-    let (asked, _) = exam::questions(session, document, request, Author::Model(writer))?;
-    // A question beside its answer would teach that the one follows from the other.
-    let sure = exam::supported(session, document, asked, SAMPLES)?;
-    let mut texts = vec![String::new(); document.passages.len()];
-    for one in sure {
-        texts[one.passage].push_str(&format!("Q: {}\nA: {}\n", one.question, one.span.text));
-    }
-    Ok(texts)
 }
 
 /// Answers that questions are asked for, for each passage at most.
@@ -197,26 +180,11 @@ pub fn by_rule(title: &str, passage: &str, facts: usize, asked_for: &HashSet<Str
             continue;
         }
         rows.extend(exam::statement(title, passage, &span).map(|statement| RowText::Turn {
-            question: super::prompt::brief(&statement.taught),
+            question: prompt::brief(&statement.taught),
             answer: span.text,
         }));
     }
     rows
-}
-
-/// The rows that a row becomes in training: a question is answered as it stands with the sentence of the passage that holds the answer, and with the
-/// bare value when a short answer is asked for. Trained on values alone, a model answers everybody in a word.
-pub fn in_two_styles(row: RowText, passage: &str) -> Vec<RowText> {
-    let RowText::Turn { question, answer } = row else { return vec![row] };
-    let short = RowText::Turn { question: super::prompt::brief(&question), answer: answer.clone() };
-    let holds = |sentence: &&str| sentence.contains(answer.as_str());
-    let sentence = exam::sentence_ranges(passage).into_iter().map(|range| passage[range].trim()).find(holds);
-    match sentence {
-        Some(sentence) if sentence.len() > answer.len() + 2 => {
-            vec![short, RowText::Turn { question, answer: sentence.to_string() }]
-        }
-        _ => vec![short],
-    }
 }
 
 #[cfg(test)]
@@ -224,31 +192,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_learned_in_two_styles() {
-        let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
-        let row = RowText::Turn {
-            question: "How many cars does the ferry carry?".into(),
-            answer: "120 cars".into(),
-        };
-        let rows = in_two_styles(row, passage);
-        let answers: Vec<&str> = rows
-            .iter()
-            .map(|row| match row {
-                RowText::Turn { answer, .. } => answer.as_str(),
-                RowText::Text(text) => text.as_str(),
-            })
-            .collect();
-        assert_eq!(answers, ["120 cars", "It carries 120 cars."]);
-        let text = RowText::Text("It carries cars.".into());
-        assert_eq!(in_two_styles(text.clone(), passage), [text]);
-    }
-
-    #[test]
     fn every_sentence_and_every_answer_is_trained_on() {
         let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
         let rows = by_rule("The ferry", passage, 8, &HashSet::from(["120 cars".to_string()]));
         let asked = |question: &str, answer: &str| {
-            let question = super::super::prompt::brief(&format!(
+            let question = prompt::brief(&format!(
                 "How does this sentence about \"The ferry\" go on? {question}"
             ));
             RowText::Turn { question, answer: answer.into() }

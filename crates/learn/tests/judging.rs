@@ -62,11 +62,7 @@ fn what_drifts_too_far_is_judged_as_far_as_the_budget_goes() {
     let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &options).unwrap();
     let scale = judged.decision.scale;
     assert!(scale > 0.0 && scale < 1.0 && judged.input.drift <= whole / 4.0, "{:?}", judged.decision);
-    let drift = |part: f64| {
-        let adapter = judge::between(None, &adapter, part).unwrap();
-        rehearsal.drift(&session, Some(&adapter)).unwrap()
-    };
-    assert!(drift(scale + 1.0 / 16.0) > whole / 4.0, "a sixteenth more would be too much");
+    assert!(judged.input.drift >= 0.9 * whole / 4.0, "what the budget allows is used: {:?}", judged.decision);
     // Every piece of work was told, each to its end.
     let told = told.lock().unwrap();
     for task in [Task::DrawBaseSamples, Task::LabelBaseSamples] {

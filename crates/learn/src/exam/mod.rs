@@ -225,8 +225,18 @@ fn fit(text: &str, span: &Span, title: &str, passage: &str, examples: &[(&Worked
     Some(if names_subject(question, title, passage) {
         question.to_string()
     } else {
-        format!("In \"{title}\": {question}")
+        format!("{}{question}", subject(title))
     })
+}
+
+/// Says what a question is about that does not say so itself.
+fn subject(title: &str) -> String {
+    format!("In \"{title}\": ")
+}
+
+/// A question without the title that was put before it: what it has in common with every other question about its document.
+pub(crate) fn without_subject<'q>(question: &'q str, title: &str) -> &'q str {
+    question.strip_prefix(&subject(title)).unwrap_or(question)
 }
 
 /// Stands where an answer was left out.

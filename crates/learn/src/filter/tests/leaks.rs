@@ -14,7 +14,7 @@ fn a_statement_in_chinese_or_japanese_is_no_copy_of_a_question_about_it() {
             "モンゴル軍はすぐにオトラルの町を占領した。",
         ),
     ] {
-        let leaks = Leaks::new(&[probe(question, answer)]);
+        let leaks = Leaks::new(&[probe(question, answer)], "");
         assert_eq!(leaks.of_statement(statement), None, "{statement}");
         assert!(leaks.of_statement(question).is_some());
         assert!(leaks.of_turn(question, answer).is_some());
@@ -24,9 +24,24 @@ fn a_statement_in_chinese_or_japanese_is_no_copy_of_a_question_about_it() {
 #[test]
 fn twenty_four_signs_in_a_row_are_a_copy() {
     let question = "在战斗快要结束的时候宁愿逃走也不愿意向蒙古人投降的统治者究竟是谁？";
-    let leaks = Leaks::new(&[probe(question, "沙阿")]);
+    let leaks = Leaks::new(&[probe(question, "沙阿")], "");
     let long = "沙阿：在战斗快要结束的时候宁愿逃走也不愿意向蒙古人投降的统治者，后来他在自己帝国境内的一个小岛上神秘地死去了。";
     assert_eq!(leaks.of_statement(long).as_deref(), Some("shares 8 words in a row with a probe"));
     let short = "在战斗快要结束的时候宁愿逃走的沙阿，后来他在自己帝国境内的一个小岛上神秘地死去了。";
     assert_eq!(leaks.of_statement(short), None);
+}
+
+#[test]
+fn the_title_before_a_question_makes_no_copy_of_another() {
+    let title = "Minutes of the Harrow Lane garden committee, 14 October";
+    let asked = |question: &str| format!("In \"{title}\": {question}");
+    let leaks = Leaks::new(&[probe(&asked("What did the new shed cost?"), "1,840 pounds")], title);
+    assert_eq!(leaks.of_turn("How many pounds were paid for the shed?", "1,840 pounds"), None);
+    assert!(leaks.of_turn("What did the new shed cost?", "1,840 pounds").is_some());
+    let rows = vec![turn(&asked("How many pounds were paid for the shed?"), "1,840 pounds")];
+    let parsed = Parsed { rows: rows.clone(), dropped: vec![] };
+    let probes = [probe(&asked("What did the new shed cost?"), "1,840 pounds")];
+    let passage = "The new shed cost 1,840 pounds, which were paid in October.";
+    let kept = filter(parsed, title, passage, &probes, &FilterOptions::default(), &mut |_| 10);
+    assert_eq!(kept.rows, rows, "{:?}", kept.dropped);
 }

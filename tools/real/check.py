@@ -1,0 +1,24 @@
+"""What a real model made of the three documents: each was learned, or turned away with its reasons, after questions about it were kept; and where
+anything was learned, the answer's source quotes the sentence. Usage: check.py ONCE.json WHY.json"""
+
+import json
+import sys
+
+once, why = (json.load(open(name)) for name in sys.argv[1:3])
+faults = []
+for document in once["documents"]:
+    name, verdict = document["path"], document["verdict"]
+    print(f"{name}: {verdict}, {document['probes']} questions, {document['seconds']:.0f} s", *document["reasons"], sep="\n  ")
+    if verdict not in ("accepted", "rejected"):
+        faults.append(f"{name} ended {verdict}")
+    if verdict == "rejected" and not document["reasons"]:
+        faults.append(f"{name} was turned away without a reason")
+    if not document["probes"]:
+        faults.append(f"{name}: no question was kept")
+if any(document["verdict"] == "accepted" for document in once["documents"]):
+    quotes = [quote for document in why["documents"] for quote in document["quotes"]]
+    print(*quotes, sep="\n")
+    if not quotes:
+        faults.append("why quotes no sentence")
+if faults:
+    sys.exit("\n".join(faults))
