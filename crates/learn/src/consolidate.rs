@@ -192,7 +192,7 @@ pub fn compare(bank: &[BankAnswer], drift: (f64, f64), drift_budget: f64) -> Com
         reasons.push(format!(
             "it is {drift_after:.3} nats a token away from the base on the guard text, the live model {drift_before:.3}; \
              the budget is {}",
-            super::gate::thousandths(drift_budget)
+            super::gate::two_digits(drift_budget)
         ));
     }
     let (asked, accepted) = (bank.len(), reasons.is_empty());

@@ -329,15 +329,15 @@ fn retention(input: &GateInput, options: &GateOptions) -> Finding {
 
 fn drift(input: &GateInput, options: &GateOptions) -> Finding {
     let (drift, budget) = (input.drift, options.budget());
-    let shown = thousandths(budget);
+    let shown = two_digits(budget);
     let words =
         format!("{drift:.3} nats a token away from the base on the guard text; the budget is {shown}");
     finding(Rule::Drift, drift <= budget, drift, budget, words)
 }
 
-/// A budget as it is told: a measured one has more digits than it is worth.
-pub(super) fn thousandths(budget: f64) -> f64 {
-    (budget * 1e3).round() / 1e3
+/// A budget as it is told, to two digits: a measured one has more than it is worth.
+pub(super) fn two_digits(budget: f64) -> f64 {
+    format!("{budget:.1e}").parse().unwrap_or(budget)
 }
 
 /// A finding whose numbers survive JSON, which has no infinities: the largest finite number stands for them, and for no

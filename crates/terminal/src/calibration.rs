@@ -22,7 +22,13 @@ pub fn line(calibration: &Calibration) -> String {
 
 /// `learning rate 8.0e-4, drift budget 0.041 nats a token`.
 pub fn settings(learning_rate: f64, drift_budget: f64) -> String {
-    format!("learning rate {learning_rate:.1e}, drift budget {drift_budget:.3} nats a token")
+    let budget = two_digits(drift_budget);
+    format!("learning rate {learning_rate:.1e}, drift budget {budget} nats a token")
+}
+
+/// A small budget is no budget of 0.000.
+fn two_digits(budget: f64) -> f64 {
+    format!("{budget:.1e}").parse().unwrap_or(budget)
 }
 
 /// The rates that were tried and what followed from them. `document`: tokens of a document, and the seconds that it will take.
@@ -44,7 +50,8 @@ pub fn render(calibration: &Calibration, document: Option<(usize, f64)>, look: &
             (changed + c, asked + n)
         });
     let seen = format!(
-        "{drift_budget:.3} nats a token: at most one answer in twenty changes ({changed} of {} did here)",
+        "{} nats a token: at most one answer in twenty changes ({changed} of {} did here)",
+        two_digits(*drift_budget),
         count(asked, "answer")
     );
     page.field("Budget", &seen, &plain);

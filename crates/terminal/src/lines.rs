@@ -154,6 +154,8 @@ mod tests {
         let step = Progress::Step { trial: "calibration 1 of 3".into(), step: 1, steps: 40, loss: 2.0 };
         assert!(lines.tell(&step).is_empty());
         let found = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.0412, seconds: 725.0 };
+        let small = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.000_488, seconds: 725.0 };
+        assert!(lines.tell(&small)[1].contains("drift budget 0.00049 nats"));
         let found = lines.tell(&found);
         assert_eq!(
             found,
