@@ -160,7 +160,7 @@ impl Worker<'_> {
         let staged = StagedDir::replacing(&self.root.job(job.id), CANDIDATE)?;
         staged.write(ANSWERS, &kept_answers(&bank, &after)?)?;
         staged.publish()?;
-        Ok(consolidate::compare(&answers, drift, self.gate.drift_budget))
+        Ok(consolidate::compare(&answers, drift, self.gate.budget()))
     }
 
     /// What the base answered to the probes of learned documents when they came.

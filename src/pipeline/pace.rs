@@ -1,5 +1,6 @@
-//! How long learning a document will take: from those that this process learned, and before the first from the time that reading takes.
+//! How long learning a document, or a calibration, will take: from those that this process learned, and before the first from the time that reading takes.
 
+use seald_core::domain::calibration::Calibration;
 use seald_learn::prompt::PromptSet;
 use seald_learn::work::Tally;
 
@@ -18,6 +19,8 @@ const REMEMBERED: usize = 8;
 /// What is known of the time that learning takes.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
+    /// Seconds for each token that is read.
+    reading: Option<f64>,
     /// Seconds for each token of the first document, as reading foretells them.
     foretold: Option<f64>,
     /// Seconds for each token of the documents that were learned last.
@@ -28,7 +31,13 @@ impl Pace {
     /// Nothing was learned yet; this was read, by a model with these prompts.
     pub(super) fn new(read: &Tally, prompts: PromptSet) -> Self {
         let reading = (read.scored_tokens > 0).then(|| read.scoring_seconds / read.scored_tokens as f64);
-        Self { foretold: reading.map(|seconds| seconds * readings(prompts)), learned: Vec::new() }
+        let foretold = reading.map(|seconds| seconds * readings(prompts));
+        Self { reading, foretold, learned: Vec::new() }
+    }
+
+    /// Seconds for work that takes as long as reading so many tokens; none where nothing was ever read.
+    pub(super) fn reading(&self, tokens: f64) -> Option<f64> {
+        self.reading.map(|seconds| seconds * tokens)
     }
 
     /// A document of so many tokens was learned, or turned away after the same work, in so many seconds.
@@ -51,6 +60,11 @@ impl Pace {
     }
 }
 
+/// Seconds that a document of so many tokens will take a calibrated model, about; none where its speed is not known.
+pub fn document_seconds(calibration: &Calibration, tokens: usize) -> Option<f64> {
+    Some(tokens as f64 * readings(PromptSet::General) / calibration.speeds.read?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,7 +74,7 @@ mod tests {
         assert_eq!(Pace::new(&Tally::default(), PromptSet::General).seconds(100), None);
         let read = Tally { scoring_seconds: 2.0, scored_tokens: 1000, ..Tally::default() };
         let mut pace = Pace::new(&read, PromptSet::General);
-        assert_eq!(pace.seconds(100), Some(90.0));
+        assert_eq!((pace.seconds(100), pace.reading(3000.0)), (Some(90.0), Some(6.0)));
         for seconds in [50.0, 900.0, 60.0] {
             pace.note(100, seconds);
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::authors::Scribe;
 use super::budget::ENDED;
+use super::calibration::LeftOpen;
 use super::crash::{self, Place};
 use super::pace::Pace;
 use super::publish::refuse_without_files;
@@ -96,7 +97,8 @@ pub struct Worker<'m> {
     pub(super) writer_rounds: WriterOptions,
     pub(super) done: Option<PathBuf>,
     pub(super) clock: Clock,
-    pace: Pace,
+    pub(super) pace: Pace,
+    pub(super) left_open: LeftOpen,
     pub(super) live: Option<(GenerationId, Adapter)>,
     /// What a generation answered to the controls: the next document's judgement needs the same.
     pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
@@ -129,6 +131,7 @@ impl<'m> Worker<'m> {
             on_work,
         } = options;
         let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
+        let left_open = LeftOpen::by(&learn, &gate);
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
         recover::reconcile(&root, &mut store, model, clock.now())?;
@@ -155,10 +158,12 @@ impl<'m> Worker<'m> {
             done,
             clock,
             pace,
+            left_open,
             live,
             controls,
             writer,
         };
+        worker.use_kept_calibration()?;
         worker.load_live()?;
         worker.load_writer()?;
         worker.say_last_word()?;
@@ -223,12 +228,13 @@ impl<'m> Worker<'m> {
         Ok(Some(replayed))
     }
 
-    /// Takes the next waiting job to its end; none if nothing waits.
+    /// Takes the next waiting job to its end; none if nothing waits. Before the first document the model is calibrated, if that was left to us.
     ///
     /// # Errors
-    /// [`Kind::Cancelled`] on request, the job waiting again; what keeps every job from going on (a full disk, a broken database). A job that
+    /// As [`Self::calibrate`]; [`Kind::Cancelled`] on request, the job waiting again; what keeps every job from going on (a full disk, a broken database). A job that
     /// fails is no error: its document says why.
     pub fn run_next(&mut self, tell: Tell<'_>) -> Result<Option<Finished>> {
+        self.calibrate_first(tell)?;
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
         let (started, spent) = (Instant::now(), self.session.tally());
         let (kind, document) = (job.kind, job.document);

@@ -2,6 +2,7 @@
 
 use seald::pipeline::Root;
 use seald::pipeline::monitor::ModelFacts;
+use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
@@ -221,10 +222,33 @@ async fn models_are_listed_by_the_names_that_ask_takes() {
     let [present] = before.lineages.as_slice() else { panic!("{:?}", before.lineages) };
     assert_eq!((present.model.as_str(), present.left_at, present.generations), ("nano", None, 2));
     assert_eq!((present.live.as_deref(), before.fetched.len()), (Some("gen-000002"), 0));
+    assert_eq!(before.calibration, None);
     let facts = ModelFacts { parameters: 5_200_000, context: 1024 };
     daemon.monitor.update(|now| (now.model, now.loaded) = (Some(facts), true));
     let view: ModelsView = daemon.get("/v1/models/local").await.json();
     assert_eq!((view.parameters, view.context, view.loaded), (Some(5_200_000), Some(1024), true));
+}
+
+#[tokio::test]
+async fn models_tell_of_the_calibration_of_the_base_in_use() {
+    let made = |learning_rate| Calibration {
+        learning_rate,
+        drift_budget: 0.04,
+        rates: vec![],
+        drifts: vec![],
+        speeds: Speeds::default(),
+        seconds: 600.0,
+        made_at: NOW,
+    };
+    let daemon = Daemon::start(|store| {
+        store.use_base("another", "/models/tried", NOW).unwrap();
+        store.keep_calibration("another", "general", &made(0.001)).unwrap();
+        store.use_base(BASE, "/models/used", NOW).unwrap();
+        store.keep_calibration(BASE, "general", &made(0.002)).unwrap();
+    })
+    .await;
+    let view: ModelsView = daemon.get("/v1/models/local").await.json();
+    assert_eq!(view.calibration, Some(made(0.002)));
 }
 
 #[tokio::test]

@@ -105,7 +105,9 @@ fn help_names_the_verbs_and_what_happens_without_one() {
     let output = command().arg("--help").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = text(&output.stdout);
-    for words in ["once", "train", "score", "generate", "config", "doctor", "Without a verb", "sealctl"] {
+    for words in
+        ["once", "calibrate", "train", "score", "generate", "config", "doctor", "Without a verb", "sealctl"]
+    {
         assert!(said.contains(words), "no {words:?} in {said}");
     }
 }

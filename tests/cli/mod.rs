@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::tiny_model::TinyModel;
+use seald::pipeline::Root;
+use seald_store::Store;
 use serde_json::{Value, json};
 
 mod errors;
@@ -239,6 +241,9 @@ fn doctor_tests_a_model_and_gives_a_verdict() {
     assert!(number(model, "training_tokens_per_second") > 0.0);
     assert!(number(&report["machine"], "peak_gflops") > 0.0);
     assert!(good(&seald(&tiny, "doctor")).contains("Ready"));
+    Store::open(&Root::open(&tiny.path("root")).unwrap().database()).unwrap();
+    let looked = good(&seald(&tiny, "doctor --model model --root root"));
+    assert!(looked.contains("Calibrated   not yet: before its first document"), "{looked}");
 
     damage(&tiny.path("model/model.safetensors"));
     let broken = seald(&tiny, "doctor --model model");

@@ -121,6 +121,19 @@ fn doctor_looks_at_the_embedded_model_by_default() {
     assert!(out.contains("nano (embedded)") && out.contains("Ready") && out.contains("--model DIR"), "{out}");
 }
 
+#[test]
+fn nano_is_not_calibrated_and_says_why() {
+    let folder = folder();
+    let (out, said) = good(&folder, &["calibrate", "--root", "r"]);
+    assert_eq!(out, "");
+    assert!(said.contains("nano's settings are part of the program"), "{said}");
+    let (out, _) = good(&folder, &["calibrate", "--root", "r", "--model", "nano", "--json"]);
+    assert_eq!(out, "null\n");
+    assert!(!folder.path().join("r").exists(), "nothing was done");
+    let (out, _) = good(&folder, &["doctor"]);
+    assert!(out.contains("Calibrated   nano's settings are part of the program"), "{out}");
+}
+
 /// nano's folder as the new directory `to`, its weights changed.
 fn copy_model(to: &Path, change: fn(&mut [u8])) {
     std::fs::create_dir(to).unwrap();

@@ -1,5 +1,6 @@
 //! The pipeline on the embedded model: real documents, real trainings, a real database; and a process that dies at every named place.
 
+mod calibrating;
 mod crash;
 mod intake;
 mod settle;

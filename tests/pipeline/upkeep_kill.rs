@@ -40,6 +40,7 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> Worker<'m> {
     let learn = LearnOptions {
         rank: 4,
         learning_rates: vec![1e-3],
+        calibrate: false,
         epochs: vec![1],
         base_samples: 8,
         ..LearnOptions::default()

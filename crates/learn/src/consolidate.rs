@@ -191,7 +191,8 @@ pub fn compare(bank: &[BankAnswer], drift: (f64, f64), drift_budget: f64) -> Com
     if drift_after > drift_budget.max(drift_before) {
         reasons.push(format!(
             "it is {drift_after:.3} nats a token away from the base on the guard text, the live model {drift_before:.3}; \
-             the budget is {drift_budget}"
+             the budget is {}",
+            super::gate::two_digits(drift_budget)
         ));
     }
     let (asked, accepted) = (bank.len(), reasons.is_empty());

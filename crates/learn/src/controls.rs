@@ -52,16 +52,20 @@ pub fn of(session: &Session<'_>) -> Vec<Control> {
 
 /// `each` questions of every text, spread over it.
 pub fn all(each: usize) -> Vec<Control> {
-    let mut found = Vec::new();
-    for text in texts() {
-        let step = text.questions.len().div_ceil(each).max(1);
-        for ControlQuestion { question, answer } in text.questions.into_iter().step_by(step).take(each) {
-            let answers = vec![answer];
-            let decoys = exam::decoys(&question, &answers, &text.passage);
-            found.push(Control { question, answers, decoys });
-        }
+    texts().iter().flat_map(|text| text.controls(each)).collect()
+}
+
+impl ControlText {
+    /// `each` of its questions at most, 1 or more, spread over the text.
+    pub fn controls(&self, each: usize) -> Vec<Control> {
+        let step = self.questions.len().div_ceil(each).max(1);
+        let control = |ControlQuestion { question, answer }: &ControlQuestion| {
+            let answers = vec![answer.clone()];
+            let decoys = exam::decoys(question, &answers, &self.passage);
+            Control { question: question.clone(), answers, decoys }
+        };
+        self.questions.iter().step_by(step).take(each).map(control).collect()
     }
-    found
 }
 
 impl Control {

@@ -71,7 +71,7 @@ pub struct GateOptions {
     pub loss_budget: f64,
     /// Losses are too many when the budget explains as many or more with this probability or less, in (0, 1).
     pub loss_level: f64,
-    /// Mean KL from the base that is allowed, nats a token, 0 or more.
+    /// Mean KL from the base that is allowed, nats a token, above 0. 0: what the model's calibration found; .1 for nano, and where there is none.
     pub drift_budget: f64,
     /// Seed of the bootstrap that finds the bound of the gain, 0 or more.
     pub seed: u64,
@@ -86,13 +86,21 @@ impl Default for GateOptions {
             log_floor: -10.0,
             loss_budget: 0.03,
             loss_level: 0.05,
-            drift_budget: 0.1,
+            drift_budget: 0.0,
             seed: 0x5ea1,
         }
     }
 }
 
+/// Drift that is allowed where nothing was calibrated, nats a token: nano's ([decision 8](../../../docs/decisions/0008-drift-from-the-bases-own-words.md)).
+pub const UNCALIBRATED_BUDGET: f64 = 0.1;
+
 impl GateOptions {
+    /// Mean KL from the base that is allowed, nats a token, above 0.
+    pub fn budget(&self) -> f64 {
+        if self.drift_budget > 0.0 { self.drift_budget } else { UNCALIBRATED_BUDGET }
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -320,10 +328,16 @@ fn retention(input: &GateInput, options: &GateOptions) -> Finding {
 }
 
 fn drift(input: &GateInput, options: &GateOptions) -> Finding {
-    let (drift, budget) = (input.drift, options.drift_budget);
+    let (drift, budget) = (input.drift, options.budget());
+    let shown = two_digits(budget);
     let words =
-        format!("{drift:.3} nats a token away from the base on the guard text; the budget is {budget}");
+        format!("{drift:.3} nats a token away from the base on the guard text; the budget is {shown}");
     finding(Rule::Drift, drift <= budget, drift, budget, words)
+}
+
+/// A budget as it is told, to two digits: a measured one has more than it is worth.
+pub(super) fn two_digits(budget: f64) -> f64 {
+    format!("{budget:.1e}").parse().unwrap_or(budget)
 }
 
 /// A finding whose numbers survive JSON, which has no infinities: the largest finite number stands for them, and for no

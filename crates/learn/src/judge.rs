@@ -66,7 +66,7 @@ pub fn judge(
     options: &GateOptions,
 ) -> Result<Judged> {
     let (mut whole, mut best) = (None, None);
-    let reach = reach(session, live, candidate, rehearsal, options.drift_budget)?;
+    let reach = reach(session, live, candidate, rehearsal, options.budget())?;
     let mut decide_at = |part: f64| -> Result<Decision> {
         let scale = part * reach;
         let adapter = between(live, candidate, scale)?;

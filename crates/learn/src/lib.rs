@@ -8,6 +8,7 @@ pub use seald_engine::model::Model;
 
 pub mod answer;
 pub mod author;
+pub mod calibrate;
 pub mod consolidate;
 pub mod controls;
 pub mod directive;

@@ -11,15 +11,14 @@ use seald_engine::model_config::{Architecture, ModelConfig};
 /// Learning rate of models other than nano for adapters of alpha 32 on all linear layers, whatever their rank: `5e-5 · 10 · (2000 / hidden size)^e`, e = .781 for
 /// Llama and .0775 for Qwen, fitted over several models by Schulman et al. 2025, "LoRA Without Regret" (Thinking Machines). Theirs is 15 in place of 10 for runs
 /// of about a hundred steps; with it Qwen2.5-Coder-0.5B drifted half as far again, and learned less (decision 20).
-fn general_rate(config: &ModelConfig) -> f64 {
+pub(crate) fn general_rate(config: &ModelConfig) -> f64 {
     let exponent = match config.architecture {
         Architecture::Llama => 0.781,
         Architecture::Qwen2 | Architecture::Qwen3 => 0.0775,
     };
     let rate = 5e-5 * 10.0 * (2000.0 / config.hidden_size as f64).powf(exponent);
-    // Two digits: no fit is finer.
-    let unit = 10f64.powf(rate.log10().floor() - 1.0);
-    (rate / unit).round() * unit
+    // Two digits: no fit is finer. By way of text, so that it is the number that people write.
+    format!("{rate:.1e}").parse().unwrap_or(rate)
 }
 
 /// Weight of the KL term for models other than nano: an instruct model has more to lose. With 4 in place of 1 (and a lower rate) everyday answers of
@@ -44,8 +43,12 @@ pub struct LearnOptions {
     pub rank: usize,
     /// Alpha of the adapters, above 0; the update is scaled by alpha / rank.
     pub alpha: f64,
-    /// Learning rates that a directive may choose, above 0. Empty: those that fit the model.
+    /// Learning rates that a directive may choose, above 0. Empty: those that fit the model, as its calibration found.
     pub learning_rates: Vec<f64>,
+    /// Whether a model is calibrated before it learns its first document, once, which takes about as long as a few documents: the learning rate and
+    /// the drift budget (`drift_budget` in `[gate]`) are measured where they are left open. Without it the rate follows from the model's width, and
+    /// the budget is .1. nano is never calibrated: its settings are part of the program.
+    pub calibrate: bool,
     /// Epochs that a directive may choose, 1 or more.
     pub epochs: Vec<usize>,
     /// Rows of self-edits in one optimiser step, 1 to 1,024.
@@ -89,6 +92,7 @@ impl Default for LearnOptions {
             rank: 16,
             alpha: 32.0,
             learning_rates: Vec::new(),
+            calibrate: true,
             epochs: vec![5, 10, 20, 30],
             rows_in_step: 5,
             rehearsal_rows: 24,

@@ -174,13 +174,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// From the engine; [`Kind::Cancelled`].
     pub fn ask(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<Answered>> {
-        let prompts: Vec<String> = questions.iter().map(|question| self.prompts.asked(question)).collect();
-        let max_tokens = match self.prompts {
-            PromptSet::Nano => ANSWER_TOKENS,
-            PromptSet::General => BRIEF_TOKENS,
-        };
-        let writing = Writing { max_tokens, temperature: 0.0, top_p: None, seed: 0 };
-        let answers = self.write(&prompts, writing, adapter)?;
+        let answers = self.answers(questions, adapter)?;
         let measured = self.measure(questions, adapter)?;
         let answered = questions.iter().zip(answers).zip(measured);
         let graded = answered.map(|((question, text), (log_prob, margin))| Answered {
@@ -193,6 +187,19 @@ impl<'a> Session<'a> {
             margin,
         });
         Ok(graded.collect())
+    }
+
+    /// The greedy answers to questions, neither graded nor compared with what is accepted.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn answers(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<String>> {
+        let prompts: Vec<String> = questions.iter().map(|question| self.prompts.asked(question)).collect();
+        let max_tokens = match self.prompts {
+            PromptSet::Nano => ANSWER_TOKENS,
+            PromptSet::General => BRIEF_TOKENS,
+        };
+        self.write(&prompts, Writing { max_tokens, temperature: 0.0, top_p: None, seed: 0 }, adapter)
     }
 
     /// Sum of ln p of each question's first accepted answer, as in [`Answered::log_prob`].

@@ -128,8 +128,7 @@ pub fn difference_of_means(facts: &[(usize, f64)], controls: &[f64], confidence:
     if count < 2 || controls.len() < 2 {
         return Estimate { mean, interval: Interval { low: f64::NEG_INFINITY, high: f64::INFINITY }, count };
     }
-    let part = |values: &[f64]| variance(values, self::mean(values)) / values.len() as f64;
-    let (own, other) = (part(&values), part(controls));
+    let (own, other) = (variance_of_mean(&values), variance_of_mean(controls));
     let scale = own + other;
     let freedom = match scale > 0.0 {
         true => {
@@ -139,6 +138,17 @@ pub fn difference_of_means(facts: &[(usize, f64)], controls: &[f64], confidence:
     };
     let reach = student_of(confidence, freedom) * scale.sqrt();
     Estimate { mean, interval: Interval { low: mean - reach, high: mean + reach }, count }
+}
+
+/// The difference of the means of two independent samples, and its standard error `√(s₁²/n₁ + s₂²/n₂)` (Welch 1947). NaN with fewer than two
+/// values on either side.
+pub fn welch(values: &[f64], others: &[f64]) -> (f64, f64) {
+    let error = (variance_of_mean(values) + variance_of_mean(others)).sqrt();
+    (mean(values) - mean(others), error)
+}
+
+fn variance_of_mean(values: &[f64]) -> f64 {
+    variance(values, mean(values)) / values.len() as f64
 }
 
 /// Pearson's correlation of pairs and Fisher's interval, `tanh(atanh r ± z/√(n-3))` (Fisher 1921). None with fewer than

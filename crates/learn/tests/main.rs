@@ -4,6 +4,7 @@
 #[path = "../../../tests/support/repository.rs"]
 mod repository;
 
+mod calibrating;
 mod general;
 mod judging;
 mod recorded;

@@ -1,5 +1,6 @@
 //! Made-up base models: those in use, and one to change over to.
 
+use seald_core::domain::calibration::{Calibration, DriftSeen, RateTried, Speeds};
 use seald_core::protocol::*;
 
 use crate::made_up::{WIDE, before};
@@ -29,7 +30,25 @@ pub(crate) fn models(n: usize) -> ModelsView {
                 live: None,
             },
         ],
+        calibration: None,
         fetched: vec!["Qwen--Qwen2.5-0.5B".into(), WIDE.into()],
+    }
+}
+
+/// A base that was calibrated.
+pub(crate) fn calibration() -> Calibration {
+    let rate = |rate, gain, drift| RateTried { rate, gain, standard_error: 0.613, drift, tokens: 18_240 };
+    Calibration {
+        learning_rate: 8e-4,
+        drift_budget: 0.0412,
+        rates: vec![rate(4e-4, 0.81, 0.0138), rate(8e-4, 2.37, 0.0391), rate(1.6e-3, 2.514, 0.1207)],
+        drifts: vec![
+            DriftSeen { drift: 0.0391, asked: 29, changed: 1 },
+            DriftSeen { drift: 0.1207, asked: 29, changed: 5 },
+        ],
+        speeds: Speeds { read: Some(1418.6), written: Some(9.44), trained: Some(212.1) },
+        seconds: 725.0,
+        made_at: before(80_000),
     }
 }
 

@@ -104,6 +104,16 @@ fn generations_and_models() {
     let times = made_up::times();
     check("adapters", |look| adapters::render(&made_up::adapters(5), times, look));
     check("models", |look| models::render(&made_up_models::models(300), times, look));
+    let base = "/models/qwen".to_string();
+    let other =
+        ModelsView { base, names: vec!["base".into()], lineages: vec![], ..made_up_models::models(0) };
+    let told = models::render(&other, times, &plain(80));
+    assert!(told.contains("Calibrated not yet: before its first document"), "{told}");
+    let calibrated = ModelsView { calibration: Some(made_up_models::calibration()), ..other };
+    check("models_calibrated", |look| models::render(&calibrated, times, look));
+    check("calibration", |look| {
+        calibration::render(&made_up_models::calibration(), Some((500, 158.6)), look)
+    });
     check("models_use", |look| models::change(&made_up_models::change(false), look));
     check("models_same", |look| models::change(&made_up_models::change(true), look));
     let many = adapters::render(&made_up::adapters(300), times, &plain(80));

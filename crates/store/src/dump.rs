@@ -46,6 +46,8 @@ const TABLES: &[Dumped] = &[
     table("writer_samples", &[], "job, position"),
     table("evaluations", &[], "asked_for, probe, subject, generation"),
     table("base_samples", &[], "base_fingerprint"),
+    // What was measured holds how fast the machine was.
+    table("calibrations", &["calibration", "made_at"], "base_fingerprint, prompts"),
     table("inbox_files", &["taken_at", "missing_since"], "path, document"),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Every method is one transaction, so whoever looks sees all of a stage's results or none.
 
+mod calibrations;
 mod columns;
 mod consolidations;
 mod curriculum;

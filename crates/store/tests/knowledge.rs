@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use seald_core::Kind;
+use seald_core::domain::calibration::{Calibration, DriftSeen, RateTried, Speeds};
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId};
 use seald_core::domain::probe::Role;
@@ -144,6 +145,28 @@ fn right_answers_are_counted_by_document_role_and_subject() {
         "{right} of {asked}: the made-up answers should be both right and wrong"
     );
     assert_eq!(store.right_of_asked(DocumentId(99), Role::Gate, Subject::Base).unwrap(), (0, 0));
+}
+
+#[test]
+fn a_calibration_is_kept_for_each_base_and_its_prompts() {
+    let mut store = fresh();
+    let made = |learning_rate| Calibration {
+        learning_rate,
+        drift_budget: 0.04,
+        rates: vec![RateTried { rate: 0.002, gain: -0.5, standard_error: 0.25, drift: 0.03, tokens: 9000 }],
+        drifts: vec![DriftSeen { drift: 0.03, asked: 30, changed: 1 }],
+        speeds: Speeds { read: Some(400.5), ..Speeds::default() },
+        seconds: 600.0,
+        made_at: NOW,
+    };
+    assert_eq!(store.calibration("a", "general").unwrap(), None);
+    store.keep_calibration("a", "general", &made(0.001)).unwrap();
+    store.keep_calibration("b", "general", &made(0.003)).unwrap();
+    assert_eq!(store.calibration("a", "general").unwrap(), Some(made(0.001)));
+    assert_eq!(store.calibration("a", "others").unwrap(), None);
+    store.keep_calibration("a", "general", &made(0.002)).unwrap();
+    assert_eq!(store.calibration("a", "general").unwrap(), Some(made(0.002)));
+    assert_eq!(store.calibration("b", "general").unwrap(), Some(made(0.003)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub mod adapters;
 pub mod answer;
+pub mod calibration;
 pub mod checks;
 pub mod documents;
 pub mod edits;

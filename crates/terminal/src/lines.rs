@@ -1,7 +1,9 @@
 //! Progress as plain lines for a log: one a stage and one a rung, none for single steps.
 
 use super::look::{Look, one_line};
-use super::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use super::noted::{
+    Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
+};
 use super::words::{about, kind_words, size_words, stage_words, task_words};
 use seald_core::domain::progress::{Progress, Task, Work};
 
@@ -91,6 +93,11 @@ impl Lines {
                 (self.name, self.noted, self.rung) = (kind_words(*kind).into(), Noted::default(), None);
                 lines.push(format!("{}: {}", kind_words(*kind), one_line(reason)));
             }
+            Progress::Calibrating { seconds } => {
+                (self.name, self.noted, self.rung) = (String::new(), Noted::default(), None);
+                lines.push(calibrating_words(*seconds));
+            }
+            Progress::Calibrated { .. } => lines.extend(calibrated(event, &self.look)),
             Progress::Ended { .. } => lines.extend(ended(event, &self.look)),
             // One line a text would be hundreds; the last one of an examination says how it went.
             Progress::Sampled { written, of, .. } if written < of => {}
@@ -136,6 +143,25 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_calibration_is_told_from_its_beginning_to_what_it_found() {
+        let mut lines =
+            Lines::new(None, Look { width: 80, colour: false, unicode: true, ..Look::of_stderr() });
+        let begun = lines.tell(&Progress::Calibrating { seconds: Some(740.0) });
+        assert_eq!(begun, ["calibrating the model, once, about 12 minutes"]);
+        assert_eq!(lines.tell(&Progress::Calibrating { seconds: None }), ["calibrating the model, once"]);
+        let step = Progress::Step { trial: "calibration 1 of 3".into(), step: 1, steps: 40, loss: 2.0 };
+        assert!(lines.tell(&step).is_empty());
+        let found = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.0412, seconds: 725.0 };
+        let small = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.000_488, seconds: 725.0 };
+        assert!(lines.tell(&small)[1].contains("drift budget 0.00049 nats"));
+        let found = lines.tell(&found);
+        assert_eq!(
+            found,
+            ["✓ calibrated (12 min 05 s)", "    learning rate 8.0e-4, drift budget 0.041 nats a token"]
+        );
+    }
 
     #[test]
     fn long_work_is_announced_once() {

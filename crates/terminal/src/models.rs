@@ -2,6 +2,7 @@
 
 use console::Style;
 
+use super::calibration;
 use super::look::{Look, one_line};
 use super::page::Page;
 use super::times::Times;
@@ -23,6 +24,7 @@ pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
     if let Some(context) = view.context {
         page.field("Context", &format!("{} tokens", grouped(context as u64)), &plain);
     }
+    page.field("Calibrated", &calibrated(view, times), &plain);
     let names: Vec<_> = view.names.iter().take(MOST_NAMES).map(|name| one_line(name)).collect();
     page.field("Answers", &names.join(", "), &plain);
     if view.names.len() > MOST_NAMES {
@@ -42,6 +44,14 @@ pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
     let words = "`sealctl models pull ORG/NAME` fetches another base model, `sealctl models use MODEL` changes over to one.";
     page.words(words, 0, &dim);
     page.text()
+}
+
+fn calibrated(view: &ModelsView, times: Times) -> String {
+    match &view.calibration {
+        Some(made) => format!("{}: {}", times.clock(made.made_at), calibration::line(made)),
+        None if view.base == "nano" => calibration::NANO.into(),
+        None => calibration::NOT_YET.into(),
+    }
 }
 
 fn before(lineage: &LineageView, times: Times) -> String {

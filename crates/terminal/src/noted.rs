@@ -1,7 +1,8 @@
 //! What is noted of the document under way, and the words for it that every way of showing progress shares.
 
+use super::calibration;
 use super::look::{Look, columns, one_line};
-use super::words::{count, duration, kind_words, verdict_words};
+use super::words::{about, count, duration, kind_words, verdict_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::writer::Whose;
@@ -84,6 +85,21 @@ pub fn tending_words(event: &Progress) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// `calibrating the model, once, about 12 minutes`.
+pub fn calibrating_words(seconds: Option<f64>) -> String {
+    let time = seconds.map(|seconds| format!(", about {}", about(seconds))).unwrap_or_default();
+    format!("calibrating the model, once{time}")
+}
+
+/// What a calibration found: a line.
+pub fn calibrated(event: &Progress, look: &Look) -> Vec<String> {
+    let Progress::Calibrated { learning_rate, drift_budget, seconds } = event else { return Vec::new() };
+    let (sign, style) = look.verdict(DocumentState::Accepted);
+    let found = calibration::settings(*learning_rate, *drift_budget);
+    let head = format!("{} calibrated ({})", look.paint(style, sign), duration(*seconds));
+    std::iter::once(head).chain(look.wrapped(&found, 4).lines().map(String::from)).collect()
 }
 
 /// What came of work that learns no document: a line.

@@ -87,6 +87,7 @@ pub fn task_words(task: Task) -> &'static str {
         Task::CheckQuestions => "checking the questions",
         Task::AnswerQuestions => "answering questions",
         Task::WriteTexts => "writing texts",
+        Task::Calibrate => "answering questions about invented texts",
     }
 }
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::super::service::{Reading, Service};
-use crate::pipeline::Root;
 use crate::pipeline::monitor::Now;
+use crate::pipeline::{Root, kept_calibration};
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::protocol::{LineageView, ModelsView, UseModelView};
@@ -20,6 +20,7 @@ pub(in crate::api) fn models(service: &Service, reading: &mut Reading) -> Result
     let store = &reading.store;
     let generations = store.generations_here()?;
     let folders = generations.iter().rev().map(|generation| generation.id.folder());
+    let base = store.lineage()?.map(|present| present.base_fingerprint);
     Ok(ModelsView {
         base: service.model.clone(),
         parameters: model.map(|facts| facts.parameters),
@@ -27,6 +28,7 @@ pub(in crate::api) fn models(service: &Service, reading: &mut Reading) -> Result
         loaded,
         names: ["base".to_string(), "live".to_string()].into_iter().chain(folders).collect(),
         lineages: lineages(store)?,
+        calibration: base.map(|base| kept_calibration(store, &base)).transpose()?.flatten(),
         fetched: fetched(&Root::open(&service.root)?.models()),
     })
 }

@@ -1,6 +1,7 @@
-//! `seald`: the daemon, and the verbs that work on files alone (once, train, score, generate, config, doctor).
+//! `seald`: the daemon, and the verbs that work on files alone (once, calibrate, train, score, generate, config, doctor).
 
 mod allocator;
+mod calibrate;
 mod cancel;
 mod config;
 mod daemon;
@@ -45,6 +46,8 @@ struct Cli {
 enum Verb {
     /// Learn documents: read them, train on them, ask about them, and keep what proves right
     Once(once::Args),
+    /// Find the learning rate and the drift budget that suit a model, which also happens by itself before the first document
+    Calibrate(calibrate::Args),
     /// Train a LoRA adapter on rows of text, prompts with completions, or chats
     Train(train_options::Args),
     /// Say how probable a model finds completions or texts
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> seald_core::Result<ExitCode> {
     match verb {
         Verb::Once(args) => cancel::on_signals().and_then(|cancel| once::run(args, &cancel)),
+        Verb::Calibrate(args) => cancel::on_signals().and_then(|cancel| calibrate::run(args, &cancel)),
         Verb::Train(args) => cancel::on_signals().and_then(|cancel| train::run(args, &cancel)),
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
         Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),

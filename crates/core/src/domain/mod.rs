@@ -1,6 +1,7 @@
 //! The nouns of the method and their rules, without I/O: what a document, a probe, a self-edit, a trial, an evaluation,
-//! a decision, a generation, a lineage, an export, a writer and a job are.
+//! a decision, a generation, a lineage, a calibration, an export, a writer and a job are.
 
+pub mod calibration;
 pub mod consolidation;
 pub mod decision;
 pub mod document;

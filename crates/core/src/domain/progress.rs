@@ -146,6 +146,20 @@ pub enum Progress {
         /// Seconds in all.
         seconds: f64,
     },
+    /// The base model is to be calibrated, once, before it learns.
+    Calibrating {
+        /// Seconds that it will take, about; none where nothing foretells them.
+        seconds: Option<f64>,
+    },
+    /// It is calibrated.
+    Calibrated {
+        /// Peak learning rate that documents will be trained with.
+        learning_rate: f64,
+        /// Drift from the base that the gate will allow, nats a token.
+        drift_budget: f64,
+        /// Seconds that it took.
+        seconds: f64,
+    },
     /// The document is finished.
     Finished {
         /// Accepted, rejected or failed, as [`super::document::DocumentState`] words it.
@@ -178,6 +192,8 @@ pub enum Task {
     AnswerQuestions,
     /// It writes texts to be trained on.
     WriteTexts,
+    /// It answers questions about invented texts, to find the settings that suit it, once for each base model.
+    Calibrate,
 }
 
 /// How far a piece of work is.

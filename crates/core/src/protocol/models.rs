@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
+use crate::domain::calibration::Calibration;
 
 /// Models that can answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -20,6 +21,9 @@ pub struct ModelsView {
     pub names: Vec<String>,
     /// Base models that were used here, in the order in which they first were.
     pub lineages: Vec<LineageView>,
+    /// What was measured of the base before it learned; none where that was not done yet. nano needs none.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// Models in the folder `models` of the root, which `sealctl models use` takes by their names.
     pub fetched: Vec<String>,
 }

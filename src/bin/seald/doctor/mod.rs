@@ -11,6 +11,8 @@ use seald_engine::embedded::{self, NANO};
 use seald_engine::kernels::cpu::{ISA_VARIABLE, Isa};
 use seald_engine::model::Model;
 use seald_engine::selftest;
+use seald_learn::prompt::PromptSet;
+use seald_terminal::calibration;
 use serde::Serialize;
 
 use machine::{Machine, machine};
@@ -90,6 +92,8 @@ struct ModelReport {
     self_test: bool,
     decoding_tokens_per_second: Option<f64>,
     training_tokens_per_second: Option<f64>,
+    /// Whether it needs no calibration, for its settings are part of the program: nano.
+    own_settings: bool,
     #[serde(skip)]
     summary: String,
 }
@@ -114,7 +118,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Ok(model) => test_model(&model, &mut report),
         Err(e) => report.failed("the model cannot be opened", &e),
     }
-    match args.root.as_deref().map(root::look) {
+    let base = report.model.as_ref().map(|model| model.fingerprint.as_str());
+    match args.root.as_deref().map(|path| root::look(path, base)) {
         Some(Ok(root)) => report.root = Some(root),
         Some(Err(e)) => report.failed("the root cannot be used", &e),
         None => {}
@@ -180,6 +185,11 @@ impl Report {
         if let Some(model) = &self.model {
             line("")?;
             model.show()?;
+            match &self.root {
+                _ if model.own_settings => row("Calibrated", calibration::NANO.to_string())?,
+                Some(root) => row("Calibrated", root.calibration_words())?,
+                None => row("Calibrated", "name the daemon's --root to see".to_string())?,
+            }
         }
         line("")?;
         for (word, list) in [("Note:", &self.notes), ("Broken:", &self.problems)] {
@@ -328,6 +338,7 @@ fn test_model(model: &Model, report: &mut Report) {
         self_test: tested.is_ok(),
         decoding_tokens_per_second: None,
         training_tokens_per_second: None,
+        own_settings: PromptSet::of(model) == PromptSet::Nano,
         summary: describe::model(model),
     };
     match tested {

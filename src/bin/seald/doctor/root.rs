@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use seald::pipeline::{self, Root};
+use seald_core::domain::calibration::Calibration;
 use seald_core::error::{Error, Kind, Result};
+use seald_terminal::calibration;
 use serde::Serialize;
 
 /// A root whose database is whole.
@@ -13,12 +15,14 @@ pub(crate) struct RootReport {
     documents: usize,
     generations: usize,
     newest_backup: Option<PathBuf>,
+    /// Of the model that is looked at; none where it was not calibrated in this root.
+    calibration: Option<Calibration>,
 }
 
 impl RootReport {
     /// In one line.
     pub(crate) fn words(&self) -> String {
-        let Self { path, documents, generations, newest_backup } = self;
+        let Self { path, documents, generations, newest_backup, calibration: _ } = self;
         let backup = match newest_backup {
             Some(backup) => format!("newest backup {}", backup.display()),
             None => "no backup yet (the daemon makes one a day)".into(),
@@ -28,10 +32,15 @@ impl RootReport {
             path.display()
         )
     }
+
+    /// What is kept of the model's calibration.
+    pub(crate) fn calibration_words(&self) -> String {
+        self.calibration.as_ref().map_or_else(|| calibration::NOT_YET.to_string(), calibration::line)
+    }
 }
 
-/// Opens the database, which checks it.
-pub(crate) fn look(path: &Path) -> Result<RootReport> {
+/// Opens the database, which checks it. `base_fingerprint`: that of the model that is looked at.
+pub(crate) fn look(path: &Path, base_fingerprint: Option<&str>) -> Result<RootReport> {
     if !path.join("state/seald.db").exists() {
         let text = format!("{} has no database (state/seald.db): name the daemon's root", path.display());
         return Err(Error::new(Kind::NotFound, text));
@@ -40,7 +49,9 @@ pub(crate) fn look(path: &Path) -> Result<RootReport> {
     let store = pipeline::open_database(&root)?;
     let documents = store.jobs(None)?.len();
     let generations = store.generations()?.len();
+    let calibration = base_fingerprint.map(|base| pipeline::kept_calibration(&store, base)).transpose()?;
     Ok(RootReport {
+        calibration: calibration.flatten(),
         path: path.to_path_buf(),
         documents,
         generations,

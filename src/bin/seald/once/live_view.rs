@@ -7,7 +7,9 @@ use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seald_core::domain::job::Stage;
 use seald_core::domain::progress::{Progress, Work};
-use seald_terminal::noted::{Noted, best_words, ended, finished, heading, probes_words, tending_words};
+use seald_terminal::noted::{
+    Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
+};
 use seald_terminal::words::{kind_words, size_words, stage_words, work_words};
 use seald_terminal::{Look, one_line};
 
@@ -102,6 +104,12 @@ impl View {
             Progress::Began { kind, .. } => self.begin(kind_words(*kind)),
             Progress::Compared { .. } | Progress::Sampled { .. } | Progress::Forgotten { .. } => {
                 self.say(&tending_words(event).unwrap_or_default());
+            }
+            Progress::Calibrating { seconds } => self.begin(&calibrating_words(*seconds)),
+            Progress::Calibrated { .. } => {
+                self.end();
+                // As below.
+                let _ = self.multi.println(calibrated(event, &self.look).join("\n"));
             }
             Progress::Ended { .. } => {
                 self.end();

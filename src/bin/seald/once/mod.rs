@@ -1,7 +1,7 @@
 //! `seald once`: documents go through the whole method in one command. A person sees live progress, then a table, then the forgetting matrix.
 
 mod json_file;
-mod live;
+pub(crate) mod live;
 mod live_view;
 #[cfg(test)]
 mod preview;
@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// same effect)
     #[arg(long)]
     retry: bool,
+    /// Do not calibrate the model before its first document, which takes as long as a few documents: take the learning rate that its width suggests
+    #[arg(long)]
+    no_calibration: bool,
     /// Refuse documents longer than this: a passage is up to 600 tokens, less for small models (nano: 204)
     #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = LearnOptions::default().most_passages)]
     most_passages: usize,
@@ -77,8 +80,12 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
         return Err(Error::new(Kind::NotFound, text));
     }
     let json = args.json.as_deref().map(JsonFile::check).transpose()?;
-    let learn =
-        LearnOptions { seed: args.seed, most_passages: args.most_passages, ..LearnOptions::default() };
+    let learn = LearnOptions {
+        seed: args.seed,
+        most_passages: args.most_passages,
+        calibrate: !args.no_calibration,
+        ..LearnOptions::default()
+    };
     learn.validate()?;
     let root = Root::open(&args.root.clone().map_or_else(default_root, Ok)?)?;
     let _lock = files::lock(&root.lock_file())?;

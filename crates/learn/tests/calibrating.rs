@@ -1,0 +1,70 @@
+//! Calibration, of nano as if nobody had taught it our prompts.
+
+use std::sync::{Arc, Mutex};
+
+use seald_core::Kind;
+use seald_core::clock::{Clock, Timestamp};
+use seald_core::domain::progress::{Progress, Task, Work};
+use seald_learn::calibrate;
+use seald_learn::options::LearnOptions;
+use seald_learn::prompt::PromptSet;
+use seald_learn::rehearsal::{self, Rehearsal};
+use seald_learn::work::OnWork;
+
+use crate::{model, session};
+
+#[test]
+fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
+    let model = model();
+    let mut session = session(&model);
+    session.prompts = PromptSet::General;
+    let options = LearnOptions { presentations: 1, base_samples: 8, base_rows: 1, ..LearnOptions::default() };
+    session.options = options.for_model(PromptSet::General, model.decoder.config());
+    let formula = session.options.learning_rates[0];
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    assert!(calibrate::readings(&session, &rehearsal).unwrap() > 1000.0);
+
+    let works = Arc::new(Mutex::new(Vec::new()));
+    let tell = works.clone();
+    session.work.on_work = Some(OnWork::new(move |work: Work| tell.lock().unwrap().push(work.task)));
+    let mut told = Vec::new();
+    let clock = Clock::at(Timestamp(7));
+    let found = calibrate::run(&session, &rehearsal, &clock, &mut |event| told.push(event)).unwrap();
+
+    let rates: Vec<f64> = found.rates.iter().map(|one| one.rate).collect();
+    assert_eq!(rates, [formula / 2.0, formula, formula * 2.0]);
+    assert!(rates.contains(&found.learning_rate), "{found:?}");
+    assert!(found.rates.iter().all(|one| one.tokens > 0 && one.standard_error > 0.0), "{found:?}");
+    assert_eq!(found.drifts.len(), 6, "half the way and the whole way of each");
+    let asked = found.drifts[0].asked;
+    assert!(asked > 0 && asked <= 30 && found.drifts.iter().all(|one| one.asked == asked), "{found:?}");
+    // The same start and the same rows: only the rate makes the difference.
+    assert!(found.drifts[1].drift < found.drifts[3].drift, "{found:?}");
+    assert!(found.drifts[3].drift < found.drifts[5].drift, "{found:?}");
+    assert_eq!(found.rates[2].drift, found.drifts[5].drift);
+    let largest = found.drifts.iter().map(|one| one.drift).fold(0.0, f64::max);
+    assert!(found.drift_budget > 0.0 && found.drift_budget <= largest, "{found:?}");
+    let speeds = [found.speeds.read, found.speeds.written, found.speeds.trained];
+    assert!(speeds.iter().all(|speed| speed.is_some_and(|speed| speed > 0.0)), "{found:?}");
+    assert_eq!(found.made_at, Timestamp(7));
+
+    let mut names = Vec::new();
+    for event in told {
+        let Progress::Step { trial, .. } = event else { panic!("{event:?} is about a document") };
+        names.push(trial);
+    }
+    names.dedup();
+    assert_eq!(names, ["calibration 1 of 3", "calibration 2 of 3", "calibration 3 of 3"]);
+    let works = works.lock().unwrap();
+    assert!(!works.is_empty() && works.iter().all(|task| *task == Task::Calibrate), "{works:?}");
+}
+
+#[test]
+fn nano_is_not_calibrated() {
+    let model = model();
+    let session = session(&model);
+    let found = calibrate::run(&session, &Rehearsal::default(), &Clock::System, &mut |_| {});
+    let error = found.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("part of the program"), "{error}");
+}

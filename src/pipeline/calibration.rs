@@ -1,0 +1,98 @@
+//! The calibration of a base model: made once, before it learns its first document, kept, and used wherever the options leave something to it.
+
+use super::worker::{Tell, Worker};
+use seald_core::domain::calibration::Calibration;
+use seald_core::domain::job::JobKind;
+use seald_core::domain::progress::Progress;
+use seald_core::error::Result;
+use seald_learn::calibrate;
+use seald_learn::gate::GateOptions;
+use seald_learn::options::LearnOptions;
+use seald_learn::prompt::PromptSet;
+use seald_store::Store;
+
+/// What the database calls the prompts of a model that can be calibrated. Prompts that a model answers otherwise need another name: then everything is
+/// measured anew.
+const PROMPTS: &str = "general";
+
+/// What the options leave to the calibration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeftOpen {
+    rate: bool,
+    budget: bool,
+}
+
+impl LeftOpen {
+    /// By options as they were written, before what fits the model was filled in.
+    pub(super) fn by(learn: &LearnOptions, gate: &GateOptions) -> Self {
+        let rate = learn.calibrate && learn.learning_rates.is_empty();
+        Self { rate, budget: learn.calibrate && gate.drift_budget == 0.0 }
+    }
+}
+
+/// The calibration that is kept for a base model; none where it was not calibrated. nano never is.
+///
+/// # Errors
+/// From the database.
+pub fn kept_calibration(store: &Store, base_fingerprint: &str) -> Result<Option<Calibration>> {
+    store.calibration(base_fingerprint, PROMPTS)
+}
+
+impl Worker<'_> {
+    /// Calibrates the base model and keeps the result in place of an earlier one; from now on it is used.
+    ///
+    /// # Errors
+    /// As [`calibrate::run`], and from the database; whatever ends it early leaves the earlier one.
+    pub fn calibrate(&mut self, tell: Tell<'_>) -> Result<Calibration> {
+        let seconds = self.pace.reading(calibrate::readings(&self.session, &self.rehearsal)?);
+        tell(Progress::Calibrating { seconds });
+        let made = calibrate::run(&self.session, &self.rehearsal, &self.clock, tell)?;
+        self.store.keep_calibration(&self.session.model.fingerprint, PROMPTS, &made)?;
+        // As every later worker reads it: JSON may lose a number's last digit.
+        let made = self.kept()?.unwrap_or(made);
+        let Calibration { learning_rate, drift_budget, seconds, .. } = made;
+        tracing::info!(learning_rate, drift_budget, duration_s = seconds, "calibrated the base model");
+        tell(Progress::Calibrated { learning_rate, drift_budget, seconds });
+        self.use_calibration(&made);
+        Ok(made)
+    }
+
+    /// Calibrates the model if its first document is next.
+    pub(super) fn calibrate_first(&mut self, tell: Tell<'_>) -> Result<()> {
+        let learns = self.store.next_job()?.is_some_and(|job| job.kind == JobKind::Learn);
+        if learns && self.may_be_calibrated() && self.kept()?.is_none() {
+            self.calibrate(tell)?;
+        }
+        Ok(())
+    }
+
+    /// Uses the calibration that is kept, if there is one.
+    pub(super) fn use_kept_calibration(&mut self) -> Result<()> {
+        if self.may_be_calibrated()
+            && let Some(kept) = self.kept()?
+        {
+            self.use_calibration(&kept);
+        }
+        Ok(())
+    }
+
+    /// Whether something depends on a calibration.
+    fn may_be_calibrated(&self) -> bool {
+        let LeftOpen { rate, budget } = self.left_open;
+        self.session.prompts == PromptSet::General && (rate || budget)
+    }
+
+    fn kept(&self) -> Result<Option<Calibration>> {
+        kept_calibration(&self.store, &self.session.model.fingerprint)
+    }
+
+    fn use_calibration(&mut self, calibration: &Calibration) {
+        let LeftOpen { rate, budget } = self.left_open;
+        if rate {
+            self.session.options.learning_rates = vec![calibration.learning_rate];
+        }
+        if budget {
+            self.gate.drift_budget = calibration.drift_budget;
+        }
+    }
+}
