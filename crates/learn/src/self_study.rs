@@ -123,18 +123,26 @@ mod tests {
     fn what_is_said_in_two_ways_must_be_the_same() {
         let cost = "What did the new shed cost?";
         let longer = "It cost 1,840 pounds, 160 more than planned, because the supplier raised its price for cedar wood.";
-        assert!(agree(cost, "The new shed cost 1,840 pounds.", "1,840 pounds") && agree(cost, longer, "1,840 pounds"));
-        assert!(!agree("What was the fee raised by?", "The fee raised by the committee was 42 pounds.", "1,840 pounds"));
-        assert!(!agree("When was it held?", "It was held in 2021.", "") && !agree("When was it held?", "", "2009"));
+        assert!(
+            agree(cost, "The new shed cost 1,840 pounds.", "1,840 pounds")
+                && agree(cost, longer, "1,840 pounds")
+        );
+        assert!(!agree(
+            "What was the fee raised by?",
+            "The fee raised by the committee was 42 pounds.",
+            "1,840 pounds"
+        ));
+        assert!(
+            !agree("When was it held?", "It was held in 2021.", "")
+                && !agree("When was it held?", "", "2009")
+        );
     }
 
     #[test]
     fn answers_are_learned_in_two_styles() {
         let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
-        let turn = |question: &str, answer: &str| RowText::Turn {
-            question: question.into(),
-            answer: answer.into(),
-        };
+        let turn =
+            |question: &str, answer: &str| RowText::Turn { question: question.into(), answer: answer.into() };
         let asked = "How many cars does the ferry carry?";
         let short = turn(&prompt::brief(asked), "120 cars");
         let by_rule = turn(asked, "It carries 120 cars.");

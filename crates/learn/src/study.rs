@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::author::Author;
 use super::exam::{self, TOP_P};
 use super::probes::Reading;
 use super::prompt;
@@ -196,9 +195,8 @@ mod tests {
         let passage = "The ferry was built in Port Ellis in 1988. It carries 120 cars.";
         let rows = by_rule("The ferry", passage, 8, &HashSet::from(["120 cars".to_string()]));
         let asked = |question: &str, answer: &str| {
-            let question = prompt::brief(&format!(
-                "How does this sentence about \"The ferry\" go on? {question}"
-            ));
+            let question =
+                prompt::brief(&format!("How does this sentence about \"The ferry\" go on? {question}"));
             RowText::Turn { question, answer: answer.into() }
         };
         let text = |text: &str| RowText::Text(format!("The ferry\n{text}"));

@@ -40,8 +40,7 @@ fn every_sentence_and_every_answer_is_taught_whatever_the_model_writes() {
 fn an_answer_is_labelled_by_who_has_the_passage_in_sight_and_a_statement_by_its_word() {
     let (model, passages) = (model(), passages());
     let session = general(&model);
-    let turn =
-        |question: String, answer: &str| (0, RowText::Turn { question, answer: answer.to_string() });
+    let turn = |question: String, answer: &str| (0, RowText::Turn { question, answer: answer.to_string() });
     let texts = [
         turn("Who founded the Brastonel Works?".into(), "Elmar Trondvik"),
         turn(brief("How does this sentence about \"it\" go on? It was founded by ____"), "Elmar Trondvik"),

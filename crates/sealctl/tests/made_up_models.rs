@@ -43,8 +43,8 @@ pub(crate) fn calibration() -> Calibration {
         drift_budget: 0.0412,
         rates: vec![rate(4e-4, 0.81, 0.0138), rate(8e-4, 2.37, 0.0391), rate(1.6e-3, 2.514, 0.1207)],
         drifts: vec![
-            DriftSeen { drift: 0.0391, asked: 29, changed: 1 },
-            DriftSeen { drift: 0.1207, asked: 29, changed: 5 },
+            DriftSeen { drift: 0.0391, asked: 29, lost: 1 },
+            DriftSeen { drift: 0.1207, asked: 29, lost: 5 },
         ],
         speeds: Speeds { read: Some(1418.6), written: Some(9.44), trained: Some(212.1) },
         seconds: 725.0,

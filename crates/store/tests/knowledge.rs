@@ -154,7 +154,7 @@ fn a_calibration_is_kept_for_each_base_and_its_prompts() {
         learning_rate,
         drift_budget: 0.04,
         rates: vec![RateTried { rate: 0.002, gain: -0.5, standard_error: 0.25, drift: 0.03, tokens: 9000 }],
-        drifts: vec![DriftSeen { drift: 0.03, asked: 30, changed: 1 }],
+        drifts: vec![DriftSeen { drift: 0.03, asked: 30, lost: 1 }],
         speeds: Speeds { read: Some(400.5), ..Speeds::default() },
         seconds: 600.0,
         made_at: NOW,
