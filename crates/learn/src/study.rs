@@ -170,9 +170,11 @@ pub fn by_rule(title: &str, passage: &str, facts: usize, asked_for: &HashSet<Str
     let sentences = exam::sentence_ranges(passage);
     let mut rows: Vec<RowText> = Vec::new();
     if sentences.len() > 1 {
-        rows.extend(
-            sentences.into_iter().map(|range| RowText::Text(format!("{title}\n{}", passage[range].trim()))),
-        );
+        let said = sentences.into_iter().filter(|range| !exam::is_heading(&passage[range.clone()]));
+        rows.extend(said.map(|range| {
+            let place = exam::path(title, passage, range.start);
+            RowText::Text(format!("{place}\n{}", passage[range].trim()))
+        }));
     }
     for span in exam::answers(title, passage, facts) {
         if asked_for.contains(&span.text.to_lowercase()) {

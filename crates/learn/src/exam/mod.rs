@@ -7,7 +7,9 @@
 mod calendar;
 mod decoys;
 mod function_words;
+mod headings;
 mod pointing;
+mod proposed;
 mod spans;
 mod tokens;
 mod worked;
@@ -23,6 +25,7 @@ use crate::session::{Session, Writing};
 use seald_core::error::Result;
 
 pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
+pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
 pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
 use worked::{WORKED, Worked};
@@ -104,9 +107,13 @@ pub fn completions(
     author: Author<'_>,
 ) -> Result<Vec<Completion>> {
     let mut wanted: Vec<(usize, Span)> = Vec::new();
+    let mut proposed = proposed::proposed(session, document, request.seed, author)?.into_iter();
     for (number, passage) in document.passages.iter().enumerate() {
         let answers = answers(document.title, passage, request.facts);
-        wanted.extend(answers.into_iter().map(|span| (number, span)));
+        let proposed = proposed.next().unwrap_or_default();
+        wanted.extend(
+            proposed::beside(answers, proposed, request.facts).into_iter().map(|span| (number, span)),
+        );
     }
     let mut found = Vec::new();
     for sample in 0..request.samples {
@@ -189,7 +196,8 @@ fn prompt(title: &str, passage: &str, span: &Span, examples: &[(&Worked, usize)]
         }
         text.push('\n');
     }
-    text.push_str(&format!("Text: {title}: {}\nAnswer: {}\nQuestion:", around(passage, span), span.text));
+    let place = path(title, passage, span.range.start);
+    text.push_str(&format!("Text: {place}: {}\nAnswer: {}\nQuestion:", around(passage, span), span.text));
     text
 }
 
