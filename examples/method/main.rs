@@ -17,6 +17,7 @@ mod null;
 mod passages;
 mod passages_table;
 mod people;
+mod reading;
 mod record;
 mod reward;
 mod seal;

@@ -32,6 +32,7 @@ use seald_learn::{exam, self_edits};
 use crate::everyday::{self, Everyday};
 use crate::lab::NEVER;
 use crate::people::{Human, Passage, Score};
+use crate::reading;
 use crate::record;
 
 /// What of a passage is measured.
@@ -69,6 +70,8 @@ pub(crate) struct Line {
     pub(crate) null_reasons: Vec<String>,
     pub(crate) drift: f64,
     pub(crate) everyday: Option<Everyday>,
+    /// Of questions about other texts in sight: right before, right after, asked.
+    pub(crate) reading: Option<(usize, usize, usize)>,
     pub(crate) rows: usize,
     pub(crate) trained_tokens: u64,
     pub(crate) generated_tokens: u64,
@@ -180,8 +183,8 @@ impl Lab<'_, '_> {
         kept_in(&self.run.cache, &format!("exam-{number}.json"), || {
             let (clock, before) = (Instant::now(), self.session.tally());
             let text = [passage.context.clone()];
-            let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
-            let (kept, rates) = probes::make(self.session, reading, &[], None, Author::Model(None))?;
+            let document = Reading { key: &passage.title, title: &passage.title, passages: &text };
+            let (kept, rates) = probes::make(self.session, document, &[], None, Author::Model(None))?;
             let cost = self.session.tally().since(&before);
             Ok(Exam { kept, rates, cost, seconds: clock.elapsed().as_secs_f64() })
         })
@@ -192,9 +195,9 @@ impl Lab<'_, '_> {
         kept_in(&self.run.cache, &format!("texts-{number}.json"), || {
             let (clock, before) = (Instant::now(), self.session.tally());
             let text = [passage.context.clone()];
-            let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
+            let document = Reading { key: &passage.title, title: &passage.title, passages: &text };
             let author = Author::Model(None);
-            let drafts = self_edits::write(self.session, reading, &held_back(kept), author, &mut |_| {})?;
+            let drafts = self_edits::write(self.session, document, &held_back(kept), author, &mut |_| {})?;
             let discarded = drafts.iter().filter_map(|draft| draft.discarded.clone()).collect();
             let texts = drafts.iter().map(|draft| (draft.directive.format, draft.text.clone())).collect();
             let (cost, seconds) = (self.session.tally().since(&before), clock.elapsed().as_secs_f64());
@@ -214,7 +217,7 @@ impl Lab<'_, '_> {
         };
         let before = session.tally();
         let text = [passage.context.clone()];
-        let reading = Reading { key: &passage.title, title: &passage.title, passages: &text };
+        let document = Reading { key: &passage.title, title: &passage.title, passages: &text };
         let Exam { kept, rates, cost: exam_cost, seconds } = self.exam(number)?;
         line.seconds.insert("exam".into(), seconds);
         let mut at = clock.elapsed().as_secs_f64();
@@ -279,7 +282,7 @@ impl Lab<'_, '_> {
         line.answers.extend(ours.answers);
         if let Some(folder) = &self.run.record {
             let place = folder.join(format!("{number}.json"));
-            let record = record::record(session, reading, &kept, texts, own.map(|judged| judged.input))?;
+            let record = record::record(session, document, &kept, texts, own.map(|judged| judged.input))?;
             fs::create_dir_all(folder).unwrap();
             fs::write(place, serde_json::to_string_pretty(&record).unwrap() + "\n").unwrap();
         }
@@ -296,6 +299,8 @@ impl Lab<'_, '_> {
         let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(session, None))?;
         let now = everyday::answers(session, Some(&trials.adapter))?;
         line.everyday = Some(everyday::compare(&usual, &now));
+        let (before_it, asked) = kept_in(&self.run.cache, "reading.json", || reading::right(session, None))?;
+        line.reading = Some((before_it, reading::right(session, Some(&trials.adapter))?.0, asked));
         lap(&mut line, "everyday", at);
         // Of what came from the cache, what it took then.
         let spent = session.tally().since(&before);

@@ -73,6 +73,17 @@ pub(crate) fn print(lines: &[Line]) {
             mean(|one| one.after)
         );
     }
+    let reading: Vec<_> = lines.iter().filter_map(|line| line.reading).collect();
+    if let Some((_, _, asked)) = reading.first() {
+        let mean = |of: fn(&(usize, usize, usize)) -> usize| {
+            stats::mean(&reading.iter().map(|one| of(one) as f64).collect::<Vec<_>>())
+        };
+        println!(
+            "| {asked} questions with another text in sight: right before, after | {:.1}, {:.1} |",
+            mean(|one| one.0),
+            mean(|one| one.1)
+        );
+    }
     println!(
         "| trained, generated, scored tokens | {:.0}, {:.0}, {:.0} |",
         mean(&|l| l.trained_tokens as f64),

@@ -64,7 +64,8 @@ pub fn run(
     let (started, before) = (Instant::now(), session.tally());
     let measured = session.work.doing(Task::Calibrate, || measure(session, rehearsal, tell))?;
     let drift_budget = budget(&measured.drifts);
-    let learning_rate = choose_rate(&measured.rates, drift_budget).ok_or_else(diverged)?;
+    let usual = general_rate(session.model.decoder.config());
+    let learning_rate = choose_rate(&measured.rates, usual, drift_budget).ok_or_else(diverged)?;
     let spent = session.tally().since(&before);
     let speeds = Speeds {
         read: per_second(measured.read.scored_tokens, measured.read.scoring_seconds),
@@ -201,8 +202,9 @@ struct Base<'q> {
     /// The same about the text that is not taught.
     other: Vec<Question<'q>>,
     other_scores: Vec<f64>,
-    /// Questions that the base answers right with their text in sight.
+    /// Questions with another text in sight, and how many the base answers right.
     in_sight: Vec<Question<'q>>,
+    right: usize,
 }
 
 impl<'q> Base<'q> {
@@ -222,10 +224,8 @@ impl<'q> Base<'q> {
             })
             .collect();
         let answers = session.answers(&in_sight, None)?;
-        // What a model guesses, it guesses otherwise after any training: only what it answers right can be lost.
-        let right = in_sight.into_iter().zip(answers).filter(|(question, answer)| right(question, answer));
-        let in_sight = right.map(|(question, _)| question).collect();
-        Ok(Self { own, own_scores, other, other_scores, in_sight })
+        let right = count_right(&in_sight, &answers);
+        Ok(Self { own, own_scores, other, other_scores, in_sight, right })
     }
 
     /// What an adapter gained on the taught text beyond the other one, nats a question, and the standard error of that.
@@ -254,13 +254,17 @@ impl<'q> Base<'q> {
         read.scored_tokens += spent.scored_tokens;
         read.scoring_seconds += spent.scoring_seconds;
         let now = session.answers(&self.in_sight, Some(&adapter))?;
-        let lost = self.in_sight.iter().zip(&now).filter(|(question, now)| !right(question, now)).count();
-        Ok(DriftSeen { drift, asked: self.in_sight.len(), lost })
+        // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right.
+        let lost = self.right.saturating_sub(count_right(&self.in_sight, &now));
+        Ok(DriftSeen { drift, asked: self.right, lost })
     }
 }
 
-fn right(question: &Question<'_>, answer: &str) -> bool {
-    grade_with_rivals(question.text, answer, question.answers, question.decoys).right
+fn count_right(questions: &[Question<'_>], answers: &[String]) -> usize {
+    let right = |(question, answer): &(&Question<'_>, &String)| {
+        grade_with_rivals(question.text, answer, question.answers, question.decoys).right
+    };
+    questions.iter().zip(answers).filter(right).count()
 }
 
 /// The drift at which [`LOST_SHARE`] of the answers are lost. While both are small, the share is proportional to the drift; the number of losses among many
@@ -276,17 +280,15 @@ fn budget(seen: &[DriftSeen]) -> f64 {
     if budget > 0.0 { budget } else { UNCALIBRATED_BUDGET }
 }
 
-/// Of the rates that stay within the budget, the lowest that gains as much as the best one but for its standard error (the one-standard-error rule of
-/// Breiman, Friedman, Olshen and Stone 1984, "Classification and Regression Trees"): a difference that small is no reason to move the model further. The lowest of
-/// all where none stays within the budget; none where none is given.
-fn choose_rate(rates: &[RateTried], budget: f64) -> Option<f64> {
-    let lowest =
-        |rates: &mut dyn Iterator<Item = &RateTried>| rates.map(|one| one.rate).min_by(f64::total_cmp);
+/// The formula's rate (`usual`), unless another one that stays within the budget gains more by over its standard error: a difference smaller than that is no reason to
+/// leave what holds for other models. Where the formula's own does not stay within, the best of those that do; the lowest where none does; none where none is given.
+fn choose_rate(rates: &[RateTried], usual: f64, budget: f64) -> Option<f64> {
     let within = || rates.iter().filter(|one| one.drift <= budget);
-    match within().max_by(|a, b| a.gain.total_cmp(&b.gain)) {
-        Some(best) => lowest(&mut within().filter(|one| one.gain >= best.gain - best.standard_error)),
-        None => lowest(&mut rates.iter()),
-    }
+    let Some(best) = within().max_by(|a, b| a.gain.total_cmp(&b.gain)) else {
+        return rates.iter().map(|one| one.rate).min_by(f64::total_cmp);
+    };
+    let usual = within().find(|one| one.rate == usual);
+    Some(usual.filter(|usual| best.gain - usual.gain <= best.standard_error).unwrap_or(best).rate)
 }
 
 fn per_second(tokens: u64, seconds: f64) -> Option<f64> {
@@ -332,15 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_rate_that_is_as_good_as_the_best_is_taken() {
+    fn the_formulas_rate_is_left_only_for_one_that_is_surely_better() {
         let rates = [tried(1e-3, 1.0, 0.3, 0.02), tried(2e-3, 1.8, 0.4, 0.05), tried(4e-3, 2.0, 0.5, 0.08)];
-        assert_eq!(choose_rate(&rates, 0.1), Some(2e-3), "1.8 is within .5 of 2, 1 is not");
-        assert_eq!(choose_rate(&rates, 0.05), Some(2e-3), "the best is too far from the base");
-        assert_eq!(choose_rate(&rates, 0.03), Some(1e-3));
-        assert_eq!(choose_rate(&rates, 0.01), Some(1e-3), "the lowest, where every one is too far");
+        assert_eq!(choose_rate(&rates, 2e-3, 0.1), Some(2e-3), "1.8 is within .5 of 2");
+        assert_eq!(choose_rate(&rates, 1e-3, 0.1), Some(4e-3), "1 is not");
+        assert_eq!(choose_rate(&rates, 4e-3, 0.05), Some(2e-3), "the formula's own is too far from the base");
+        assert_eq!(choose_rate(&rates, 2e-3, 0.01), Some(1e-3), "the lowest, where every one is too far");
         let worse = [rates[0], tried(2e-3, 0.2, 0.1, 0.05)];
-        assert_eq!(choose_rate(&worse, 0.1), Some(1e-3), "more is not always better");
-        assert_eq!(choose_rate(&[], 0.1), None);
+        assert_eq!(choose_rate(&worse, 2e-3, 0.1), Some(1e-3), "more is not always better");
+        assert_eq!(choose_rate(&[], 2e-3, 0.1), None);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! What the base model knew and no curriculum covers: texts that it writes by itself, trained with KL to the base, and texts held out to
 //! measure drift (the *guard text*).
 
-use super::exam::TOP_P;
-use super::prompt::PromptSet;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+
+use super::exam::{self, TOP_P};
+use super::prompt::{self, PromptSet};
 use super::session::{Session, Writing};
 use seald_core::domain::progress::Task;
 use seald_core::error::Result;
@@ -18,6 +22,8 @@ const SAMPLE_TOKENS: usize = 120;
 const USER_TOKENS: usize = 32;
 /// One guard text for so many samples that are trained on.
 const GUARD_SHARE: usize = 4;
+/// One question about a text in sight for so many chats.
+const READING_SHARE: usize = 2;
 /// Tokens named at each place of a sample; all others together are one more outcome.
 const LABELS: usize = 32;
 
@@ -27,7 +33,8 @@ const LABELS: usize = 32;
 /// # Errors
 /// From the engine.
 ///
-/// Models other than nano also answer what they asked themselves, up to a bound: how a model answers is what most has to be kept.
+/// Models other than nano also answer what they asked themselves, up to a bound, and questions about invented texts that they have in sight: how a model answers
+/// and reads is what most has to be kept.
 pub fn draw(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     session.work.doing(Task::DrawBaseSamples, || draw_all(session))
 }
@@ -64,18 +71,24 @@ fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) ->
     for (_, text) in asked.into_iter().filter(|(_, text)| text.contains(char::is_alphabetic)) {
         prompts.push(session.user(text.trim())?);
     }
+    let readings = in_sight(session)?.into_iter().take(prompts.len().div_ceil(READING_SHARE));
+    prompts.extend(readings);
     let written = session.continue_from(prompts.clone(), writing, stops, &[], None)?;
     samples.extend(prompts.into_iter().zip(written).map(|(prompt, (new, _))| [prompt, new].concat()));
     samples.retain(|sample| sample.len() > 2);
-    // By turns, so that the guard text, the last of them, has both sorts.
-    let half = samples.len().div_ceil(2);
-    let (first, second) = samples.split_at(half);
-    Ok(first
-        .iter()
-        .enumerate()
-        .flat_map(|(i, one)| std::iter::once(one).chain(second.get(i)))
-        .cloned()
-        .collect())
+    // Mixed, so that the guard text, the last of them, has every sort.
+    samples.shuffle(&mut Pcg64Mcg::seed_from_u64(writing.seed));
+    Ok(samples)
+}
+
+/// Questions about the worked examples' texts, the text in sight, as they are put. How a model reads what is before it suffers from training on answers that it
+/// gives from memory, and neither free texts nor chats show that.
+fn in_sight(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
+    exam::worked_questions()
+        .map(|(title, text, question)| {
+            session.user(&session.prompts.in_sight(title, text, &prompt::brief(question)))
+        })
+        .collect()
 }
 
 /// The token before a text that stands alone.
@@ -120,7 +133,10 @@ impl Rehearsal {
     /// # Errors
     /// From the engine.
     pub fn new(session: &Session<'_>, samples: &[Vec<u32>]) -> Result<Self> {
-        let (limit, starts) = (session.context(), starts(session)?);
+        let (limit, mut starts) = (session.context(), starts(session)?);
+        if session.prompts == PromptSet::General {
+            starts.extend(in_sight(session)?);
+        }
         let row = |sample: &Vec<u32>| {
             let given = starts.iter().filter(|start| sample.starts_with(start)).map(Vec::len).max();
             let tokens = sample[..sample.len().min(limit)].to_vec();

@@ -46,7 +46,7 @@ pub struct DriftSeen {
     pub drift: f64,
     /// Questions that the base answers right.
     pub asked: usize,
-    /// Of those, how many the adapter does not.
+    /// By how many fewer the adapter does.
     pub lost: usize,
 }
 

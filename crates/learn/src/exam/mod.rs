@@ -247,6 +247,16 @@ pub(crate) fn without_subject<'q>(question: &'q str, title: &str) -> &'q str {
     question.strip_prefix(&subject(title)).unwrap_or(question)
 }
 
+/// Questions of the worked examples, each with the title and the text that answer it, the texts by turns.
+pub(crate) fn worked_questions() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let most = WORKED.iter().map(|worked| worked.pairs.len()).max().unwrap_or(0);
+    (0..most).flat_map(|turn| {
+        WORKED.iter().filter_map(move |worked| {
+            worked.pairs.get(turn).map(|(_, question)| (worked.title, worked.text, *question))
+        })
+    })
+}
+
 /// Stands where an answer was left out.
 const BLANK: &str = "____";
 
