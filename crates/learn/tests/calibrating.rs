@@ -37,7 +37,11 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
     assert!(found.rates.iter().all(|one| one.tokens > 0 && one.standard_error > 0.0), "{found:?}");
     assert_eq!(found.drifts.len(), 6, "half the way and the whole way of each");
     let asked = found.drifts[0].asked;
-    assert!(asked > 0 && asked <= 30 && found.drifts.iter().all(|one| one.asked == asked), "{found:?}");
+    // Of right answers by fewer at most than there were; nano, which was taught other prompts, may have none.
+    assert!(
+        asked <= 30 && found.drifts.iter().all(|one| one.asked == asked && one.lost <= asked),
+        "{found:?}"
+    );
     // The same start and the same rows: only the rate makes the difference.
     assert!(found.drifts[1].drift < found.drifts[3].drift, "{found:?}");
     assert!(found.drifts[3].drift < found.drifts[5].drift, "{found:?}");
