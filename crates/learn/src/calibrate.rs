@@ -122,10 +122,18 @@ fn measure(session: &Session<'_>, rehearsal: &Rehearsal, tell: &mut dyn FnMut(Pr
     let texts = controls::texts();
     let (taught, others) = split(&texts)?;
     let [own, other] = taught.each_ref().map(|text| text.controls(text.questions.len()));
-    let beside: Vec<(&ControlText, Control)> = others
+    let mut beside: Vec<(&ControlText, Control)> = others
         .iter()
         .flat_map(|text| text.controls(QUESTIONS).into_iter().map(move |control| (text, control)))
         .collect();
+    // Of a model whose context holds none of the texts, only the rate is found out.
+    let mut fitting = Vec::with_capacity(beside.len());
+    for (text, control) in &beside {
+        let question = Question { passage: Some((&text.title, &text.passage)), ..control.question() };
+        fitting.push(session.leaves_room(&session.prompts.asked(&question))?);
+    }
+    let mut fits = fitting.into_iter();
+    beside.retain(|_| fits.next() == Some(true));
     let base = Base::ask(session, [&own, &other], &beside)?;
     let mut measured = Measured::default();
     for (place, factor) in FACTORS.iter().enumerate() {

@@ -84,11 +84,14 @@ fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) ->
 /// Questions about the worked examples' texts, the text in sight, as they are put. How a model reads what is before it suffers from training on answers that it
 /// gives from memory, and neither free texts nor chats show that.
 fn in_sight(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
-    exam::worked_questions()
-        .map(|(title, text, question)| {
-            session.user(&session.prompts.in_sight(title, text, &prompt::brief(question)))
-        })
-        .collect()
+    let mut prompts = Vec::new();
+    for (title, text, question) in exam::worked_questions() {
+        let asked = session.prompts.in_sight(title, text, &prompt::brief(question));
+        if session.leaves_room(&asked)? {
+            prompts.push(session.user(&asked)?);
+        }
+    }
+    Ok(prompts)
 }
 
 /// The token before a text that stands alone.

@@ -35,14 +35,19 @@ pub(super) fn texts(
     let in_sight = |one: &Asked, question: &str| {
         session.prompts.in_sight(document.title, &document.passages[one.passage], question)
     };
-    let prompts: Vec<String> = asked
-        .iter()
-        .flat_map(|one| [in_sight(one, &one.question), in_sight(one, &prompt::brief(&one.question))])
-        .collect();
+    let mut prompts = Vec::with_capacity(2 * asked.len());
+    let mut answerable = Vec::with_capacity(asked.len());
+    for one in asked {
+        let both = [in_sight(&one, &one.question), in_sight(&one, &prompt::brief(&one.question))];
+        if session.leaves_room(&both[1])? {
+            prompts.extend(both);
+            answerable.push(one);
+        }
+    }
     let writing = Writing { max_tokens: ANSWER_TOKENS, temperature: 0.0, top_p: None, seed };
     let answers = session.write(&prompts, writing, None)?;
     let mut texts = vec![String::new(); document.passages.len()];
-    for (one, answers) in asked.iter().zip(answers.chunks(2)) {
+    for (one, answers) in answerable.iter().zip(answers.chunks(2)) {
         let [at_length, short] = answers else { continue };
         if agree(&one.question, at_length, short) {
             for answer in [whole_sentences(at_length), short] {

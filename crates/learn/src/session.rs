@@ -143,6 +143,14 @@ impl<'a> Session<'a> {
         prompt_tokens(self.model, &[Message::new(Role::User, text)])
     }
 
+    /// Whether what a user says leaves room for an answer in the model's context.
+    ///
+    /// # Errors
+    /// From the tokenizer or the chat template.
+    pub(super) fn leaves_room(&self, asked: &str) -> Result<bool> {
+        Ok(self.user(asked)?.len() + ANSWER_TOKENS <= self.context())
+    }
+
     /// Tokens of a turn and the index of the answer's first one; the last is the end of the turn.
     pub(super) fn turn(&self, asked: &str, said: &str) -> Result<(Vec<u32>, usize)> {
         let Some(chat) = &self.model.chat else {

@@ -4,8 +4,9 @@
 use seald_core::domain::self_edit::RowText;
 use seald_learn::author::Author;
 use seald_learn::prompt::{PromptSet, brief};
+use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::Session;
-use seald_learn::{exam, rows, self_edits};
+use seald_learn::{TrainRow, exam, rows, self_edits};
 
 use crate::{TITLE, model, passages, reading, session};
 
@@ -53,4 +54,25 @@ fn an_answer_is_labelled_by_who_has_the_passage_in_sight_and_a_statement_by_its_
     let elsewhere = with(&["The river runs through two towns. Its water is cold.".to_string()]);
     assert_eq!(seen[0].tokens, elsewhere[0].tokens, "the passage is in the labels, not in what is read");
     assert_ne!(seen[0].soft, elsewhere[0].soft);
+}
+
+#[test]
+fn how_it_reads_a_text_is_kept_and_of_that_only_the_answers_are_labelled() {
+    let model = model();
+    let session = general(&model);
+    let samples = rehearsal::draw(&session).unwrap();
+    assert_eq!(samples, rehearsal::draw(&session).unwrap(), "the same each time");
+    let rehearsal = Rehearsal::new(&session, &samples).unwrap();
+    let shown = |row: &TrainRow| model.tokenizer.decode(&row.tokens, false).unwrap();
+    let readings: Vec<&TrainRow> = rehearsal
+        .rows
+        .iter()
+        .filter(|row| ["Lindow Lighthouse", "Tarn 400"].iter().any(|title| shown(row).contains(title)))
+        .collect();
+    assert!(!readings.is_empty() && readings.len() < rehearsal.rows.len(), "{} of them", readings.len());
+    for row in readings {
+        let answer = row.targets.iter().filter(|target| **target).count();
+        assert!(answer > 0 && answer < row.tokens.len() / 2, "{answer} of {}", row.tokens.len());
+        assert!(row.targets[row.targets.len() - answer..].iter().all(|target| *target), "the end");
+    }
 }
