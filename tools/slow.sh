@@ -23,6 +23,14 @@ venv() {
   echo "$place/bin/python"
 }
 
+# until_answered ROOT LOG VERB: until the daemon takes this verb, or has ended.
+until_answered() {
+  until "$bin/sealctl" --root "$1" "$3" > /dev/null 2>&1; do
+    kill -0 "$daemon" || { cat "$2"; exit 1; }
+    sleep 0.2
+  done
+}
+
 # A daemon on a root of its own that has learned one of the shipped documents, with a port.
 start() {
   cargo build --profile "$profile" --locked --bins
@@ -34,10 +42,7 @@ start() {
   "$bin/seald" --root "$root" 2> "$slow/daemon.log" &
   daemon=$!
   trap 'kill "$daemon" 2> /dev/null || true' EXIT
-  until "$bin/sealctl" --root "$root" pause > /dev/null 2>&1; do
-    kill -0 "$daemon" || { cat "$slow/daemon.log"; exit 1; }
-    sleep 0.2
-  done
+  until_answered "$root" "$slow/daemon.log" pause
 }
 
 clients() {
@@ -72,13 +77,11 @@ for number, document in enumerate(json.load(open(sys.argv[1]))):
     (pathlib.Path(sys.argv[2]) / f"{number}.md").write_text(text)
 END
     "$bin/seald" once --root "$place/root" --model "$model" --json "$place/once.json" "$place/documents"
-    "$bin/seald" --root "$place/root" --model "$model" 2> "$place/daemon.log" &
+    printf 'model = "%s"\n' "$(realpath "$model")" > "$place/root/seald.toml"
+    "$bin/seald" --root "$place/root" 2> "$place/daemon.log" &
     daemon=$!
     trap 'kill "$daemon" 2> /dev/null || true' EXIT
-    until "$bin/sealctl" --root "$place/root" status > /dev/null 2>&1; do
-      kill -0 "$daemon" || { cat "$place/daemon.log"; exit 1; }
-      sleep 1
-    done
+    until_answered "$place/root" "$place/daemon.log" status
     "$bin/sealctl" --root "$place/root" ask --compare "How much did the new shed of the Harrow Lane garden committee cost?"
     "$bin/sealctl" --root "$place/root" why --json "How much did the new shed of the Harrow Lane garden committee cost?" > "$place/why.json"
     kill "$daemon" && wait "$daemon" || true

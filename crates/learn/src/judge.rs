@@ -12,7 +12,7 @@ use seald_engine::lora::Adapter;
 
 /// Halvings of the scale's interval.
 const BISECTIONS: usize = 4;
-/// Of the budget of drift, so much is used at least where a candidate goes beyond it: a closer search changes no answer.
+/// Of the budget of drift, so much is used at least where a candidate goes beyond it: each closer look reads the guard text once more.
 const OF_BUDGET: f64 = 0.9;
 
 /// A probe with what the live model said before.

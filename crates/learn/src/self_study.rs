@@ -14,10 +14,10 @@ use seald_core::domain::self_edit::RowText;
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 
-/// Questions sampled for each answer: of those of weak models few are kept.
+/// Questions sampled for each answer. Of a weak model about half are in form and answered alike at length and in few words.
 const SAMPLES: usize = 2;
 
-/// Questions about each passage with what the base answers who has the passage in sight, at length and in few words, `Q: ..` and `A: ..` line by line. A
+/// Questions about each passage, with what the base answers when it has the passage in sight, at length and in few words, `Q: ..` and `A: ..` line by line. A
 /// question need not be a good one: its answer teaches what the model would say of it with the passage before its eyes.
 ///
 /// # Errors
@@ -106,11 +106,10 @@ pub(super) fn in_two_styles(rows: Vec<RowText>, passage: &str) -> Vec<RowText> {
     styled
 }
 
-/// Words of an answer that is no sentence, at most: the longest kind of span that is asked about has as many.
-const BARE_WORDS: usize = 8;
-
+/// Whether an answer is a value rather than a sentence: no longer than the answers that are asked about, and without a stop.
 fn is_bare(answer: &str) -> bool {
-    answer.split_whitespace().count() <= BARE_WORDS && !answer.ends_with(['.', '!', '?', '。', '！', '？'])
+    answer.split_whitespace().count() <= exam::MOST_WORDS
+        && !answer.ends_with(['.', '!', '?', '。', '！', '？'])
 }
 
 #[cfg(test)]

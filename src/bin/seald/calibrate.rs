@@ -27,7 +27,7 @@ const PAGE: usize = 500;
 
 const MORE: &str = "\
 An invented text is taught to the model at three learning rates. The rate that teaches most without moving the model too far is kept, with the
-drift at which one in twenty of its other answers changes. `seald once` and the daemon use both, unless seald.toml sets them.
+drift at which one in twenty of its right answers to other questions is lost. `seald once` and the daemon use both, unless seald.toml sets them.
 What is stopped keeps nothing: the same command begins again.
 
 Exit codes: 0 done; 1 it could not be calibrated; 2 wrong usage; 3 the model is not there; 4 another process works in the root, or the root belongs

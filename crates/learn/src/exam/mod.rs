@@ -28,6 +28,7 @@ use seald_core::error::Result;
 pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
 pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
+pub(crate) use spans::MOST_WORDS;
 pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
 pub use statement::{Statement, is_cloze, statement};
 use worked::{WORKED, Worked};

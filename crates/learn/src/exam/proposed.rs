@@ -1,6 +1,6 @@
 //! Answers that the model proposes, besides those that rules find: a list in the form of worked examples, of which only what stands in the passage counts.
 
-use super::spans::Span;
+use super::spans::{MOST_WORDS, Span};
 use super::worked::WORKED;
 use super::{FORM, examples, kind_of, sentence_ranges};
 use crate::author::Author;
@@ -14,8 +14,6 @@ const CUE: &str = "Answers:";
 const BETWEEN: &str = "; ";
 /// Tokens of the list: some eight answers.
 const LIST_TOKENS: usize = 64;
-/// Longest proposed answer, words; as of those found by rule.
-const MOST_WORDS: usize = 6;
 
 /// For each passage, the answers that the author proposes: the likeliest list.
 ///

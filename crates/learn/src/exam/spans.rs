@@ -41,7 +41,7 @@ pub struct Span {
 }
 
 /// Longest answer, words: SQuAD's answers have 3 on average, 97 % of them 12 or fewer (Rajpurkar et al. 2016, section 3).
-const MOST_WORDS: usize = 6;
+pub(crate) const MOST_WORDS: usize = 6;
 
 /// The sentences of a passage with their places; a line end ends one.
 pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
