@@ -38,10 +38,13 @@ fn the_title_before_a_question_makes_no_copy_of_another() {
     let leaks = Leaks::new(&[probe(&asked("What did the new shed cost?"), "1,840 pounds")], title);
     assert_eq!(leaks.of_turn("How many pounds were paid for the shed?", "1,840 pounds"), None);
     assert!(leaks.of_turn("What did the new shed cost?", "1,840 pounds").is_some());
-    let rows = vec![turn(&asked("How many pounds were paid for the shed?"), "1,840 pounds")];
-    let parsed = Parsed { rows: rows.clone(), dropped: vec![] };
-    let probes = [probe(&asked("What did the new shed cost?"), "1,840 pounds")];
+    let other = turn(&asked("How many pounds were paid for the shed?"), "1,840 pounds");
+    let copy = turn(&asked("What did the new shed cost?"), "1,840 pounds");
+    let parsed = Parsed { rows: vec![other.clone(), copy], dropped: vec![] };
+    // The probe needs no title; its copy has one before it.
+    let probes = [probe("What did the new shed cost?", "1,840 pounds")];
     let passage = "The new shed cost 1,840 pounds, which were paid in October.";
     let kept = filter(parsed, title, passage, &probes, &FilterOptions::default(), &mut |_| 10);
-    assert_eq!(kept.rows, rows, "{:?}", kept.dropped);
+    assert_eq!(kept.rows, [other], "{:?}", kept.dropped);
+    assert_eq!(kept.dropped[0].reason, "asks what a probe asks, word for word");
 }
