@@ -36,7 +36,9 @@ pub(crate) fn options() -> WorkerOptions {
         base_samples: 16,
         base_rows: 2,
         rung_steps: vec![4, 8],
-        final_steps: 80,
+        rehearsal_rows: 8,
+        final_steps: 40,
+        final_rate: 1.0,
         bank_probes: 16,
         ..LearnOptions::default()
     };
@@ -49,7 +51,7 @@ pub(crate) fn options() -> WorkerOptions {
         ..WriterOptions::default()
     };
     let consolidate =
-        ConsolidateOptions { rows_in_step: 8, least_steps: 120, ..ConsolidateOptions::default() };
+        ConsolidateOptions { rows_in_step: 8, least_steps: 60, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
     WorkerOptions { learn, consolidate, writer_rounds, clock, ..WorkerOptions::default() }
 }
