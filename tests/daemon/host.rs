@@ -25,7 +25,9 @@ epochs = [20]
 base_samples = 16
 base_rows = 2
 rung_steps = [4, 8]
-final_steps = 80
+rehearsal_rows = 8
+final_steps = 40
+final_rate = 1.0
 bank_probes = 16
 "#;
 

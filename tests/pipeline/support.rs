@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use crate::repository::repository;
 use seald::pipeline::{Root, Worker, WorkerOptions};
 use seald_core::clock::{Clock, Timestamp};
-use seald_engine::kernels::Compute;
+use seald_engine::kernels::cpu::Isa;
+use seald_engine::kernels::{Compute, Precision};
 use seald_engine::model::Model;
 use seald_ingest::Limits;
 use seald_learn::consolidate::ConsolidateOptions;
@@ -21,8 +22,12 @@ const DOCUMENTS: [&str; 2] = ["drelpolford.txt", "nequobel-pudding.txt"];
 
 /// The embedded model, in f32, so that every machine computes alike.
 pub(crate) fn model() -> Model {
-    let compute =
-        Compute::cpu(seald_engine::kernels::Precision::F32, seald_engine::kernels::cpu::Isa::detect(), 1);
+    model_on(1)
+}
+
+/// The same, computed by so many threads, for what other tests wait for.
+pub(crate) fn model_on(threads: usize) -> Model {
+    let compute = Compute::cpu(Precision::F32, Isa::detect(), threads);
     Model::open(Path::new("nano"), &compute.unwrap()).unwrap()
 }
 

@@ -14,7 +14,7 @@ use seald_learn::options::LearnOptions;
 use seald_learn::session::Question;
 use tempfile::TempDir;
 
-use crate::pipeline::support::{NEVER, model, options, store, take_in_named};
+use crate::pipeline::support::{NEVER, model, model_on, options, store, take_in_named};
 
 /// Documents that come with questions.
 const NAMES: [&str; 3] = ["drelpolford.txt", "the-chilpreilin-library.html", "renjoan-auth.md"];
@@ -23,7 +23,7 @@ const NAMES: [&str; 3] = ["drelpolford.txt", "the-chilpreilin-library.html", "re
 fn learned() -> TempDir {
     static MADE: OnceLock<TempDir> = OnceLock::new();
     let made = MADE.get_or_init(|| {
-        let (root, model) = (tempfile::tempdir().unwrap(), model());
+        let (root, model) = (tempfile::tempdir().unwrap(), model_on(2));
         take_in_named(root.path(), &NAMES);
         // So small a training is a matter of luck: with eight texts and this seed the gate lets all three in.
         let learn = LearnOptions { candidates: 8, seed: 1, ..options().learn };
