@@ -184,7 +184,9 @@ impl<'s, 'a> Halving<'s, 'a> {
             return Err(Error::new(Kind::Diverged, text));
         }
         self.count_right(&mut trial)?;
-        tell_ranks(std::slice::from_ref(&trial), 1, options.rung_steps.len(), tell);
+        if !self.probes.is_empty() {
+            tell_ranks(std::slice::from_ref(&trial), 1, options.rung_steps.len(), tell);
+        }
         Ok(trial)
     }
 

@@ -1,4 +1,6 @@
-//! Progress as plain lines for a log: one a stage and one a rung, none for single steps.
+//! Progress as plain lines for a log: one a stage, one a rung and one a longer training, none for single steps.
+
+use std::time::Instant;
 
 use super::look::{Look, one_line};
 use super::noted::{
@@ -23,6 +25,17 @@ pub struct Lines {
     rung: Option<Rung>,
     /// The work under way, if its length was told.
     announced: Option<Task>,
+    /// The training under way.
+    training: Option<Training>,
+}
+
+/// A training of which a step was seen.
+struct Training {
+    trial: String,
+    /// The step that was seen first, and when.
+    first: usize,
+    since: Instant,
+    announced: bool,
 }
 
 /// A rung whose trials are being ranked.
@@ -43,6 +56,7 @@ impl Lines {
             noted: Noted::default(),
             rung: None,
             announced: None,
+            training: None,
         }
     }
 
@@ -105,7 +119,10 @@ impl Lines {
                 lines.extend(tending_words(event).map(|words| format!("    {words}")));
             }
             Progress::Working(work) => lines.extend(self.announce(work)),
-            Progress::SelfEdit { .. } | Progress::Step { .. } => {}
+            Progress::Step { trial, step, steps, .. } => {
+                lines.extend(self.announce_training(trial, *step, *steps, Instant::now()));
+            }
+            Progress::SelfEdit { .. } => {}
         }
         lines.iter().map(|line| line.trim_end().to_string()).collect()
     }
@@ -119,6 +136,23 @@ impl Lines {
         let left = work.seconds_left().filter(|left| *left >= LONG && self.announced != Some(work.task))?;
         self.announced = Some(work.task);
         Some(format!("    {}: about {}", task_words(work.task), about(left)))
+    }
+
+    /// Says once of a longer training how long it will take, as its steps so far let one expect.
+    fn announce_training(&mut self, trial: &str, step: usize, steps: usize, now: Instant) -> Option<String> {
+        let Some(training) = self.training.as_mut().filter(|one| one.trial == trial && one.first < step)
+        else {
+            let (trial, first) = (trial.to_string(), step);
+            self.training = Some(Training { trial, first, since: now, announced: false });
+            return None;
+        };
+        let each = (now - training.since).as_secs_f64() / (step - training.first) as f64;
+        let left = each * steps.saturating_sub(step) as f64;
+        if training.announced || left < LONG {
+            return None;
+        }
+        training.announced = true;
+        Some(format!("    {steps} steps of training: about {}", about(left)))
     }
 
     /// What has to be said of the past before `event`: texts when their stage is over, a rung when the next one is ranked.
@@ -142,6 +176,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -161,6 +197,22 @@ mod tests {
             found,
             ["✓ calibrated (12 min 05 s)", "    learning rate 8.0e-4, drift budget 0.041 nats a token"]
         );
+    }
+
+    #[test]
+    fn a_long_training_is_announced_once() {
+        let look = Look { width: 80, colour: false, ..Look::of_stderr() };
+        let mut lines = Lines::new(None, look);
+        let begun = Instant::now();
+        let mut told = |trial: &str, step, seconds| {
+            lines.announce_training(trial, step, 101, begun + Duration::from_secs_f64(seconds))
+        };
+        assert_eq!(told("union", 1, 0.0), None, "nobody can tell yet");
+        assert_eq!(told("union", 2, 2.0).unwrap(), "    101 steps of training: about 3 minutes");
+        assert_eq!(told("union", 3, 4.0), None);
+        assert_eq!(told("another", 1, 5.0), None);
+        assert_eq!(told("another", 2, 5.01), None, "a second is not long");
+        assert_eq!(told("another", 3, 7.0).unwrap(), "    101 steps of training: about 2 minutes");
     }
 
     #[test]

@@ -113,8 +113,8 @@ pub fn stage_words(stage: Stage) -> &'static str {
     match stage {
         Stage::Probes => "writing questions about it",
         Stage::SelfEdits => "writing texts to learn it from",
-        Stage::Trials => "trying which text teaches best",
-        Stage::Gate => "testing the best one",
+        Stage::Trials => "training on the texts",
+        Stage::Gate => "testing what it learned",
         Stage::Publish => "putting it to use",
         Stage::Replay => "asking about earlier documents",
         Stage::Retrain => "training everything anew",

@@ -249,7 +249,7 @@ mod tests {
         let shown = terminal.contents();
         let lines: Vec<_> = shown.lines().collect();
         assert!(lines[0].starts_with("[1 of 2] Yiltonrk Trading  1,812 tokens, 4 passages  "), "{shown}");
-        assert_eq!(lines[1], "    trying which text teaches best", "{shown}");
+        assert_eq!(lines[1], "    training on the texts", "{shown}");
         assert_eq!(lines[2], format!("    {}  20/20  loss 0.20  union", "━".repeat(24)), "{shown}");
         assert_eq!(lines.len(), 3, "{shown}");
     }
