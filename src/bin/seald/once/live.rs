@@ -13,7 +13,7 @@ pub(crate) enum Live {
     /// For a person at a terminal.
     View(Box<View>),
     /// For a log.
-    Lines(Lines),
+    Lines(Box<Lines>),
 }
 
 impl Live {
@@ -23,7 +23,7 @@ impl Live {
         if output::watched() {
             Self::View(Box::new(View::new(look, ProgressDrawTarget::stderr())))
         } else {
-            Self::Lines(Lines::new(Some(0), look))
+            Self::Lines(Box::new(Lines::new(Some(0), look)))
         }
     }
 
