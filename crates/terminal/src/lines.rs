@@ -213,6 +213,13 @@ mod tests {
         assert_eq!(told("another", 1, 5.0), None);
         assert_eq!(told("another", 2, 5.01), None, "a second is not long");
         assert_eq!(told("another", 3, 7.0).unwrap(), "    101 steps of training: about 2 minutes");
+        assert_eq!(told("another", 1, 8.0), None, "the next document's of the same name");
+        assert_eq!(told("another", 2, 10.0).unwrap(), "    101 steps of training: about 3 minutes");
+
+        let since = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        lines.training = Some(Training { trial: "union".into(), first: 1, since, announced: false });
+        let step = Progress::Step { trial: "union".into(), step: 2, steps: 101, loss: 2.0 };
+        assert!(lines.tell(&step)[0].starts_with("    101 steps of training: about "));
     }
 
     #[test]
