@@ -99,6 +99,21 @@ fn a_self_edit_that_is_alone_is_trained_to_its_end() {
 }
 
 #[test]
+fn where_nothing_is_ranked_no_rank_is_told() {
+    let (model, passages) = (model(), passages());
+    let mut session = session(&model);
+    session.options.rung_steps = Vec::new();
+    session.options.final_steps = 2;
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let halving = Halving::new(&session, material(&passages, &rehearsal), None, &[]).unwrap();
+    let alone = edit(0, Format::Rewrite, &["The founder of the Brastonel Works is Elmar Trondvik."]);
+    let mut told = Vec::new();
+    halving.run(vec![alone], &mut |event| told.push(event)).unwrap();
+    assert!(told.iter().any(|event| matches!(event, Progress::Step { .. })), "{told:?}");
+    assert!(!told.iter().any(|event| matches!(event, Progress::Ranked { .. })), "{told:?}");
+}
+
+#[test]
 fn no_probe_no_trial() {
     let (model, passages) = (model(), passages());
     let session = session(&model);
