@@ -23,6 +23,8 @@ mod programs;
 mod repository;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/small.rs"]
+mod small;
 #[path = "support/tiny_model.rs"]
 #[allow(dead_code, reason = "each test crate uses a part")]
 mod tiny_model;

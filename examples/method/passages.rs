@@ -42,6 +42,8 @@ pub(crate) enum Depth {
     Yield,
     /// The exam, the base, and the passage in sight.
     Ask,
+    /// Also the training, and the same questions after it: to choose options by.
+    Train,
     /// Everything: training on the passage alone and ours, the gate, a null edit.
     Learn,
 }
@@ -101,7 +103,7 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
     let wanted = run.from..(run.from + run.passages).min(passages.len());
     let open: Vec<usize> = wanted.filter(|number| !done.iter().any(|line| line.number == *number)).collect();
     let rehearsal = match run.depth {
-        Depth::Learn if !open.is_empty() => prepare(&session, &run.cache)?,
+        Depth::Train | Depth::Learn if !open.is_empty() => prepare(&session, &run.cache)?,
         _ => Rehearsal::default(),
     };
     for number in open {
@@ -271,6 +273,11 @@ impl Lab<'_, '_> {
         let right = |answers: &[bool]| answers.iter().filter(|right| **right).count();
         (line.known, line.lost) =
             (right(&base.right), base.right.iter().zip(&ours.right).filter(|(b, o)| **b && !**o).count());
+        if self.run.depth == Depth::Train {
+            line.answers = ours.answers;
+            line.drift = self.rehearsal.drift(session, Some(&trials.adapter))?;
+            return Ok(line);
+        }
         let own = self.judge(&kept, passage, &trials.adapter)?;
         (line.accepted, line.reasons) = said(own.as_ref());
         let gate = kept.iter().filter(|k| k.role == Role::Gate);

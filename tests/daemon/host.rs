@@ -11,25 +11,8 @@ use std::time::{Duration, Instant};
 use crate::repository::repository;
 use serde_json::Value;
 
-/// As little work as still is the whole method; files are taken as soon as they lie still.
-const CONFIG: &str = r#"
-[inbox]
-settle_seconds = 0
-poll_seconds = 3600
-
-[learn]
-candidates = 4
-exams = 1
-learning_rates = [3e-3]
-epochs = [20]
-base_samples = 16
-base_rows = 2
-rung_steps = [4, 8]
-rehearsal_rows = 8
-final_steps = 40
-final_rate = 1.0
-bank_probes = 16
-"#;
+/// Files are taken as soon as they lie still.
+const INBOX: &str = "[inbox]\nsettle_seconds = 0\npoll_seconds = 3600\n";
 
 /// Nothing here takes so long on any machine: a test that gets there has failed.
 const FAR_TOO_LONG: Duration = Duration::from_secs(540);
@@ -66,7 +49,8 @@ impl Host {
     }
 
     pub(crate) fn configure(&self, config: &str) {
-        std::fs::write(self.root().join("seald.toml"), format!("{config}\n{CONFIG}")).unwrap();
+        let whole = format!("{config}\n{INBOX}\n[learn]\n{}", crate::small::LEARN);
+        std::fs::write(self.root().join("seald.toml"), whole).unwrap();
     }
 
     pub(crate) fn root(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Whatever kills the process, a rerun ends in the same database and the same files as an undisturbed run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use seald::pipeline::crash::{self, Place};
@@ -9,7 +9,7 @@ use seald_core::domain::job::JobKind;
 use tempfile::TempDir;
 
 use crate::pipeline::support::{model, store, take_in, worker};
-use crate::pipeline::upkeep::copy_of;
+use crate::pipeline::upkeep::{copy_of, names, paths};
 
 /// Set for the child process: the root it works on.
 const CHILD: &str = "SEALD_TEST_ROOT";
@@ -58,25 +58,29 @@ pub(crate) fn run_in(mut command: Command, root: &Path, crash_at: Option<&str>) 
     ended
 }
 
-/// Everything that must be equal: the database's dump, and every file beneath `adapters`.
-pub(crate) fn state(root: &Path) -> (String, BTreeMap<String, Vec<u8>>) {
-    let mut files = BTreeMap::new();
-    let adapters = root.join("adapters");
-    for entry in std::fs::read_dir(&adapters).unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        if entry.file_type().unwrap().is_symlink() {
-            let target = std::fs::read_link(entry.path()).unwrap();
-            files.insert(name, target.to_string_lossy().into_owned().into_bytes());
-            continue;
-        }
-        for file in std::fs::read_dir(entry.path()).unwrap().map(Result::unwrap) {
-            let path = format!("{name}/{}", file.file_name().to_string_lossy());
-            files.insert(path, std::fs::read(file.path()).unwrap());
-        }
-    }
-    (store(root).dump().unwrap(), files)
+/// The database's dump, and every file beneath `adapters`.
+pub(crate) type State = (String, BTreeMap<PathBuf, Vec<u8>>);
+
+/// Everything that must be equal.
+pub(crate) fn state(root: &Path) -> State {
+    (store(root).dump().unwrap(), files(&root.join("adapters")))
 }
 
+/// Every file beneath a folder with what it holds, a link with where it points.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for path in paths(dir) {
+        let bytes = match std::fs::read_link(&path) {
+            Ok(target) => target.into_os_string().into_encoded_bytes(),
+            Err(_) => std::fs::read(&path).unwrap(),
+        };
+        found.insert(path.strip_prefix(dir).unwrap().to_path_buf(), bytes);
+    }
+    found
+}
+
+/// A stage that was killed ends as one that was not: the same rows, adapters and files of the job. From equal ends the next stages go on alike,
+/// so that each place costs one stage in place of the rest of the job.
 #[test]
 fn a_kill_at_every_named_place_leaves_nothing_different() {
     let undisturbed = tempfile::tempdir().unwrap();
@@ -84,40 +88,70 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     assert!(run(undisturbed.path(), None));
     let expected = state(undisturbed.path());
     assert!(expected.0.contains("accepted"), "the document should be accepted:\n{}", expected.0);
-    assert!(
-        expected.1.contains_key("live") && expected.1.contains_key("gen-000001/adapter_model.safetensors")
-    );
-    let killed = killed_everywhere();
-    assert_eq!(killed.len(), 18);
+    assert!(expected.1.contains_key(Path::new("live")));
+    assert!(expected.1.contains_key(Path::new("gen-000001/adapter_model.safetensors")));
+    let steps = killed_everywhere();
+    assert_eq!(steps.len(), 18);
     // Two at a time: a process computes on one thread.
     std::thread::scope(|scope| {
-        for half in killed.chunks(9) {
-            scope.spawn(|| half.iter().for_each(|(place, root)| go_on(place, root.path(), &expected)));
+        for half in steps.chunks(9) {
+            scope.spawn(|| half.iter().for_each(Step::go_on));
         }
     });
+    let ended = &steps.last().unwrap().root;
+    assert_same("the whole job", &state(ended.path()), &expected);
+    assert!(names(&ended.path().join("state/work")).is_empty(), "the job's folder is left");
 }
 
-/// For every named place a root whose process died there. The stages before are not done again for each: where one died at
-/// the end of a stage, the next ones begin with a copy of it.
-fn killed_everywhere() -> Vec<(String, TempDir)> {
+/// A root whose process died at `place`, and how a stage ends that died nowhere.
+struct Step {
+    place: String,
+    root: TempDir,
+    /// The next end of a stage, and what was there when one came to it; of the last one there is none, it ends by itself.
+    next_end: Option<(String, TempDir)>,
+}
+
+/// For every named place a root whose process died there. The stages before are not done again for each: the next ones begin with a copy of the root
+/// that died at the end of the stage before.
+fn killed_everywhere() -> Vec<Step> {
+    let places: Vec<String> = crash::points(JobKind::Learn).collect();
     let mut before = tempfile::tempdir().unwrap();
     take_in(before.path(), 1);
-    let mut killed = Vec::new();
-    for place in crash::points(JobKind::Learn) {
+    let mut steps = Vec::new();
+    let mut ends = Vec::new();
+    for place in places {
         let root = copy_of(before.path());
         assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
         if place.ends_with(Place::AfterCommit.name()) {
             before = copy_of(root.path());
+            ends.push((place.clone(), copy_of(root.path())));
         }
-        killed.push((place, root));
+        steps.push((place, root));
     }
-    killed
+    let next_end = |place: &str| {
+        let stage =
+            ends.iter().position(|(end, _)| end.split(':').next() == place.split(':').next()).unwrap();
+        let at_its_end = place.ends_with(Place::AfterCommit.name());
+        ends.get(stage + usize::from(at_its_end)).map(|(end, root)| (end.clone(), copy_of(root.path())))
+    };
+    steps.into_iter().map(|(place, root)| Step { next_end: next_end(&place), place, root }).collect()
 }
 
-/// Runs another process to the end where one died at `place`, and compares.
-fn go_on(place: &str, root: &Path, expected: &(String, BTreeMap<String, Vec<u8>>)) {
-    assert!(run(root, None));
-    let found = state(root);
+impl Step {
+    /// Another process goes on where one died, to the next end of a stage.
+    fn go_on(&self) {
+        let Some((end, expected)) = &self.next_end else {
+            assert!(run(self.root.path(), None), "{}", self.place);
+            return;
+        };
+        assert!(!run(self.root.path(), Some(end)), "{}: nothing came to {end}", self.place);
+        assert_same(&self.place, &state(self.root.path()), &state(expected.path()));
+        let work = |root: &Path| files(&root.join("state/work"));
+        assert!(work(self.root.path()) == work(expected.path()), "{}: other files of the job", self.place);
+    }
+}
+
+fn assert_same(place: &str, found: &State, expected: &State) {
     assert_eq!(found.0, expected.0, "{place}: another database");
     assert_eq!(
         found.1.keys().collect::<Vec<_>>(),
@@ -125,8 +159,6 @@ fn go_on(place: &str, root: &Path, expected: &(String, BTreeMap<String, Vec<u8>>
         "{place}: other files"
     );
     assert!(found.1 == expected.1, "{place}: a file of the adapters differs");
-    let work: Vec<_> = std::fs::read_dir(root.join("state/work")).unwrap().collect();
-    assert!(work.is_empty(), "{place}: the job's folder is left: {work:?}");
 }
 
 #[test]

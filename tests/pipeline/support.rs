@@ -33,20 +33,7 @@ pub(crate) fn model_on(threads: usize) -> Model {
 
 /// As little work as still is the whole method.
 pub(crate) fn options() -> WorkerOptions {
-    let learn = LearnOptions {
-        candidates: 4,
-        exams: 1,
-        learning_rates: vec![3e-3],
-        epochs: vec![20],
-        base_samples: 16,
-        base_rows: 2,
-        rung_steps: vec![4, 8],
-        rehearsal_rows: 8,
-        final_steps: 40,
-        final_rate: 1.0,
-        bank_probes: 16,
-        ..LearnOptions::default()
-    };
+    let learn: LearnOptions = toml::from_str(crate::small::LEARN).unwrap();
     // Two of the three documents that come with questions examine writers.
     let writer_rounds = WriterOptions {
         exam_share: 0.6,

@@ -1,6 +1,6 @@
 //! Consolidation, forgetting on request and writer rounds on documents that nano learned: what they leave.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use seald::pipeline::{Root, Worker, WorkerOptions};
@@ -159,7 +159,7 @@ fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
     assert_eq!(adapters, ["gen-000004", "live"], "those that learned it are gone");
     assert_eq!(names(&done), ["renjoan-auth.md"]);
     drop(worker);
-    for file in files(root.path()) {
+    for file in paths(root.path()).into_iter().filter(|path| path.is_file()) {
         let bytes = std::fs::read(&file).unwrap();
         let holds = bytes.windows(11).any(|w| w.eq_ignore_ascii_case(b"drelpolford"));
         assert!(!holds, "{} still holds its title", file.display());
@@ -171,14 +171,13 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Every file beneath a folder, links not followed.
-fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+/// Every file and link beneath a folder; links are not followed.
+pub(crate) fn paths(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => found.extend(files(&entry.path())),
-            kind if kind.is_file() => found.push(entry.path()),
-            _ => {}
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(paths(&entry.path())),
+            false => found.push(entry.path()),
         }
     }
     found

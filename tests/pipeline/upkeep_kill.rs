@@ -1,7 +1,6 @@
 //! Consolidation, forgetting and writer rounds killed at every named place: a rerun ends as if nothing had happened. On a model that trains in no
 //! time, with documents whose learning is made up.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,12 +22,10 @@ use seald_store::Store;
 use tempfile::TempDir;
 
 use crate::made_up_rows as made_up;
-use crate::pipeline::crash::{MODEL, run_in, state};
+use crate::pipeline::crash::{MODEL, State, run_in, state};
 use crate::pipeline::support::{NEVER, store};
 use crate::pipeline::upkeep::{copy_of, names};
 use crate::tiny_model::TinyModel;
-
-type State = (String, BTreeMap<String, Vec<u8>>);
 
 /// A model directory, on one thread in f32.
 pub(crate) fn open_model(path: &Path) -> Model {
@@ -161,7 +158,7 @@ fn a_kill_while_a_writer_is_promoted_leaves_one_writer() {
     let whole = copy_of(ready.path());
     assert!(run(&tiny, whole.path(), None));
     let expected = state(whole.path());
-    assert!(expected.1.contains_key("writer-000001/adapter_model.safetensors"));
+    assert!(expected.1.contains_key(Path::new("writer-000001/adapter_model.safetensors")));
     for place in crash::points(JobKind::WriterRound).filter(|place| place.starts_with("promote")) {
         die_and_go_on(&tiny, copy_of(ready.path()).path(), &place, &expected);
     }

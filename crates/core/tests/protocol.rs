@@ -5,6 +5,8 @@ use std::fs;
 use crate::repository::repository;
 use seald_core::domain::decision::{Finding, Rule};
 use seald_core::domain::document::DocumentState;
+use seald_core::domain::ids::{DocumentId, TrialId};
+use seald_core::domain::trial::Trial;
 use seald_core::protocol::{
     Accuracies, Cell, Column, DocumentReport, ForgettingView, Measures, OnceReport, ProbeCounts,
     SelfEditCounts, Share, Tally, TimeShares, TrialReport,
@@ -112,6 +114,29 @@ fn once_writes_the_golden_object_and_reads_it_back() {
     }
     assert_eq!(text, fs::read_to_string(&golden).unwrap());
     assert_eq!(serde_json::from_str::<OnceReport>(&text).unwrap(), report());
+}
+
+#[test]
+fn a_training_that_no_question_ranked_says_no_gain() {
+    let trial = |accuracy, chosen| Trial {
+        id: TrialId(1),
+        document: DocumentId(1),
+        name: "union of 8".into(),
+        self_edits: vec![],
+        learning_rate: 5e-4,
+        rung: 0,
+        steps: 160,
+        tokens: 9_000,
+        seconds: 60.0,
+        loss: 0.125,
+        gain: 0.0,
+        accuracy,
+        chosen,
+    };
+    let gain = |trial: &Trial| serde_json::to_value(TrialReport::from(trial)).unwrap()["gain"].clone();
+    assert_eq!(gain(&trial(None, true)), Value::Null);
+    assert_eq!(gain(&trial(None, false)), 0.0, "it was ranked by log-probabilities, and lost");
+    assert_eq!(gain(&trial(Some(0.5), true)), 0.0);
 }
 
 /// The keys that `docs/architecture.md` promises.

@@ -102,9 +102,8 @@ fn learning(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
 
 /// `gain +1.39 nats, loss 0.20, 75 % right: union of 8`. What was trained to its end without questions to rank it by has no gain.
 fn trial_words(trial: &TrialReport) -> String {
-    let TrialReport { name, gain, loss, accuracy, chosen, .. } = trial;
-    let ranked = accuracy.is_some() || !chosen;
-    let gain = if ranked { format!("gain {gain:+.2} nats, ") } else { String::new() };
+    let TrialReport { name, gain, loss, accuracy, .. } = trial;
+    let gain = if gain.is_nan() { String::new() } else { format!("gain {gain:+.2} nats, ") };
     let accuracy = accuracy.map_or_else(String::new, |share| format!(", {} right", percent(share)));
     format!("{gain}loss {loss:.2}{accuracy}: {}", one_line(name))
 }
@@ -196,20 +195,20 @@ mod tests {
 
     #[test]
     fn a_trial_that_no_question_ranked_has_no_gain() {
-        let trial = |accuracy, chosen| TrialReport {
+        let trial = |gain, accuracy| TrialReport {
             name: "union of 8 5.3e-4".into(),
             rung: 0,
-            gain: 0.0,
+            gain,
             accuracy,
             loss: 0.12,
             tokens: 9000,
             seconds: 60.0,
-            chosen,
+            chosen: true,
         };
-        assert_eq!(trial_words(&trial(None, true)), "loss 0.12: union of 8 5.3e-4");
-        assert_eq!(trial_words(&trial(None, false)), "gain +0.00 nats, loss 0.12: union of 8 5.3e-4");
+        assert_eq!(trial_words(&trial(f64::NAN, None)), "loss 0.12: union of 8 5.3e-4");
+        assert_eq!(trial_words(&trial(0.0, None)), "gain +0.00 nats, loss 0.12: union of 8 5.3e-4");
         assert_eq!(
-            trial_words(&trial(Some(0.5), true)),
+            trial_words(&trial(0.0, Some(0.5))),
             "gain +0.00 nats, loss 0.12, 50 % right: union of 8 5.3e-4"
         );
     }

@@ -32,3 +32,10 @@ pub struct Trial {
     /// Whether it became the candidate that the gate judged.
     pub chosen: bool,
 }
+
+impl Trial {
+    /// Whether questions ranked it, so that its gain says something: a training that goes to the gate without trials before it has none.
+    pub fn is_ranked(&self) -> bool {
+        self.accuracy.is_some() || !self.chosen
+    }
+}

@@ -129,7 +129,7 @@ pub struct TrialReport {
     pub name: String,
     /// Rung of successive halving that it reached, from 0.
     pub rung: usize,
-    /// Mean gain of log p(answer) over the select probes, nats a question.
+    /// Mean gain of log p(answer) over the select probes, nats a question; none where training diverged, and where no trials were ranked.
     #[serde(deserialize_with = "crate::domain::number::or_nan")]
     #[schema(value_type = Option<f64>)]
     pub gain: f64,
@@ -153,7 +153,7 @@ impl From<&Trial> for TrialReport {
         Self {
             name: name.clone(),
             rung: *rung,
-            gain: *gain,
+            gain: if trial.is_ranked() { *gain } else { f64::NAN },
             accuracy: *accuracy,
             loss: *loss,
             tokens: *tokens,

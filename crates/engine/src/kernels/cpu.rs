@@ -84,7 +84,9 @@ impl Isa {
     /// One line for `doctor`: what it is and what that means for the user.
     pub fn description(self) -> &'static str {
         match self {
-            Isa::Avx512Bf16 => "AVX-512 with BF16 dot products: bf16 weights at full speed",
+            Isa::Avx512Bf16 => {
+                "AVX-512 with BF16 dot products: bf16 weights, or f32 where that is clearly faster"
+            }
             Isa::Avx512 => "AVX-512 without BF16: f32 weights",
             Isa::Avx2 => "AVX2 and FMA: f32 weights",
             Isa::Portable => "no vector instructions known to seald: f32 weights, slow",

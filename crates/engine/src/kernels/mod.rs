@@ -9,6 +9,7 @@ pub mod bf16;
 pub mod cpu;
 mod dense;
 pub mod dropout;
+mod fastest;
 pub mod linear;
 pub mod norm;
 pub mod outer;
@@ -93,14 +94,14 @@ impl Compute {
         Ok(Self { device, backend: Backend::Composite, precision, ..base })
     }
 
-    /// The best way this machine's CPU offers: bf16 where it has AVX512-BF16, else f32.
+    /// The best way this machine's CPU offers: bf16 where it has AVX512-BF16 and a product is not clearly faster in f32, which takes some 20 ms to find
+    /// out, else f32.
     ///
     /// # Errors
     /// [`Kind::Io`] if no threads can be started.
     pub fn best_cpu(threads: usize) -> Result<Self> {
         let isa = Isa::detect();
-        let precision = if isa == Isa::Avx512Bf16 { Precision::Bf16 } else { Precision::F32 };
-        Self::cpu(precision, isa, threads)
+        Self::cpu(fastest::fastest(isa, threads)?, isa, threads)
     }
 
     /// Runs `work` on the engine's threads.
