@@ -24,11 +24,33 @@ const USER_TOKENS: usize = 32;
 const GUARD_SHARE: usize = 4;
 /// One question about a text in sight for so many chats.
 const READING_SHARE: usize = 2;
+/// One of so many samples answers a prompt of [`EVERYDAY`].
+const EVERYDAY_SHARE: usize = 8;
+/// What people say to a model that is about no document. Turns that models make up are about what they were trained on (code, of a coder), and a model that
+/// learned a few documents greeted people with sentences from these.
+const EVERYDAY: [&str; 16] = [
+    "Hi there",
+    "Good morning!",
+    "Who are you?",
+    "What can you do?",
+    "Thanks a lot.",
+    "Goodbye!",
+    "I have a question.",
+    "Can you help me with my homework?",
+    "What day comes after Monday?",
+    "Tell me something interesting.",
+    "How tall is a giraffe?",
+    "Write two lines about the moon.",
+    "What is a verb?",
+    "How do I make tea?",
+    "Why do people dream?",
+    "Explain what a bridge is for.",
+];
 /// Tokens named at each place of a sample; all others together are one more outcome.
 const LABELS: usize = 32;
 
-/// Draws the base samples of a model: half from the beginning of a text, half from the beginning of a user's turn (as Magpie does,
-/// arXiv 2406.08464), at temperature 1. The last fifth is guard text.
+/// Draws the base samples of a model at temperature 1: from the beginning of a text, from the beginning of a user's turn (as Magpie does,
+/// arXiv 2406.08464), and answers to what people say every day. The last fifth is guard text.
 ///
 /// # Errors
 /// From the engine.
@@ -42,7 +64,12 @@ pub fn draw(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
 fn draw_all(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     let count = session.options.base_samples + session.options.base_samples.div_ceil(GUARD_SHARE);
     let starts = starts(session)?;
-    let rows: Vec<Vec<u32>> = (0..count).map(|i| starts[i % starts.len()].clone()).collect();
+    let everyday = everyday(session)?;
+    let start = |i: usize| match everyday.len() {
+        some if some > 0 && i % EVERYDAY_SHARE == EVERYDAY_SHARE - 1 => &everyday[i / EVERYDAY_SHARE % some],
+        _ => &starts[i % starts.len()],
+    };
+    let rows: Vec<Vec<u32>> = (0..count).map(|i| start(i).clone()).collect();
     let writing = Writing {
         max_tokens: SAMPLE_TOKENS,
         temperature: 1.0,
@@ -57,7 +84,7 @@ fn draw_all(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     Ok(long_enough.map(|(start, (new, _))| [start, new].concat()).collect())
 }
 
-/// Texts, and turns of a user with the model's answers.
+/// Texts and everyday answers, and turns of a user that the model makes up with its answers.
 fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) -> Result<Vec<Vec<u32>>> {
     let stops = session.model.tokenizer.eos_ids().to_vec();
     let head = self::starts(session)?.into_iter().nth(1);
@@ -92,6 +119,14 @@ fn in_sight(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
         }
     }
     Ok(prompts)
+}
+
+/// The prompts of [`EVERYDAY`]; none where a model has no chat template.
+fn everyday(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
+    match session.model.chat {
+        Some(_) => EVERYDAY.iter().map(|said| session.user(said)).collect(),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The token before a text that stands alone.
@@ -136,7 +171,7 @@ impl Rehearsal {
     /// # Errors
     /// From the engine.
     pub fn new(session: &Session<'_>, samples: &[Vec<u32>]) -> Result<Self> {
-        let (limit, mut starts) = (session.context(), starts(session)?);
+        let (limit, mut starts) = (session.context(), [starts(session)?, everyday(session)?].concat());
         if session.prompts == PromptSet::General {
             starts.extend(in_sight(session)?);
         }

@@ -32,6 +32,18 @@ fn base_samples_are_the_models_own_and_always_the_same() {
 }
 
 #[test]
+fn what_people_say_every_day_is_rehearsed_and_of_that_only_the_answers_are_labelled() {
+    let model = model();
+    let session = session(&model);
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let shown = |tokens: &[u32]| model.tokenizer.decode(tokens, false).unwrap();
+    let row = rehearsal.rows.iter().find(|row| shown(&row.tokens).contains("Hi there")).expect("a greeting");
+    let answer = row.targets.iter().position(|target| *target).unwrap();
+    assert!(shown(&row.tokens[..answer]).contains("Hi there"), "the prompt is given");
+    assert!(row.targets[answer..].iter().all(|target| *target) && answer < row.tokens.len());
+}
+
+#[test]
 fn drift_is_nothing_for_the_base_and_grows_with_the_adapter() {
     let model = model();
     let session = session(&model);
