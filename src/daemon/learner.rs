@@ -16,8 +16,9 @@ use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::ids::GenerationId;
 use seald_core::domain::job::{Job, JobKind};
+use seald_core::domain::progress::Progress;
 use seald_core::error::{Error, Kind, Result};
-use seald_core::protocol::{Activity, Learning, ReplayView, RollbackView, Tending};
+use seald_core::protocol::{Activity, Calibrating, Learning, ReplayView, RollbackView, Tending};
 use seald_learn::Model;
 use seald_learn::work::OnWork;
 use seald_store::{NewEvent, RolledBack, Store};
@@ -210,14 +211,22 @@ impl Learner {
     fn learn_next(&self, worker: &mut Worker<'_>, model: &Model) -> Result<bool> {
         let Some(job) = worker.store().next_job()? else { return Ok(false) };
         refuse_full_disk(&self.root, model)?;
-        let activity = self.activity(worker.store(), &job)?;
-        self.monitor.turn_to(activity);
         let patience = self.read_settings().patience;
         let (monitor, hold) = (self.monitor.clone(), self.hold.clone());
-        let finished = worker.run_next(&mut |progress| {
-            monitor.progress(job.document, job.id, &progress);
+        let tell = |document, job, progress: &Progress| {
+            monitor.progress(document, job, progress);
             hold.between_steps(patience);
-        });
+        };
+        if worker.is_to_be_calibrated()? {
+            let since = self.clock.now();
+            self.monitor.turn_to(Activity::Calibrating(Calibrating { since, seconds: None, trial: None }));
+            let calibrated = worker.calibrate(&mut |progress| tell(None, None, &progress));
+            self.monitor.turn_to(Activity::Idle);
+            calibrated?;
+        }
+        let activity = self.activity(worker.store(), &job)?;
+        self.monitor.turn_to(activity);
+        let finished = worker.run_next(&mut |progress| tell(job.document, Some(job.id), &progress));
         self.monitor.turn_to(Activity::Idle);
         self.monitor.logged();
         finished.map(|one| one.is_some())

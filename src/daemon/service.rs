@@ -115,7 +115,10 @@ impl Teller {
                 let sign = (hold.beat.load(Ordering::Relaxed), slot.passes());
                 let idle = !matches!(
                     now.activity,
-                    Activity::Learning(_) | Activity::Tending(_) | Activity::Replaying { .. }
+                    Activity::Calibrating(_)
+                        | Activity::Learning(_)
+                        | Activity::Tending(_)
+                        | Activity::Replaying { .. }
                 );
                 if idle || alive != Some(sign) {
                     self.tell(&[NotifyState::Watchdog]);
@@ -136,6 +139,7 @@ fn words(activity: &Activity, held: Option<&Held>) -> String {
                 None => format!("learning {title}: {}", learning.stage),
             }
         }
+        (Activity::Calibrating(_), None) => "calibrating the base model".into(),
         (Activity::Tending(Tending { kind, stage, trial, .. }), None) => match trial {
             Some(trial) => format!("{kind}: {stage} {}/{}", trial.step, trial.steps),
             None => format!("{kind}: {stage}"),

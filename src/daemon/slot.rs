@@ -51,7 +51,8 @@ impl ModelSlot {
             ModelFacts { parameters: config.parameter_count(), context: config.max_position_embeddings };
         self.monitor.update(|now| (now.model, now.loaded) = (Some(facts), true));
         let duration_ms = started.elapsed().as_millis() as u64;
-        tracing::info!(model = %self.name.display(), parameters = facts.parameters, duration_ms, "opened the base model");
+        let precision = model.decoder.compute().precision.name();
+        tracing::info!(model = %self.name.display(), parameters = facts.parameters, precision, duration_ms, "opened the base model");
         held.model = Some(model.clone());
         Ok(model)
     }

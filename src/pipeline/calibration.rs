@@ -45,6 +45,7 @@ impl Worker<'_> {
     /// As [`calibrate::run`], and from the database; whatever ends it early leaves the earlier one.
     pub fn calibrate(&mut self, tell: Tell<'_>) -> Result<Calibration> {
         let seconds = self.pace.reading(calibrate::readings(&self.session, &self.rehearsal)?);
+        tracing::info!("calibrating the base model, once, before it learns");
         tell(Progress::Calibrating { seconds });
         let made = calibrate::run(&self.session, &self.rehearsal, &self.clock, tell)?;
         self.store.keep_calibration(&self.session.model.fingerprint, PROMPTS, &made)?;
@@ -57,13 +58,13 @@ impl Worker<'_> {
         Ok(made)
     }
 
-    /// Calibrates the model if its first document is next.
-    pub(super) fn calibrate_first(&mut self, tell: Tell<'_>) -> Result<()> {
+    /// Whether the model's first document is next, and the model not calibrated yet, though something depends on it.
+    ///
+    /// # Errors
+    /// From the database.
+    pub fn is_to_be_calibrated(&self) -> Result<bool> {
         let learns = self.store.next_job()?.is_some_and(|job| job.kind == JobKind::Learn);
-        if learns && self.may_be_calibrated() && self.kept()?.is_none() {
-            self.calibrate(tell)?;
-        }
-        Ok(())
+        Ok(learns && self.may_be_calibrated() && self.kept()?.is_none())
     }
 
     /// Uses the calibration that is kept, if there is one.

@@ -9,7 +9,7 @@ use seald_core::clock::Clock;
 use seald_core::domain::ids::{DocumentId, JobId};
 use seald_core::domain::progress::{Progress, Work};
 use seald_core::protocol::{
-    Activity, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress,
+    Activity, Calibrating, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress,
 };
 
 /// Events that a slow listener may lag behind before it loses some.
@@ -85,8 +85,11 @@ impl Monitor {
         let mut document = None;
         self.update(|now| {
             now.work = (work.done < work.of).then_some(work);
-            if let Activity::Learning(learning) = &now.activity {
-                document = Some(learning.document);
+            match &mut now.activity {
+                Activity::Learning(learning) => document = Some(learning.document),
+                // Between its trainings it asks.
+                Activity::Calibrating(calibrating) => calibrating.trial = None,
+                _ => {}
             }
         });
         self.tell(document, None, &Progress::Working(work));
@@ -100,13 +103,13 @@ impl Monitor {
         });
     }
 
-    /// Tells of progress with a job, and with the document that it is about.
-    pub fn progress(&self, document: Option<DocumentId>, job: JobId, progress: &Progress) {
+    /// Tells of progress, with the job and the document that it is about, if it is about one.
+    pub fn progress(&self, document: Option<DocumentId>, job: Option<JobId>, progress: &Progress) {
         self.update(|now| {
             note(&mut now.activity, progress);
             now.work = None;
         });
-        self.tell(document, Some(job), progress);
+        self.tell(document, job, progress);
     }
 
     fn tell(&self, document: Option<DocumentId>, job: Option<JobId>, progress: &Progress) {
@@ -134,13 +137,22 @@ impl Monitor {
 
 /// What progress changes in what is being done.
 fn note(activity: &mut Activity, progress: &Progress) {
+    if let (Activity::Calibrating(now), Progress::Calibrating { seconds }) = (&mut *activity, progress) {
+        now.seconds = *seconds;
+    }
     let (now, under_way) = match activity {
         Activity::Learning(Learning { stage, trial, .. })
-        | Activity::Tending(Tending { stage, trial, .. }) => (stage, trial),
+        | Activity::Tending(Tending { stage, trial, .. }) => (Some(stage), trial),
+        Activity::Calibrating(Calibrating { trial, .. }) => (None, trial),
         _ => return,
     };
     match progress {
-        Progress::Stage { stage } => (*now, *under_way) = (*stage, None),
+        Progress::Stage { stage } => {
+            *under_way = None;
+            if let Some(now) = now {
+                *now = *stage;
+            }
+        }
         Progress::Step { trial, step, steps, loss } => {
             let (name, step, steps, loss) = (trial.clone(), *step, *steps, *loss);
             *under_way = Some(TrialProgress { name, step, steps, loss });

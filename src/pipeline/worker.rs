@@ -135,11 +135,11 @@ impl<'m> Worker<'m> {
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
         recover::reconcile(&root, &mut store, model, clock.now())?;
-        let samples = match store.base_samples(&model.fingerprint)? {
+        let samples = match store.base_samples(&model.fingerprint, rehearsal::RECIPE)? {
             Some(samples) => samples,
             None => {
                 let samples = rehearsal::draw(&session)?;
-                store.keep_base_samples(&model.fingerprint, &samples)?;
+                store.keep_base_samples(&model.fingerprint, rehearsal::RECIPE, &samples)?;
                 samples
             }
         };
@@ -234,7 +234,9 @@ impl<'m> Worker<'m> {
     /// As [`Self::calibrate`]; [`Kind::Cancelled`] on request, the job waiting again; what keeps every job from going on (a full disk, a broken database). A job that
     /// fails is no error: its document says why.
     pub fn run_next(&mut self, tell: Tell<'_>) -> Result<Option<Finished>> {
-        self.calibrate_first(tell)?;
+        if self.is_to_be_calibrated()? {
+            self.calibrate(tell)?;
+        }
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
         let (started, spent) = (Instant::now(), self.session.tally());
         let (kind, document) = (job.kind, job.document);

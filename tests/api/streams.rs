@@ -44,7 +44,7 @@ async fn kept_events_come_first_then_what_happens_each_once() {
     let view = sent.view();
     assert_eq!((view.id, view.kind.as_str(), view.at, view.job), (Some(601), "stage", NOW, Some(JobId(1))));
     assert_eq!(view.body["line"], "one\ntwo 601");
-    daemon.monitor.progress(Some(DocumentId(5)), JobId(5), &Progress::Stage { stage: Stage::Gate });
+    daemon.monitor.progress(Some(DocumentId(5)), Some(JobId(5)), &Progress::Stage { stage: Stage::Gate });
     let sent = events.next().await.unwrap();
     let view = sent.view();
     assert_eq!((view.id, view.kind.as_str(), view.document), (None, "progress", Some(DocumentId(5))));
@@ -93,7 +93,7 @@ async fn a_client_that_lags_misses_progress_but_no_kept_event() {
         log(&mut store, n..=n);
         daemon.monitor.logged();
         // Nothing waits here, so that the word of the kept event is gone before the client's stream looks.
-        (0..2000).for_each(|_| daemon.monitor.progress(Some(DocumentId(1)), JobId(1), &progress));
+        (0..2000).for_each(|_| daemon.monitor.progress(Some(DocumentId(1)), Some(JobId(1)), &progress));
     }
     let mut kept = Vec::new();
     let mut passing = 0;

@@ -120,13 +120,24 @@ fn floors(page: &str, what: &str) -> Floors {
     floors
 }
 
-/// The crates' rows against `[dependencies]` of the manifests, by folder names: `seald-core` is `core`.
-fn table_differences(floors: &Floors, manifests: &BTreeMap<String, String>) -> Vec<String> {
-    let ours = |manifest: &str| -> BTreeSet<String> {
-        let manifest: toml::Table = manifest.parse().unwrap();
-        let dependencies = manifest["dependencies"].as_table().unwrap();
-        dependencies.keys().filter_map(|name| name.strip_prefix("seald-")).map(str::to_string).collect()
+/// Of our crates those that a manifest depends on, tests left out, by folder names: `seald-core` is `core`.
+fn our_dependencies(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let targets = manifest.get("target").and_then(|t| t.as_table()).into_iter().flat_map(|t| t.values());
+    let tables = std::iter::once(&manifest).chain(targets.filter_map(|target| target.as_table()));
+    let of = |table: &toml::Table, kind: &str| table.get(kind).and_then(|found| found.as_table()).cloned();
+    let named =
+        tables.flat_map(|table| [of(table, "dependencies"), of(table, "build-dependencies")]).flatten();
+    let folder = |name: &String| match name.strip_prefix("seald-") {
+        Some(folder) => Some(folder.to_string()),
+        None => ["seald", "sealctl"].contains(&name.as_str()).then(|| name.clone()),
     };
+    named.flat_map(|dependencies| dependencies.keys().filter_map(folder).collect::<Vec<_>>()).collect()
+}
+
+/// The crates' rows against their manifests.
+fn table_differences(floors: &Floors, manifests: &BTreeMap<String, String>) -> Vec<String> {
+    let ours = our_dependencies;
     let actual: Floors = manifests.iter().map(|(name, manifest)| (name.clone(), ours(manifest))).collect();
     let names: BTreeSet<&String> = actual.keys().chain(floors.keys()).collect();
     let differ = names.into_iter().filter(|name| actual.get(*name) != floors.get(*name));
@@ -187,8 +198,9 @@ fn used_names(file: &Source) -> Vec<(usize, String)> {
         let line = line_of(&code, found.start());
         names.extend(first_segments(&code[found.end()..]).into_iter().map(|name| (line, name)));
     }
-    for found in Regex::new(r"\bseald_(\w+)").unwrap().captures_iter(&code) {
-        names.push((line_of(&code, found.get(0).unwrap().start()), found[1].to_string()));
+    for found in Regex::new(r"\b(?:seald_(\w+)|(sealctl)\s*(?:::|as\b))").unwrap().captures_iter(&code) {
+        let name = found.get(1).or(found.get(2)).unwrap().as_str();
+        names.push((line_of(&code, found.get(0).unwrap().start()), name.to_string()));
     }
     names
 }

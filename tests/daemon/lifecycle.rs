@@ -20,6 +20,21 @@ fn it_says_when_it_serves_and_ends_cleanly() {
 }
 
 #[test]
+fn a_model_that_is_calibrated_first_says_so() {
+    let host = Host::new();
+    let model = host.root().join("stranger");
+    crate::small::stranger(&model);
+    host.configure(&format!("model = {model:?}"));
+    let daemon = host.start();
+    host.drop_example("drelpolford");
+    let status = daemon.wait("calibrating", |status| status["activity"]["seconds"].is_number());
+    assert_eq!(status["activity"]["state"], "calibrating", "{status}");
+    host.wait_notified("STATUS=calibrating the base model");
+    assert_eq!(status["documents"]["waiting"], 1, "the document waits for it: {status}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn a_service_manager_that_does_not_read_stops_nothing() {
     let host = Host::new();
     let deaf = host.deaf_manager();

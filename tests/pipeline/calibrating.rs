@@ -8,20 +8,15 @@ use seald::pipeline::{Root, Worker, WorkerOptions, kept_calibration};
 use seald_core::Kind;
 use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::progress::Progress;
-use seald_engine::embedded::NANO;
 use seald_engine::kernels::cpu::Isa;
 use seald_engine::kernels::{Compute, Precision};
 use seald_engine::model::Model;
 use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
 
-/// nano with a remark in its chat template: to the program a model that nobody taught our prompts.
+/// A model that is to be calibrated.
 fn stranger(folder: &Path) -> Model {
-    std::fs::create_dir_all(folder).unwrap();
-    for (name, bytes) in NANO.files() {
-        let remark: &[u8] = if name == "chat_template.jinja" { b"{# another -#}" } else { b"" };
-        std::fs::write(folder.join(name), [remark, bytes].concat()).unwrap();
-    }
+    crate::small::stranger(folder);
     let compute = Compute::cpu(Precision::F32, Isa::detect(), 1).unwrap();
     Model::open(folder, &compute).unwrap()
 }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::adapter_files::{self, AdapterMeta, LoadOptions};
 use super::decoder::Decoder;
 use super::examples::TrainRow;
+use super::kernels::Precision;
 use super::optimizer::Moments;
 use super::train::{Run, TrainOptions};
 use seald_core::error::{Context, Error, Kind, Result};
@@ -39,6 +40,9 @@ struct Position {
     options: TrainOptions,
     /// Hash of the rows it was started with.
     rows: String,
+    /// How the frozen weights were kept; early checkpoints do not say.
+    #[serde(default)]
+    precision: Option<Precision>,
 }
 
 /// Writes `run` to the directory `dir`, replacing an earlier checkpoint there; it appears whole or not at all.
@@ -65,6 +69,7 @@ pub fn save(run: &Run, dir: &Path, meta: &AdapterMeta) -> Result<()> {
         tokens: run.tokens(),
         options: run.options().clone(),
         rows: rows_hash(run.rows()),
+        precision: Some(run.precision),
     };
     let text =
         serde_json::to_vec_pretty(&position).doing(Kind::Internal, || "cannot write the position".into())?;
@@ -103,7 +108,15 @@ pub fn resume(
     if position.rows != rows_hash(&rows) {
         return Err(conflict("rows"));
     }
-    let device = &decoder.compute().device;
+    let compute = decoder.compute();
+    if let Some(precision) = position.precision.filter(|precision| *precision != compute.precision) {
+        let (dir, name) = (dir.display(), precision.name());
+        let text = format!(
+            "the checkpoint {dir} was made with {name} weights: use those (--dtype {name}), or start without it"
+        );
+        return Err(Error::new(Kind::Conflict, text));
+    }
+    let device = &compute.device;
     let adapter = adapter_files::load(dir, decoder.config(), base, device)?.adapter;
     let mut run = Run::new(decoder, adapter, rows, options)?;
     let path = dir.join(OPTIMIZER);

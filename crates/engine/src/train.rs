@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decoder::Decoder;
 use super::examples::{BatchSize, Length, TrainRow, check_rows, plan_steps};
+use super::kernels::Precision;
 use super::lora::Adapter;
 use super::optimizer::{AdamOptions, AdamW};
 use super::schedule::Schedule;
@@ -78,6 +79,8 @@ pub struct Run {
     pub(super) rows: Arc<[TrainRow]>,
     pub(super) options: TrainOptions,
     plan: Vec<Vec<usize>>,
+    /// How the base's weights are kept: in another precision the same rows end in another adapter.
+    pub(super) precision: Precision,
     pub(super) optimizer: AdamW,
     pub(super) tokens: u64,
 }
@@ -116,7 +119,8 @@ impl Run {
             return Err(Error::new(Kind::Invalid, text));
         }
         let optimizer = AdamW::new(&adapter, options.adam)?;
-        Ok(Self { adapter, rows, options, plan, optimizer, tokens: 0 })
+        let precision = decoder.compute().precision;
+        Ok(Self { adapter, rows, options, plan, precision, optimizer, tokens: 0 })
     }
 
     /// The adapter as it is now.

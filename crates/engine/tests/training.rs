@@ -232,6 +232,16 @@ fn resumed_equals_undisturbed(compute: &Compute, dropout: f32) {
     let other = TrainOptions { seed: 77, ..options.clone() };
     assert_eq!(again(other, golden_rows(&golden)).unwrap_err().kind(), Kind::Conflict);
     assert_eq!(again(options.clone(), golden_rows(&golden)[1..].into()).unwrap_err().kind(), Kind::Conflict);
+    let (position, name) = (place.join("training.json"), compute.precision.name());
+    let kept = std::fs::read_to_string(&position).unwrap();
+    let another = if name == "f32" { "bf16" } else { "f32" };
+    std::fs::write(&position, kept.replace(&format!("\"{name}\""), &format!("\"{another}\""))).unwrap();
+    let error = again(options.clone(), golden_rows(&golden)).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().contains(&format!("--dtype {another}"))),
+        (Kind::Conflict, true)
+    );
+    std::fs::write(&position, kept).unwrap();
     std::fs::write(place.join("optimizer.safetensors"), b"short").unwrap();
     let error = again(options, golden_rows(&golden)).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);

@@ -16,6 +16,8 @@ use seald_engine::examples::TrainRow;
 use seald_engine::lora::Adapter;
 use seald_engine::score::{Progress, ScoreRow, Scorer};
 
+/// Number of the recipe by which [`draw`] draws: of another one, what was drawn earlier is not used any more. 2: with everyday prompts.
+pub const RECIPE: u32 = 2;
 /// Longest base sample, tokens.
 const SAMPLE_TOKENS: usize = 120;
 /// Longest turn of a user that a model makes up, tokens.

@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -72,6 +73,7 @@ mod tests {
         include_str!("migrations/0004.rows.sql"),
         include_str!("migrations/0005.rows.sql"),
         include_str!("migrations/0006.rows.sql"),
+        include_str!("migrations/0007.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {
@@ -121,6 +123,7 @@ mod tests {
                 assert!(!store.replay_row(store.live().unwrap().unwrap().id).unwrap().is_empty());
                 let found = store.look_up("When does the ferry leave?", 3).unwrap();
                 assert_eq!(found.iter().map(|d| d.id).collect::<Vec<_>>(), [document.id]);
+                assert_eq!(store.base_samples("base", 1).unwrap(), Some(vec![vec![1, 2], vec![3]]));
                 let rate = store.calibration("base", "general").unwrap().map(|made| made.learning_rate);
                 assert_eq!(rate, (old >= 6).then_some(0.002), "from version {old}");
             }

@@ -172,11 +172,15 @@ fn a_calibration_is_kept_for_each_base_and_its_prompts() {
 #[test]
 fn base_samples_are_kept_for_each_base() {
     let mut store = fresh();
-    assert_eq!(store.base_samples("a").unwrap(), None);
+    assert_eq!(store.base_samples("a", 2).unwrap(), None);
     let texts = vec![vec![1, u32::MAX], vec![]];
-    store.keep_base_samples("a", &texts).unwrap();
-    store.keep_base_samples("b", &[vec![3]]).unwrap();
-    assert_eq!(store.base_samples("a").unwrap(), Some(texts));
-    store.keep_base_samples("a", &[]).unwrap();
-    assert_eq!(store.base_samples("a").unwrap(), Some(vec![]));
+    store.keep_base_samples("a", 2, &texts).unwrap();
+    store.keep_base_samples("b", 2, &[vec![3]]).unwrap();
+    assert_eq!(store.base_samples("a", 2).unwrap(), Some(texts));
+    assert_eq!(store.base_samples("a", 3).unwrap(), None, "by another recipe");
+    store.keep_base_samples("a", 3, &[]).unwrap();
+    assert_eq!(
+        (store.base_samples("a", 2).unwrap(), store.base_samples("a", 3).unwrap()),
+        (None, Some(vec![]))
+    );
 }

@@ -252,6 +252,6 @@ fn the_dump_shows_a_difference_and_not_the_time() {
     let job = one.claim_next(NOW, 60).unwrap().unwrap();
     one.apply(job.id, Event::Returned).unwrap();
     assert_eq!(one.dump().unwrap(), other.dump().unwrap());
-    other.keep_base_samples("base", &[vec![1]]).unwrap();
+    other.keep_base_samples("base", 1, &[vec![1]]).unwrap();
     assert_ne!(one.dump().unwrap(), other.dump().unwrap());
 }

@@ -5,9 +5,10 @@ use console::Style;
 use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{bytes, count, hundredths, kind_words, percent, stage_words, work_words};
+use super::words::{about, bytes, count, hundredths, kind_words, percent, stage_words, work_words};
 use seald_core::protocol::{
-    Activity, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending, TrialProgress,
+    Activity, Calibrating, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending,
+    TrialProgress,
 };
 
 /// Columns of the bar of steps.
@@ -60,6 +61,10 @@ pub fn doing_words(status: &StatusView, times: Times) -> String {
         Activity::Idle if status.documents.waiting > 0 => "about to begin".to_string(),
         Activity::Idle => "nothing: all documents are done".to_string(),
         Activity::Opening => "opening the base model".to_string(),
+        Activity::Calibrating(Calibrating { since, seconds, .. }) => {
+            let of = seconds.map_or_else(String::new, |seconds| format!(" of about {}", about(seconds)));
+            format!("calibrating the model, once, for {}{of}", times.lasted(*since))
+        }
         Activity::Learning(Learning { title, stage, since, .. }) => {
             format!("{}, for {}: {}", stage_words(*stage), times.lasted(*since), one_line(title))
         }
@@ -134,9 +139,7 @@ pub fn share_words(share: &Share) -> String {
 
 fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
     page.cut_field("Does", &doing_words(status, times), &Style::new());
-    if let Activity::Learning(Learning { trial: Some(trial), .. })
-    | Activity::Tending(Tending { trial: Some(trial), .. }) = &status.activity
-    {
+    if let Some(trial) = status.activity.trial() {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
     } else if let Some(work) = &status.work {

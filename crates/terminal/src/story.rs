@@ -103,7 +103,7 @@ fn learning(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
 /// `gain +1.39 nats, loss 0.20, 75 % right: union of 8`. What was trained to its end without questions to rank it by has no gain.
 fn trial_words(trial: &TrialReport) -> String {
     let TrialReport { name, gain, loss, accuracy, .. } = trial;
-    let gain = if gain.is_nan() { String::new() } else { format!("gain {gain:+.2} nats, ") };
+    let gain = if !gain.is_finite() { String::new() } else { format!("gain {gain:+.2} nats, ") };
     let accuracy = accuracy.map_or_else(String::new, |share| format!(", {} right", percent(share)));
     format!("{gain}loss {loss:.2}{accuracy}: {}", one_line(name))
 }

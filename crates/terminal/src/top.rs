@@ -13,7 +13,7 @@ use super::status::{doing_words, held_words, share_words, steps};
 use super::times::Times;
 use super::words::{count, percent, work_words};
 use super::{documents, heatmap};
-use seald_core::protocol::{Activity, DocumentLine, ForgettingView, Learning, StatusView, Tending};
+use seald_core::protocol::{DocumentLine, ForgettingView, StatusView};
 
 /// Lines of events that are remembered.
 const EVENTS: usize = 200;
@@ -133,9 +133,7 @@ impl Painter<'_> {
         let [words, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(inner);
         let Some(status) = &self.top.status else { return };
         frame.render_widget(Line::raw(doing_words(status, self.times)), words);
-        if let Activity::Learning(Learning { trial: Some(trial), .. })
-        | Activity::Tending(Tending { trial: Some(trial), .. }) = &status.activity
-        {
+        if let Some(trial) = status.activity.trial() {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
         } else if let Some(work) = &status.work {

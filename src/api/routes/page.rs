@@ -98,6 +98,7 @@ fn doing(activity: &Activity) -> String {
     match activity {
         Activity::Idle => "idle: nothing waits".into(),
         Activity::Opening => "opening the model".into(),
+        Activity::Calibrating(_) => "calibrating the model, once".into(),
         Activity::Replaying { .. } => "asking about earlier documents".into(),
         Activity::Stopping => "stopping".into(),
         Activity::Tending(tending) => {

@@ -16,7 +16,7 @@ pub(crate) fn model(model: &Model) -> String {
         family(config.architecture),
         count(config.num_hidden_layers, "layer"),
         rough(parameters),
-        precision(model.decoder.compute().precision),
+        model.decoder.compute().precision.name(),
         bytes(parameters * bytes_of_one(model.decoder.compute().precision)),
         model.path.display(),
         if embedded::find(&model.path).is_some() { " (embedded)" } else { "" }
@@ -37,14 +37,6 @@ pub(crate) fn family(architecture: Architecture) -> &'static str {
         Architecture::Qwen2 => "qwen2",
         Architecture::Qwen3 => "qwen3",
         Architecture::Llama => "llama",
-    }
-}
-
-/// `bf16` or `f32`.
-pub(crate) fn precision(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "f32",
-        Precision::Bf16 => "bf16",
     }
 }
 

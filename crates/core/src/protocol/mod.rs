@@ -50,8 +50,8 @@ pub use models::{BaseModelView, LineageView, ModelsView, UseModelRequest, UseMod
 pub use once::{DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, TimeShares, TrialReport};
 pub use share::{Accuracies, Share};
 pub use status::{
-    Activity, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun, ServingView,
-    StatusView, Tending, TrialProgress,
+    Activity, Calibrating, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun,
+    ServingView, StatusView, Tending, TrialProgress,
 };
 pub use upkeep::{
     ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome,

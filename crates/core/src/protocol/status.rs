@@ -54,6 +54,8 @@ pub enum Activity {
     Idle,
     /// The base model is being opened.
     Opening,
+    /// The base model is being calibrated, once, before it learns its first document.
+    Calibrating(Calibrating),
     /// A document is being learned.
     Learning(Learning),
     /// Everything is trained anew, a writer is trained, or a document is forgotten.
@@ -65,6 +67,29 @@ pub enum Activity {
     },
     /// It is on its way down.
     Stopping,
+}
+
+impl Activity {
+    /// The training under way, if one is.
+    pub fn trial(&self) -> Option<&TrialProgress> {
+        match self {
+            Self::Calibrating(Calibrating { trial, .. })
+            | Self::Learning(Learning { trial, .. })
+            | Self::Tending(Tending { trial, .. }) => trial.as_ref(),
+            Self::Idle | Self::Opening | Self::Replaying { .. } | Self::Stopping => None,
+        }
+    }
+}
+
+/// A calibration under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Calibrating {
+    /// Since when.
+    pub since: Timestamp,
+    /// Seconds that it takes in all, about; none where that cannot be told.
+    pub seconds: Option<f64>,
+    /// The training under way, if one is.
+    pub trial: Option<TrialProgress>,
 }
 
 /// The document under way.

@@ -27,17 +27,29 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Storage, StorageRef, Tensor};
+use serde::{Deserialize, Serialize};
 
 use cpu::Isa;
 use seald_core::error::{Context, Error, Kind, Result};
 
 /// How the frozen weights are kept and multiplied. Everything else is f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// f32 weights and products: exact, what the parity tests use.
     F32,
     /// bf16 weights, activations rounded to bf16 for the product, sums in f32.
     Bf16,
+}
+
+impl Precision {
+    /// As `--dtype` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// Which form of each operation runs.

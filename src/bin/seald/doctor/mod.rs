@@ -330,7 +330,7 @@ fn test_model(model: &Model, report: &mut Report) {
         vocab_size: config.vocab_size,
         max_tokens: config.max_position_embeddings,
         parameters,
-        dtype: describe::precision(precision),
+        dtype: precision.name(),
         memory_bytes: parameters * describe::bytes_of_one(precision),
         chat_template: model.chat.is_some(),
         end_tokens: tokenizer.eos_ids().iter().map(name).collect(),
