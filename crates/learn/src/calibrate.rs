@@ -30,12 +30,12 @@ use seald_engine::lora::Adapter;
 const FACTORS: [f64; 3] = [0.5, 1.0, 2.0];
 /// Parts of the way to each adapter at which drift is looked at: two of each, so that small drifts are among them.
 const PARTS: [f64; 2] = [0.5, 1.0];
-/// Questions of each text that is not taught. With ten texts that makes thirty a look, and 180 in all: where 5 % of them change, that is nine.
-const QUESTIONS: usize = 3;
+/// Questions of each text that is not taught: all. With ten texts that makes eighty a look, and 480 in all: where 5 % of them change, that is 24.
+const QUESTIONS: usize = 8;
 /// Share of the base's right answers that may be lost. One answer in twenty is what a person would hardly notice; the gate guards each of what was learned.
 const LOST_SHARE: f64 = 0.05;
 /// Before anything is measured, nano's budget is believed, with the weight of so many nats a token times answers: a model that answers few of the questions
-/// right says little about itself. Of 180 answers at a drift of .08, an eighth of the weight is the belief's.
+/// right says little about itself. Of 300 right answers at a drift of .08, a thirteenth of the weight is the belief's.
 const BELIEVED: f64 = 2.0;
 /// Names the taught text in seeds, so that every rate begins with the same adapter and sees the rows in the same order.
 const KEY: &str = "calibration";
@@ -262,8 +262,9 @@ impl<'q> Base<'q> {
         read.scored_tokens += spent.scored_tokens;
         read.scoring_seconds += spent.scoring_seconds;
         let now = session.answers(&self.in_sight, Some(&adapter))?;
-        // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right.
-        let lost = self.right.saturating_sub(count_right(&self.in_sight, &now));
+        // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right, and where
+        // more are, that counts as much.
+        let lost = self.right as i64 - count_right(&self.in_sight, &now) as i64;
         Ok(DriftSeen { drift, asked: self.right, lost })
     }
 }
@@ -280,7 +281,7 @@ fn count_right(questions: &[Question<'_>], answers: &[String]) -> usize {
 /// `([`BELIEVED`] · believed slope + Σ lost) / ([`BELIEVED`] + Σ drift · asked)`. No further than was looked.
 fn budget(seen: &[DriftSeen]) -> f64 {
     let largest = seen.iter().map(|one| one.drift).fold(0.0, f64::max);
-    let lost: usize = seen.iter().map(|one| one.lost).sum();
+    let lost = seen.iter().map(|one| one.lost).sum::<i64>().max(0);
     let exposed: f64 = seen.iter().map(|one| one.drift.max(0.0) * one.asked as f64).sum();
     let believed = BELIEVED * LOST_SHARE / UNCALIBRATED_BUDGET;
     let budget = (LOST_SHARE * (BELIEVED + exposed) / (believed + lost as f64)).min(largest);
@@ -313,7 +314,7 @@ fn diverged() -> Error {
 mod tests {
     use super::*;
 
-    fn seen(drift: f64, lost: usize) -> DriftSeen {
+    fn seen(drift: f64, lost: i64) -> DriftSeen {
         DriftSeen { drift, asked: 30, lost }
     }
 
@@ -327,6 +328,10 @@ mod tests {
         let many = |drift, lost| DriftSeen { drift, asked: 3000, lost };
         let found = budget(&[many(0.1, 300), many(0.2, 600), many(0.3, 900)]);
         assert!((found - 0.05).abs() < 1e-3, "{found}");
+        // What is guessed differently is no loss: three fewer here and three more there.
+        let guessed = budget(&[many(0.1, 203), many(0.2, 397), many(0.3, 600)]);
+        assert!((guessed - budget(&[many(0.1, 200), many(0.2, 400), many(0.3, 600)])).abs() < 1e-9);
+        assert_eq!(budget(&[seen(0.02, 2), seen(0.04, -3)]), 0.04, "nothing was lost");
         // Without any answer to lose, the belief stands.
         let none = DriftSeen { drift: 0.4, asked: 0, lost: 0 };
         assert!((budget(&[none]) - UNCALIBRATED_BUDGET).abs() < 1e-9);

@@ -39,7 +39,7 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
     let asked = found.drifts[0].asked;
     // Of right answers by fewer at most than there were; nano, which was taught other prompts, may have none.
     assert!(
-        asked <= 30 && found.drifts.iter().all(|one| one.asked == asked && one.lost <= asked),
+        asked <= 80 && found.drifts.iter().all(|one| one.asked == asked && one.lost <= asked as i64),
         "{found:?}"
     );
     // The same start and the same rows: only the rate makes the difference. So little training may as well bring the guard text nearer.

@@ -48,6 +48,7 @@ pub fn render(calibration: &Calibration, document: Option<(usize, f64)>, look: &
     let (lost, asked) = drifts
         .iter()
         .fold((0, 0), |(lost, asked), DriftSeen { drift: _, asked: n, lost: l }| (lost + l, asked + n));
+    let lost = lost.max(0);
     let seen = format!(
         "{} nats a token: about one right answer in twenty is lost there ({lost} of {} were here)",
         two_digits(*drift_budget),

@@ -46,8 +46,8 @@ pub struct DriftSeen {
     pub drift: f64,
     /// Questions that the base answers right.
     pub asked: usize,
-    /// By how many fewer the adapter does.
-    pub lost: usize,
+    /// By how many fewer the adapter does; below 0 where it answers more of them right.
+    pub lost: i64,
 }
 
 /// How fast a model works, tokens a second; none where too little was done to tell.
