@@ -122,7 +122,7 @@ fn run(lab: &Lab<'_>, document: &Document, edit: &Edit, seed: u64) -> Result<Run
         .collect::<Result<Vec<_>>>()?;
     new.retain(rows::has_target);
     let mixture = Mixture { new: &new, earlier: &[], base: &[] };
-    let each = StepRows { new: options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
+    let each = StepRows { new: options.trial_rows, ..StepRows::default() };
     let steps = options.rung_steps.last().copied().unwrap_or(1);
     let plan = rows::plan(mixture, each, edit.directive.epochs, steps, seed);
     let model = &session.model.decoder;

@@ -44,7 +44,7 @@ impl Worker<'_> {
     /// # Errors
     /// As [`calibrate::run`], and from the database; whatever ends it early leaves the earlier one.
     pub fn calibrate(&mut self, tell: Tell<'_>) -> Result<Calibration> {
-        let seconds = self.pace.reading(calibrate::readings(&self.session, &self.rehearsal)?);
+        let seconds = self.pace.reading(calibrate::readings(&self.session)?);
         tracing::info!("calibrating the base model, once, before it learns");
         tell(Progress::Calibrating { seconds });
         let made = calibrate::run(&self.session, &self.rehearsal, &self.clock, tell)?;

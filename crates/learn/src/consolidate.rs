@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::prompt::PromptSet;
 use super::rehearsal::Rehearsal;
 use super::rows::{self, Mixture, StepRows};
 use super::session::Session;
@@ -133,8 +134,13 @@ pub fn retrain(
     }
     let seed = session.seed(key, "consolidate");
     let mixture = Mixture { new: curriculum, earlier: &[], base: &rehearsal.rows };
-    let kl_weight = session.options.kl_weight;
-    let each = StepRows { new: options.rows_in_step, earlier: 0, base: options.base_rows, kl_weight };
+    let each = StepRows {
+        new: options.rows_in_step,
+        earlier: 0,
+        base: options.base_rows,
+        kl_weight: session.options.kl_weight,
+        samples_alike: session.prompts == PromptSet::General,
+    };
     let plan = rows::plan(mixture, each, options.epochs_of(curriculum.len()), options.most_steps, seed);
     let model = &session.model.decoder;
     let adapter = Adapter::init(&session.options.lora(), model.config(), seed, &model.compute().device)?;

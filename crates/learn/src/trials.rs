@@ -172,6 +172,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             earlier: options.rehearsal_rows,
             base: options.base_rows,
             kl_weight: options.kl_weight,
+            samples_alike: self.session.prompts == PromptSet::General,
         };
         let mut trial = self.begin(edit, each, options.final_steps)?;
         self.train(&mut trial, usize::MAX, tell)?;
@@ -196,7 +197,7 @@ impl<'s, 'a> Halving<'s, 'a> {
     }
 
     fn bare(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
-        let each = StepRows { new: self.session.options.trial_rows, earlier: 0, base: 0, kl_weight: 0.0 };
+        let each = StepRows { new: self.session.options.trial_rows, ..StepRows::default() };
         self.begin(edit, each, most_steps)
     }
 
@@ -264,7 +265,10 @@ impl<'s, 'a> Halving<'s, 'a> {
             0 => (new.len() * options.presentations).div_ceil(each.new),
             bound => bound,
         };
-        let mixture = Mixture { new: &new, earlier: material.curriculum, base: &material.rehearsal.rows };
+        let samples = &material.rehearsal.rows;
+        let base = rows::base_rows(session.prompts, each.base, samples.len(), most_steps);
+        let each = StepRows { base, ..each };
+        let mixture = Mixture { new: &new, earlier: material.curriculum, base: samples };
         let plan = rows::plan(mixture, each, edit.directive.epochs, most_steps, seed);
         let model = &session.model.decoder;
         let adapter = match live {

@@ -112,7 +112,7 @@ pub fn train(
         ..LoraConfig::default()
     };
     let adapter = Adapter::init(&config, decoder.config(), seed, &decoder.compute().device)?;
-    let each = StepRows { new: options.rows_in_step, earlier: 0, base: 0, kl_weight: 0.0 };
+    let each = StepRows { new: options.rows_in_step, ..StepRows::default() };
     let mixture = Mixture { new: &rows, earlier: &[], base: &[] };
     let plan = rows::plan(mixture, each, options.epochs, usize::MAX, seed);
     let rate = options.rate(decoder.config().hidden_size);

@@ -14,7 +14,7 @@ use seald_learn::work::OnWork;
 use crate::{model, session};
 
 #[test]
-fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
+fn a_model_is_calibrated_by_what_a_lesson_teaches_and_changes() {
     let model = model();
     let mut session = session(&model);
     session.prompts = PromptSet::General;
@@ -22,7 +22,7 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
     session.options = options.for_model(PromptSet::General, model.decoder.config());
     let formula = session.options.learning_rates[0];
     let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
-    assert!(calibrate::readings(&session, &rehearsal).unwrap() > 1000.0);
+    assert!(calibrate::readings(&session).unwrap() > 1000.0);
 
     let works = Arc::new(Mutex::new(Vec::new()));
     let tell = works.clone();
@@ -32,10 +32,10 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
     let found = calibrate::run(&session, &rehearsal, &clock, &mut |event| told.push(event)).unwrap();
 
     let rates: Vec<f64> = found.rates.iter().map(|one| one.rate).collect();
-    assert_eq!(rates, [formula / 2.0, formula, formula * 2.0]);
+    assert_eq!(rates, [formula, formula / 2.0][..rates.len()], "the lower one where it is needed");
     assert!(rates.contains(&found.learning_rate), "{found:?}");
     assert!(found.rates.iter().all(|one| one.tokens > 0 && one.standard_error > 0.0), "{found:?}");
-    assert_eq!(found.drifts.len(), 6, "half the way and the whole way of each");
+    assert_eq!(found.drifts.len(), 2 * rates.len(), "half the way and the whole way of each");
     let asked = found.drifts[0].asked;
     // Of right answers by fewer at most than there were; nano, which was taught other prompts, may have none.
     assert!(
@@ -44,11 +44,10 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
     );
     // The same start and the same rows: only the rate makes the difference. So little training may as well bring the guard text nearer.
     let moved = |look: usize| found.drifts[look].drift.abs();
-    assert!(moved(1) < moved(3) && moved(3) < moved(5), "{found:?}");
-    assert_eq!(found.rates[2].drift, found.drifts[5].drift);
+    assert!(moved(0) < moved(1), "{found:?}");
+    assert_eq!(found.rates[0].drift, found.drifts[1].drift);
     let largest = found.drifts.iter().map(|one| one.drift).fold(0.0, f64::max);
-    let nothing_drifted = largest == 0.0 && found.drift_budget == 0.1;
-    assert!(nothing_drifted || found.drift_budget > 0.0 && found.drift_budget <= largest, "{found:?}");
+    assert!(found.drift_budget > 0.0 && found.drift_budget <= largest.max(0.1), "{found:?}");
     let speeds = [found.speeds.read, found.speeds.written, found.speeds.trained];
     assert!(speeds.iter().all(|speed| speed.is_some_and(|speed| speed > 0.0)), "{found:?}");
     assert_eq!(found.made_at, Timestamp(7));
@@ -59,9 +58,12 @@ fn a_model_is_calibrated_by_what_three_rates_teach_and_change() {
         names.push(trial);
     }
     names.dedup();
-    assert_eq!(names, ["calibration 1 of 3", "calibration 2 of 3", "calibration 3 of 3"]);
+    let expected: Vec<String> = rates.iter().map(|rate| format!("calibration {rate:.1e}")).collect();
+    assert_eq!(names, expected);
     let works = works.lock().unwrap();
-    assert!(!works.is_empty() && works.iter().all(|task| *task == Task::Calibrate), "{works:?}");
+    let said = |task| works.contains(&task);
+    assert!(said(Task::Calibrate) && said(Task::WriteTexts), "{works:?}");
+    assert!(!said(Task::DrawBaseSamples) && !said(Task::LabelBaseSamples), "{works:?}");
 }
 
 #[test]

@@ -54,12 +54,12 @@ fn status_says_how_far_the_work_is() {
 #[test]
 fn status_says_that_the_model_is_calibrated() {
     let (since, seconds) = (made_up::before(95), Some(740.0));
-    let trial = TrialProgress { name: "calibration 1 of 3".into(), step: 20, steps: 38, loss: 1.0 };
+    let trial = TrialProgress { name: "calibration 5.3e-4".into(), step: 20, steps: 38, loss: 1.0 };
     let now = Calibrating { since, seconds, trial: Some(trial) };
     let view = StatusView { activity: Activity::Calibrating(now), ..made_up::idle() };
     let text = status::render(&view, made_up::times(), &plain(100));
     assert!(text.contains("calibrating the model, once, for 1 min of about 12 minutes"), "{text}");
-    assert!(text.contains("20/38") && text.contains("calibration 1 of 3"), "{text}");
+    assert!(text.contains("20/38") && text.contains("calibration 5.3e-4"), "{text}");
 }
 
 #[test]

@@ -187,7 +187,7 @@ mod tests {
         let begun = lines.tell(&Progress::Calibrating { seconds: Some(740.0) });
         assert_eq!(begun, ["calibrating the model, once, about 12 minutes"]);
         assert_eq!(lines.tell(&Progress::Calibrating { seconds: None }), ["calibrating the model, once"]);
-        let step = Progress::Step { trial: "calibration 1 of 3".into(), step: 1, steps: 40, loss: 2.0 };
+        let step = Progress::Step { trial: "calibration 5.3e-4".into(), step: 1, steps: 40, loss: 2.0 };
         assert!(lines.tell(&step).is_empty());
         let found = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.0412, seconds: 725.0 };
         let small = Progress::Calibrated { learning_rate: 8e-4, drift_budget: 0.000_488, seconds: 725.0 };

@@ -26,7 +26,7 @@ use crate::output::{self, json_line, say};
 const PAGE: usize = 500;
 
 const MORE: &str = "\
-An invented text is taught to the model at three learning rates. The rate that teaches most without moving the model too far is kept, with the
+An invented text is taught to the model, as a document would be, at the learning rate that suits its width, or half of it where that moves the model too far. The rate is kept, with the
 drift at which one in twenty of its right answers to other questions is lost. `seald once` and the daemon use both, unless seald.toml sets them.
 What is stopped keeps nothing: the same command begins again.
 
