@@ -55,7 +55,7 @@ pub struct LearnOptions {
     pub rows_in_step: usize,
     /// Rows of earlier self-edits in one optimiser step, 0 to 1,024.
     pub rehearsal_rows: usize,
-    /// Base samples in one optimiser step, trained with KL to the base, 0 to 1,024; 0 turns them off. On models other than nano at least: a short training sees more in
+    /// Base samples in one optimiser step, trained with KL to the base, 0 to 1,024; 0 turns them off. On models other than nano this is the least: a short training sees more in
     /// each step, so that every sample has its turn twice on average.
     pub base_rows: usize,
     /// Weight of the KL term against the loss on the self-edits, above 0; 0: as suits the model.

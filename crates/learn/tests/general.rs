@@ -1,11 +1,12 @@
 //! The way of models that were not taught our prompts, walked by nano for want of another: what it writes is of no use, what is added by rule and how it is
 //! trained on is the same.
 
-use seald_core::domain::self_edit::RowText;
+use seald_core::domain::self_edit::{Directive, Format, RowText};
 use seald_learn::author::Author;
 use seald_learn::prompt::{PromptSet, brief};
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::Session;
+use seald_learn::trials::{Edit, Halving, Material};
 use seald_learn::{TrainRow, exam, rows, self_edits};
 
 use crate::{TITLE, model, passages, reading, session};
@@ -75,4 +76,20 @@ fn how_it_reads_a_text_is_kept_and_of_that_only_the_answers_are_labelled() {
         assert!(answer > 0 && answer < row.tokens.len() / 2, "{answer} of {}", row.tokens.len());
         assert!(row.targets[row.targets.len() - answer..].iter().all(|target| *target), "the end");
     }
+}
+
+#[test]
+fn a_training_of_two_steps_rehearses_every_base_sample_in_each() {
+    let (model, passages) = (model(), passages());
+    let mut session = general(&model);
+    (session.options.final_steps, session.options.rung_steps) = (2, Vec::new());
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let material =
+        Material { key: TITLE, title: TITLE, passages: &passages, curriculum: &[], rehearsal: &rehearsal };
+    let directive = Directive { format: Format::KeyFacts, learning_rate: 1e-4, epochs: usize::MAX };
+    let edit = Edit { candidates: Vec::new(), directive, rows: Vec::new() };
+    let trained = Halving::new(&session, material, None, &[]).unwrap().only(edit, &mut |_| {}).unwrap();
+    let (samples, tokens) = (&rehearsal.rows, trained.outcomes[0].tokens);
+    let each: usize = samples.iter().map(|row| row.tokens.len() - 1).sum();
+    assert!(samples.len() > 2 && tokens as usize > 2 * each, "{tokens} tokens, {each} in the samples");
 }
