@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measuring program")]
 
+mod cache;
 mod cost;
 mod data;
 mod everyday;

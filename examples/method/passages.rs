@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use seald_core::domain::ids::ProbeId;
@@ -29,6 +28,7 @@ use seald_learn::trials::{Edit, Halving, Material};
 use seald_learn::work::Tally;
 use seald_learn::{exam, self_edits};
 
+use crate::cache::kept_in;
 use crate::everyday::{self, Everyday};
 use crate::lab::NEVER;
 use crate::people::{Human, Passage, Score};
@@ -124,22 +124,6 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
 fn lines(out: &Path) -> Vec<Line> {
     let text = fs::read_to_string(out).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// What a file of the cache holds; made and kept there the first time.
-fn kept_in<T: Serialize + DeserializeOwned>(
-    cache: &Path,
-    name: &str,
-    make: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let place = cache.join(name);
-    if let Ok(bytes) = fs::read(&place) {
-        return Ok(serde_json::from_slice(&bytes).unwrap());
-    }
-    let made = make()?;
-    fs::create_dir_all(cache).unwrap();
-    fs::write(&place, serde_json::to_vec(&made).unwrap()).unwrap();
-    Ok(made)
 }
 
 /// Base samples.
@@ -270,12 +254,14 @@ impl Lab<'_, '_> {
         at = lap(&mut line, "training", at);
         let ours = human.ask(session, Some(&trials.adapter), None)?;
         line.scores.insert("ours".into(), ours.score);
-        let right = |answers: &[bool]| answers.iter().filter(|right| **right).count();
-        (line.known, line.lost) =
-            (right(&base.right), base.right.iter().zip(&ours.right).filter(|(b, o)| **b && !**o).count());
+        line.known = count_right(&base.right);
+        line.lost = base.right.iter().zip(&ours.right).filter(|(b, o)| **b && !**o).count();
+        line.drift = self.rehearsal.drift(session, Some(&trials.adapter))?;
+        at = lap(&mut line, "ask", at);
+        self.look_beside(&mut line, &trials.adapter)?;
+        at = lap(&mut line, "everyday", at);
         if self.run.depth == Depth::Train {
             line.answers = ours.answers;
-            line.drift = self.rehearsal.drift(session, Some(&trials.adapter))?;
             return Ok(line);
         }
         let own = self.judge(&kept, passage, &trials.adapter)?;
@@ -293,7 +279,6 @@ impl Lab<'_, '_> {
             fs::create_dir_all(folder).unwrap();
             fs::write(place, serde_json::to_string_pretty(&record).unwrap() + "\n").unwrap();
         }
-        line.drift = self.rehearsal.drift(session, Some(&trials.adapter))?;
         lap(&mut line, "gate", at);
         // Its own exam, put to what learned this passage.
         let other = (number + 1) % self.passages.len();
@@ -302,19 +287,27 @@ impl Lab<'_, '_> {
         at = clock.elapsed().as_secs_f64();
         let null = self.judge(&theirs, other, &trials.adapter)?;
         (line.null_accepted, line.null_reasons) = said(null.as_ref());
-        at = lap(&mut line, "null", at);
-        let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(session, None))?;
-        let now = everyday::answers(session, Some(&trials.adapter))?;
-        line.everyday = Some(everyday::compare(&usual, &now));
-        let (before_it, asked) = kept_in(&self.run.cache, "reading.json", || reading::right(session, None))?;
-        line.reading = Some((before_it, reading::right(session, Some(&trials.adapter))?.0, asked));
-        lap(&mut line, "everyday", at);
+        lap(&mut line, "null", at);
         // Of what came from the cache, what it took then.
         let spent = session.tally().since(&before);
         let sum = |of: &dyn Fn(&Tally) -> u64| [spent, exam_cost, texts_cost].iter().map(of).sum();
         line.generated_tokens = sum(&|t| t.generated_tokens);
         line.scored_tokens = sum(&|t| t.scored_tokens);
         Ok(line)
+    }
+
+    /// Conversation and questions about other texts in sight.
+    fn look_beside(&self, line: &mut Line, adapter: &Adapter) -> Result<()> {
+        let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(self.session, None))?;
+        let now = everyday::answers(self.session, Some(adapter))?;
+        line.everyday = Some(everyday::compare(&usual, &now));
+        let (before, now) = (self.base_reads()?, reading::right(self.session, Some(adapter))?);
+        line.reading = Some((count_right(&before), count_right(&now), now.len()));
+        Ok(())
+    }
+
+    fn base_reads(&self) -> Result<Vec<bool>> {
+        kept_in(&self.run.cache, "reads.json", || reading::right(self.session, None))
     }
 
     fn judge(&self, kept: &[Kept], passage: &Passage, adapter: &Adapter) -> Result<Option<Judged>> {
@@ -343,9 +336,19 @@ impl Lab<'_, '_> {
             .enumerate()
             .map(|(fact, (question, before))| Asked { question: *question, fact, before })
             .collect();
-        let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[] };
+        let (others, base_reads) = (controls::in_sight(self.session)?, self.base_reads()?);
+        let reading: Vec<judge::InSight<'_>> = others
+            .iter()
+            .zip(base_reads)
+            .map(|(control, right_before)| judge::InSight { question: control.in_sight(), right_before })
+            .collect();
+        let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[], reading: &reading };
         Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?))
     }
+}
+
+fn count_right(answers: &[bool]) -> usize {
+    answers.iter().filter(|right| **right).count()
 }
 
 /// Every tenth step of a training, to whoever waits for it.

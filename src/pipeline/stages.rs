@@ -164,16 +164,33 @@ impl Worker<'_> {
             Some((_, answered)) => answered,
             None => self.session.ask(&control_questions, self.live())?,
         };
+        let in_sight = controls::in_sight(&self.session)?;
+        let reading_questions: Vec<Question<'_>> = in_sight.iter().map(Control::in_sight).collect();
+        let base_reads = match self.base_reads.take() {
+            Some(right) => right,
+            None => self.session.right(&reading_questions, None)?,
+        };
+        let reading: Vec<judge::InSight<'_>> = reading_questions
+            .iter()
+            .zip(&base_reads)
+            .map(|(question, right)| judge::InSight { question: *question, right_before: *right })
+            .collect();
         let bank = self.bank()?;
         let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
         let bank_questions: Vec<Question<'_>> = bank.iter().map(closed).collect();
         let gate_asked = asked(&gate_questions, &before, |place| gate[place].fact);
         let control_asked = asked(&control_questions, &controls_before, |place| place);
         let bank_asked = asked(&bank_questions, &bank_before, |place| BANK_FACTS + place);
-        let probes = judge::Probes { gate: &gate_asked, controls: &control_asked, bank: &bank_asked };
+        let probes = judge::Probes {
+            gate: &gate_asked,
+            controls: &control_asked,
+            bank: &bank_asked,
+            reading: &reading,
+        };
         let judged =
             judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
         self.controls = Some((live, controls_before));
+        self.base_reads = Some(base_reads);
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
         evaluations.extend(self::evaluations(&bank, &bank_before, Subject::Before, live));
         evaluations.extend(self::evaluations(&gate, &judged.gate, Subject::Candidate, live));

@@ -102,6 +102,8 @@ pub struct Worker<'m> {
     pub(super) live: Option<(GenerationId, Adapter)>,
     /// What a generation answered to the controls: the next document's judgement needs the same.
     pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
+    /// Which questions about other texts in sight the base answers right, once that is known.
+    pub(super) base_reads: Option<Vec<bool>>,
     pub(super) writer: Option<Scribe>,
 }
 
@@ -145,7 +147,7 @@ impl<'m> Worker<'m> {
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
         let pace = Pace::new(&session.tally(), session.prompts);
-        let (live, controls, writer) = (None, None, None);
+        let (live, controls, base_reads, writer) = (None, None, None, None);
         let mut worker = Self {
             root,
             store,
@@ -161,6 +163,7 @@ impl<'m> Worker<'m> {
             left_open,
             live,
             controls,
+            base_reads,
             writer,
         };
         worker.use_kept_calibration()?;

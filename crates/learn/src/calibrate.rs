@@ -4,9 +4,8 @@
 use std::time::Instant;
 
 use super::author::Author;
-use super::controls::{self, Control, ControlText};
+use super::controls::{self, Control, ControlText, QUESTIONS};
 use super::gate::UNCALIBRATED_BUDGET;
-use super::grade::grade_with_rivals;
 use super::judge;
 use super::options::general_rate;
 use super::probes::Reading;
@@ -27,10 +26,9 @@ use seald_engine::lora::Adapter;
 /// Rates that are tried, as multiples of what the model's width suggests, a fit over other models: the next one only where one diverges or moves the model beyond the budget.
 /// Higher ones are not: twice the rate never gained more, and moved the models by up to five times as much (decision 21).
 const FACTORS: [f64; 2] = [1.0, 0.5];
-/// Parts of the way to each adapter at which drift is looked at: two of each, so that small drifts are among them.
+/// Parts of the way to each adapter at which drift is looked at: two, so that small drifts are among them. Beyond its end an adapter harms more than a training that
+/// drifts as far (decision 21).
 const PARTS: [f64; 2] = [0.5, 1.0];
-/// Questions of each text that is not taught: all. With ten texts that makes eighty a look.
-const QUESTIONS: usize = 8;
 /// Share of the base's right answers that may be lost. One answer in twenty is what a person would hardly notice; the gate guards each of what was learned.
 const LOST_SHARE: f64 = 0.05;
 /// Before anything is measured, nano's budget is believed, with the weight of so many nats a token times answers: a model that answers few of the questions
@@ -113,19 +111,10 @@ struct Measured {
 fn measure(session: &Session<'_>, rehearsal: &Rehearsal, tell: &mut dyn FnMut(Progress)) -> Result<Measured> {
     let texts = controls::texts();
     let (taught, others) = split(&texts)?;
-    let [own, other] = taught.each_ref().map(|text| text.controls(text.questions.len()));
-    let mut beside: Vec<(&ControlText, Control)> = others
-        .iter()
-        .flat_map(|text| text.controls(QUESTIONS).into_iter().map(move |control| (text, control)))
-        .collect();
-    // Of a model whose context holds none of the texts, only the rate is found out.
-    let mut fitting = Vec::with_capacity(beside.len());
-    for (text, control) in &beside {
-        let question = Question { passage: Some((&text.title, &text.passage)), ..control.question() };
-        fitting.push(session.leaves_room(&session.prompts.asked(&question))?);
-    }
-    let mut fits = fitting.into_iter();
-    beside.retain(|_| fits.next() == Some(true));
+    let [own, other] = taught.each_ref().map(|text| text.controls(QUESTIONS));
+    // Of a model whose context holds none of the texts, only the rate is found out. With ten texts it is eighty questions a look.
+    let beside = others.iter().flat_map(|text| text.controls(QUESTIONS)).collect();
+    let beside = controls::fitting(session, beside)?;
     let base = Base::ask(session, [&own, &other], &beside)?;
     let lesson = lesson(session, &taught[0])?;
     let mut measured = Measured::default();
@@ -216,23 +205,12 @@ struct Base<'q> {
 }
 
 impl<'q> Base<'q> {
-    fn ask(
-        session: &Session<'_>,
-        [own, other]: [&'q [Control]; 2],
-        beside: &'q [(&'q ControlText, Control)],
-    ) -> Result<Self> {
+    fn ask(session: &Session<'_>, [own, other]: [&'q [Control]; 2], beside: &'q [Control]) -> Result<Self> {
         let closed = |controls: &'q [Control]| controls.iter().map(Control::question).collect::<Vec<_>>();
         let (own, other) = (closed(own), closed(other));
         let (own_scores, other_scores) = (session.scores(&own, None)?, session.scores(&other, None)?);
-        let in_sight: Vec<Question<'q>> = beside
-            .iter()
-            .map(|(text, control)| Question {
-                passage: Some((&text.title, &text.passage)),
-                ..control.question()
-            })
-            .collect();
-        let answers = session.answers(&in_sight, None)?;
-        let right = count_right(&in_sight, &answers);
+        let in_sight: Vec<Question<'q>> = beside.iter().map(Control::in_sight).collect();
+        let right = count_right(&session.right(&in_sight, None)?);
         Ok(Self { own, own_scores, other, other_scores, in_sight, right })
     }
 
@@ -261,19 +239,16 @@ impl<'q> Base<'q> {
         let spent = session.tally().since(&before);
         read.scored_tokens += spent.scored_tokens;
         read.scoring_seconds += spent.scoring_seconds;
-        let now = session.answers(&self.in_sight, Some(&adapter))?;
+        let now = session.right(&self.in_sight, Some(&adapter))?;
         // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right, and where
         // more are, that counts as much.
-        let lost = self.right as i64 - count_right(&self.in_sight, &now) as i64;
+        let lost = self.right as i64 - count_right(&now) as i64;
         Ok(DriftSeen { drift, asked: self.right, lost })
     }
 }
 
-fn count_right(questions: &[Question<'_>], answers: &[String]) -> usize {
-    let right = |(question, answer): &(&Question<'_>, &String)| {
-        grade_with_rivals(question.text, answer, question.answers, question.decoys).right
-    };
-    questions.iter().zip(answers).filter(right).count()
+fn count_right(answers: &[bool]) -> usize {
+    answers.iter().filter(|right| **right).count()
 }
 
 /// The drift at which [`LOST_SHARE`] of the answers are lost. While both are small, the share is proportional to the drift; the number of losses among many

@@ -6,6 +6,10 @@ use serde::Deserialize;
 use super::exam;
 use super::prompt::PromptSet;
 use super::session::{Question, Session};
+use seald_core::error::Result;
+
+/// Questions about each text.
+pub const QUESTIONS: usize = 8;
 
 /// An invented text with its questions.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +34,8 @@ pub struct ControlQuestion {
 /// A control question ready to be put.
 #[derive(Debug, Clone)]
 pub struct Control {
+    title: String,
+    passage: String,
     question: String,
     answers: Vec<String>,
     decoys: Vec<String>,
@@ -50,6 +56,28 @@ pub fn of(session: &Session<'_>) -> Vec<Control> {
     }
 }
 
+/// Every question, to be put with its text in sight, as far as the model's context holds it. None for nano.
+///
+/// # Errors
+/// From the tokenizer or the chat template.
+pub fn in_sight(session: &Session<'_>) -> Result<Vec<Control>> {
+    match session.prompts {
+        PromptSet::Nano => Ok(Vec::new()),
+        PromptSet::General => fitting(session, all(QUESTIONS)),
+    }
+}
+
+/// Those that the model's context holds with their texts and an answer.
+pub(super) fn fitting(session: &Session<'_>, controls: Vec<Control>) -> Result<Vec<Control>> {
+    let mut found = Vec::with_capacity(controls.len());
+    for control in controls {
+        if session.leaves_room(&session.prompts.asked(&control.in_sight()))? {
+            found.push(control);
+        }
+    }
+    Ok(found)
+}
+
 /// `each` questions of every text, spread over it.
 pub fn all(each: usize) -> Vec<Control> {
     texts().iter().flat_map(|text| text.controls(each)).collect()
@@ -62,7 +90,8 @@ impl ControlText {
         let control = |ControlQuestion { question, answer }: &ControlQuestion| {
             let answers = vec![answer.clone()];
             let decoys = exam::decoys(question, &answers, &self.passage);
-            Control { question: question.clone(), answers, decoys }
+            let (title, passage) = (self.title.clone(), self.passage.clone());
+            Control { title, passage, question: question.clone(), answers, decoys }
         };
         self.questions.iter().step_by(step).take(each).map(control).collect()
     }
@@ -72,6 +101,11 @@ impl Control {
     /// The question, without its text.
     pub fn question(&self) -> Question<'_> {
         Question { text: &self.question, answers: &self.answers, passage: None, decoys: &self.decoys }
+    }
+
+    /// The question, its text in sight.
+    pub fn in_sight(&self) -> Question<'_> {
+        Question { passage: Some((&self.title, &self.passage)), ..self.question() }
     }
 }
 
@@ -84,7 +118,7 @@ mod tests {
         let texts = texts();
         assert_eq!(texts.len(), 12);
         for text in &texts {
-            assert_eq!(text.questions.len(), 8, "{}", text.title);
+            assert_eq!(text.questions.len(), QUESTIONS, "{}", text.title);
             for ControlQuestion { question, answer } in &text.questions {
                 assert!(text.passage.contains(answer), "{answer:?} is not in {}", text.title);
                 assert!(!question.to_lowercase().contains(&answer.to_lowercase()), "{question}");

@@ -1,4 +1,4 @@
-//! The gate: accepts or rejects a candidate by five rules over recorded answers, and gives its reasons in words.
+//! The gate: accepts or rejects a candidate by six rules over recorded answers, and gives its reasons in words.
 
 use std::collections::BTreeSet;
 
@@ -24,10 +24,10 @@ pub struct GateProbe {
     pub score_after: f64,
 }
 
-/// A probe of the retention bank, answered before and after.
+/// What came of a question before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BankProbe {
-    /// Whether the live model answered right.
+pub struct Paired {
+    /// Whether it was answered right before: by the live model, or by the base where it says so.
     pub right_before: bool,
     /// Whether the candidate answers right.
     pub right_after: bool,
@@ -42,7 +42,11 @@ pub struct GateInput {
     /// style of answering no training shifts.
     pub controls: Vec<GateProbe>,
     /// A sample of the retention bank, one wording a fact.
-    pub bank: Vec<BankProbe>,
+    pub bank: Vec<Paired>,
+    /// Questions about other texts, the text in sight ([`crate::controls::in_sight`]); before is what the base answered, so that small losses of many
+    /// documents add up here. Empty for a model with nano's prompts.
+    #[serde(default)]
+    pub reading: Vec<Paired>,
     /// Mean KL divergence of candidate from base on the guard text, nats a token, 0 or more.
     pub drift: f64,
     /// Factor on the candidate's scale at which all this was recorded, (0, 1].
@@ -69,7 +73,8 @@ pub struct GateOptions {
     pub log_floor: f64,
     /// Rate of earlier answers that a candidate may lose, 0 to 1.
     pub loss_budget: f64,
-    /// Losses are too many when the budget explains as many or more with this probability or less, in (0, 1).
+    /// Level of the exact tests of what was lost, in (0, 1). Losses are too many when the budget explains as many or more with this probability or
+    /// less; of answers about other texts in sight, when mere chance does.
     pub loss_level: f64,
     /// Mean KL from the base that is allowed, nats a token, above 0. 0: what the model's calibration found; .1 for nano, and where there is none.
     pub drift_budget: f64,
@@ -147,7 +152,7 @@ pub struct RuleRow {
 }
 
 /// All that the gate demands, in the order of its findings.
-pub const RULES: [RuleRow; 5] = [
+pub const RULES: [RuleRow; 6] = [
     RuleRow {
         rule: Rule::EnoughProbes,
         demand: "the gate probes ask for 3 facts or more",
@@ -181,9 +186,18 @@ pub const RULES: [RuleRow; 5] = [
         judge: retention,
     },
     RuleRow {
+        rule: Rule::Reading,
+        demand: "of questions about other texts, the text in sight, no more are answered wrong that the base answers right \
+                 than the other way round (McNemar's exact test, one-sided at 5 %)",
+        reason: "a model taught facts may say one of them to whoever asks for a fact, whatever is in sight; drift on free \
+                 text does not show it: 20 of 51 right answers were lost at a drift of .02 as at .22. What a weak model \
+                 guesses turns as often one way as the other",
+        judge: reading,
+    },
+    RuleRow {
         rule: Rule::Drift,
         demand: "mean KL from the base on the guard text is within its budget",
-        reason: "the bank is a sample of what was known; the guard text stands for the rest",
+        reason: "the bank and the questions are samples of what was known; the guard text stands for the rest",
         judge: drift,
     },
 ];
@@ -230,8 +244,7 @@ pub fn bisect_scale(
 }
 
 fn keeps_old_knowledge(decision: &Decision) -> bool {
-    let old = |finding: &&Finding| matches!(finding.rule, Rule::Retention | Rule::Drift);
-    decision.findings.iter().filter(old).all(|finding| finding.holds)
+    decision.findings.iter().all(|finding| finding.holds || !finding.rule.guards_old_knowledge())
 }
 
 fn enough_probes(input: &GateInput, options: &GateOptions) -> Finding {
@@ -325,6 +338,25 @@ fn retention(input: &GateInput, options: &GateOptions) -> Finding {
         format!("{lost} of {} lost; the budget allows {allowed}", count(known.len(), "earlier answer"))
     };
     finding(Rule::Retention, lost <= allowed, lost as f64, allowed as f64, words)
+}
+
+fn reading(input: &GateInput, options: &GateOptions) -> Finding {
+    let changed = |before: bool| {
+        input.reading.iter().filter(|one| one.right_before == before && one.right_after != before).count()
+    };
+    let known = input.reading.iter().filter(|one| one.right_before).count();
+    let (lost, turned) = (changed(true), changed(false));
+    let chance = |lost: &usize| stats::sign_test(*lost, turned) > options.loss_level;
+    let allowed = (1..=known).take_while(chance).last().unwrap_or(0);
+    let words = if known == 0 {
+        "no question about another text in sight was answered right, so none could be lost".to_string()
+    } else {
+        format!(
+            "{lost} of {} about other texts in sight lost, {turned} turned right; the budget allows {allowed}",
+            count(known, "right answer")
+        )
+    };
+    finding(Rule::Reading, lost <= allowed, lost as f64, allowed as f64, words)
 }
 
 fn drift(input: &GateInput, options: &GateOptions) -> Finding {

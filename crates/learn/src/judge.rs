@@ -1,7 +1,7 @@
 //! The judgement of a candidate: its probes are asked, what was known is asked again, its drift is measured, and the gate decides; where only
 //! old knowledge suffers, only a part of the way from the live adapter to it is gone.
 
-use super::gate::{self, BankProbe, GateInput, GateOptions, GateProbe};
+use super::gate::{self, GateInput, GateOptions, GateProbe, Paired};
 use super::rehearsal::Rehearsal;
 use super::session::{Answered, Question, Session};
 use candle_core::Tensor;
@@ -26,6 +26,15 @@ pub struct Asked<'a> {
     pub before: &'a Answered,
 }
 
+/// A question about another text in sight, with what the base made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct InSight<'a> {
+    /// The question, with its text.
+    pub question: Question<'a>,
+    /// Whether the base answers right.
+    pub right_before: bool,
+}
+
 /// What a candidate is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Probes<'a> {
@@ -35,6 +44,8 @@ pub struct Probes<'a> {
     pub controls: &'a [Asked<'a>],
     /// About what was known before.
     pub bank: &'a [Asked<'a>],
+    /// About other texts, the text in sight; none where training leaves alone how the model reads.
+    pub reading: &'a [InSight<'a>],
 }
 
 /// A judged candidate.
@@ -129,11 +140,14 @@ fn judge_at(
         session.ask(&questions, Some(&adapter))
     };
     let (gate, controls, bank) = (ask(probes.gate)?, ask(probes.controls)?, ask(probes.bank)?);
+    let questions: Vec<Question<'_>> = probes.reading.iter().map(|one| one.question).collect();
+    let right = session.right(&questions, Some(&adapter))?;
     let drift = rehearsal.drift(session, Some(&adapter))?;
     let input = GateInput {
         probes: gate_probes(probes.gate, &gate),
         controls: gate_probes(probes.controls, &controls),
         bank: bank_probes(probes.bank, &bank),
+        reading: reading_probes(probes.reading, &right),
         drift,
         scale,
     };
@@ -152,12 +166,18 @@ fn gate_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<GateProbe> {
     probes.iter().zip(after).map(pair).collect()
 }
 
-fn bank_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<BankProbe> {
-    let pair = |(asked, after): (&Asked<'_>, &Answered)| BankProbe {
+fn bank_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<Paired> {
+    let pair = |(asked, after): (&Asked<'_>, &Answered)| Paired {
         right_before: asked.before.grade.right,
         right_after: after.grade.right,
     };
     probes.iter().zip(after).map(pair).collect()
+}
+
+fn reading_probes(probes: &[InSight<'_>], right: &[bool]) -> Vec<Paired> {
+    let pair =
+        |(one, right): (&InSight<'_>, &bool)| Paired { right_before: one.right_before, right_after: *right };
+    probes.iter().zip(right).map(pair).collect()
 }
 
 /// A part of the way, 0 to 1, from the live adapter (none: the base) to one that continues it. From the base, B is multiplied; otherwise A and B

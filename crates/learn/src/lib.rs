@@ -23,6 +23,7 @@ pub mod options;
 pub mod parse;
 pub mod probes;
 pub mod prompt;
+mod question;
 pub mod rehearsal;
 pub mod rows;
 pub mod self_edits;

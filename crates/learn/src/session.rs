@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::answer::prompt_tokens;
 use super::exam::margin;
-use super::grade::{Grade, grade, grade_with_rivals};
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
+pub use super::question::{Answered, Question};
 use super::work::{Reporter, Tally};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
@@ -27,39 +27,6 @@ use seald_engine::score::{Progress, ScoreRow, Scorer};
 pub const ANSWER_TOKENS: usize = 64;
 /// Most tokens of an answer where brevity was asked for: a sentence around the answer fits, a recitation does not.
 const BRIEF_TOKENS: usize = 32;
-
-/// One question for [`Session::ask`].
-#[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// The question.
-    pub text: &'a str,
-    /// Accepted answers, at least one.
-    pub answers: &'a [String],
-    /// Title and passage, if they may be read.
-    pub passage: Option<(&'a str, &'a str)>,
-    /// Wrong answers of the same sort, which the right one is compared with; none: it stands alone.
-    pub decoys: &'a [String],
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Answered {
-    /// The answer, greedy.
-    pub text: String,
-    /// What it is worth.
-    pub grade: Grade,
-    /// Sum of ln p over the tokens of the first accepted answer, and for nano, which was taught to end there, the end of the turn.
-    pub log_prob: f64,
-    /// How far the first accepted answer is preferred to the decoys ([`margin`]), nats; none without decoys.
-    pub margin: Option<f64>,
-}
-
-impl Answered {
-    /// What is compared before and after a training, nats: the margin; where there is none, the log-probability.
-    pub fn score(&self) -> f64 {
-        self.margin.unwrap_or(self.log_prob)
-    }
-}
 
 /// How text is written.
 #[derive(Debug, Clone, Copy)]
@@ -186,10 +153,7 @@ impl<'a> Session<'a> {
         let measured = self.measure(questions, adapter)?;
         let answered = questions.iter().zip(answers).zip(measured);
         let graded = answered.map(|((question, text), (log_prob, margin))| Answered {
-            grade: match question.decoys {
-                [] => grade(&text, question.answers),
-                rivals => grade_with_rivals(question.text, &text, question.answers, rivals),
-            },
+            grade: question.grade(&text),
             text,
             log_prob,
             margin,
@@ -208,6 +172,15 @@ impl<'a> Session<'a> {
             PromptSet::General => BRIEF_TOKENS,
         };
         self.write(&prompts, Writing { max_tokens, temperature: 0.0, top_p: None, seed: 0 }, adapter)
+    }
+
+    /// Whether the greedy answer to each question is right.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn right(&self, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Result<Vec<bool>> {
+        let answers = self.answers(questions, adapter)?;
+        Ok(questions.iter().zip(answers).map(|(question, text)| question.grade(&text).right).collect())
     }
 
     /// Sum of ln p of each question's first accepted answer, as in [`Answered::log_prob`].

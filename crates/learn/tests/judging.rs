@@ -33,7 +33,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     let adapter =
         Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
             .unwrap();
-    let probes = Probes { gate: &gate, controls: &[], bank: &gate };
+    let probes = Probes { gate: &gate, controls: &[], bank: &gate, reading: &[] };
     let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
     assert!(!judged.decision.accepted);
     let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;
@@ -58,7 +58,7 @@ fn what_drifts_too_far_is_judged_as_far_as_the_budget_goes() {
     }
     let whole = rehearsal.drift(&session, Some(&adapter)).unwrap();
     let options = GateOptions { drift_budget: whole / 4.0, ..GateOptions::default() };
-    let probes = Probes { gate: &[], controls: &[], bank: &[] };
+    let probes = Probes { gate: &[], controls: &[], bank: &[], reading: &[] };
     let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &options).unwrap();
     let scale = judged.decision.scale;
     assert!(scale > 0.0 && scale < 1.0 && judged.input.drift <= whole / 4.0, "{:?}", judged.decision);

@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -74,6 +75,7 @@ mod tests {
         include_str!("migrations/0005.rows.sql"),
         include_str!("migrations/0006.rows.sql"),
         include_str!("migrations/0007.rows.sql"),
+        include_str!("migrations/0008.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {

@@ -16,8 +16,17 @@ words! {
         Accuracy = "accuracy",
         /// What was known is not lost beyond the budget.
         Retention = "retention",
+        /// Questions about other texts in sight are answered as well as by the base.
+        Reading = "reading",
         /// The candidate writes like the base on texts that no training saw.
         Drift = "drift",
+    }
+}
+
+impl Rule {
+    /// Whether it guards what the model could do before, rather than asks for something new.
+    pub fn guards_old_knowledge(self) -> bool {
+        matches!(self, Self::Retention | Self::Reading | Self::Drift)
     }
 }
 
@@ -60,6 +69,6 @@ impl Decision {
     /// Whether the only rules that fail are about what was known before.
     pub fn fails_only_old_knowledge(&self) -> bool {
         let mut failed = self.findings.iter().filter(|f| !f.holds).peekable();
-        failed.peek().is_some() && failed.all(|f| matches!(f.rule, Rule::Retention | Rule::Drift))
+        failed.peek().is_some() && failed.all(|f| f.rule.guards_old_knowledge())
     }
 }

@@ -15,11 +15,12 @@ fn good() -> GateInput {
         score_before: -3.0,
         score_after: -2.0 + 0.1 * fact as f64,
     };
-    let kept = BankProbe { right_before: true, right_after: true };
+    let kept = Paired { right_before: true, right_after: true };
     GateInput {
         probes: (0..4).map(probe).collect(),
         controls: vec![],
         bank: vec![kept; 40],
+        reading: vec![],
         drift: 0.01,
         scale: 1.0,
     }
@@ -108,7 +109,7 @@ fn more_answers_must_be_right_than_before() {
 fn three_of_forty_earlier_answers_may_be_lost_and_not_four() {
     let mut input = good();
     // What was wrong before cannot be lost.
-    input.bank.extend([BankProbe { right_before: false, right_after: false }; 100]);
+    input.bank.extend([Paired { right_before: false, right_after: false }; 100]);
     input.bank[..3].iter_mut().for_each(|probe| probe.right_after = false);
     assert!(found(&input, Rule::Retention).holds);
     input.bank[3].right_after = false;
@@ -121,7 +122,7 @@ fn three_of_forty_earlier_answers_may_be_lost_and_not_four() {
 fn a_small_bank_is_neither_impossible_nor_toothless() {
     let lost = |lost: usize, of: usize| {
         let mut input = good();
-        let probe = |index| BankProbe { right_before: true, right_after: index >= lost };
+        let probe = |index| Paired { right_before: true, right_after: index >= lost };
         input.bank = (0..of).map(probe).collect();
         found(&input, Rule::Retention).holds
     };
@@ -133,6 +134,30 @@ fn a_small_bank_is_neither_impossible_nor_toothless() {
     assert!(stats::binomial_tail(2, 10, 0.38) > 0.9);
     // And that proof of at most 3 % is out of reach below 99 probes: .97^98 > .05 >= .97^99.
     assert!(0.97_f64.powi(98) > 0.05 && 0.97_f64.powi(99) <= 0.05);
+}
+
+#[test]
+fn what_the_base_reads_right_is_not_lost_but_by_chance() {
+    let reading = |lost: usize, turned: usize| {
+        let pair = |right_before, right_after| Paired { right_before, right_after };
+        let mut input = good();
+        input.reading = [vec![pair(true, false); lost], vec![pair(true, true); 60 - lost]].concat();
+        input.reading.extend([vec![pair(false, true); turned], vec![pair(false, false); 30]].concat());
+        input
+    };
+    // The sign test: four of four changes have a chance of 1/16, five of five of 1/32, nine of twelve of .073, ten of thirteen of .046.
+    for (lost, turned) in [(0, 0), (0, 9), (4, 0), (9, 3)] {
+        assert!(found(&reading(lost, turned), Rule::Reading).holds, "{lost} lost, {turned} turned right");
+    }
+    refused_by(&reading(5, 0), Rule::Reading);
+    let finding = refused_by(&reading(10, 3), Rule::Reading);
+    let words = "10 of 60 right answers about other texts in sight lost, 3 turned right; the budget allows 9";
+    assert_eq!((finding.words.as_str(), finding.bound), (words, 9.0));
+    assert!(
+        decide(&reading(10, 3), &GateOptions::default()).fails_only_old_knowledge(),
+        "less of the way may do"
+    );
+    assert!(found(&good(), Rule::Reading).holds, "who asks none loses none");
 }
 
 #[test]
@@ -148,8 +173,7 @@ fn drift_may_reach_its_budget() {
 fn numbers_that_are_not_finite_are_refused_and_survive_json() {
     let mut broken = good();
     broken.probes[0].score_before = f64::NEG_INFINITY;
-    let empty =
-        GateInput { probes: vec![], controls: vec![], bank: vec![], drift: f64::INFINITY, scale: 1.0 };
+    let empty = GateInput { probes: vec![], bank: vec![], drift: f64::INFINITY, ..good() };
     for input in [broken, empty] {
         let decision = decide(&input, &GateOptions::default());
         assert!(!decision.accepted);
