@@ -126,7 +126,9 @@ fn keep(store: &mut Store, one: Ready, intake: &Intake<'_>) -> Result<TakenDocum
             (id, !again)
         }
     };
-    if intake.versions {
+    // A copy under another name says nothing about which version is the newest.
+    let row = store.document_row(id)?;
+    if intake.versions && row.name == document.name && row.tag == document.tag {
         store.replace_versions(id)?;
     }
     Ok(TakenDocument { id, name: document.name, known })

@@ -125,3 +125,36 @@ fn whoever_hangs_up_makes_room() {
         "the other one was not written to its end: {metrics}"
     );
 }
+
+#[test]
+fn requests_that_are_too_much_are_refused_and_the_others_answered() {
+    let host = Host::new();
+    let daemon = host.start();
+    let hello = json!({ "role": "user", "content": "Hello" });
+    let ask = |body: Value| daemon.post("/v1/chat/completions", body);
+    let with = |schema: Value| {
+        json!({ "model": "base", "messages": [hello], "max_tokens": 2,
+            "response_format": { "type": "json_schema", "json_schema": { "name": "a", "schema": schema } } })
+    };
+    let chain = |links: usize| {
+        let link = |n: usize| (format!("d{n}"), json!({ "$ref": format!("#/$defs/d{}", n + 1) }));
+        let mut definitions: serde_json::Map<String, Value> = (0..links).map(link).collect();
+        definitions.insert(format!("d{links}"), json!({ "type": "string" }));
+        json!({ "$defs": definitions, "$ref": "#/$defs/d0" })
+    };
+    // A chain of definitions used to overflow the stack and end the process.
+    assert_eq!(ask(with(chain(680))).0, 200);
+    let (code, reply) = ask(with(chain(9_000)));
+    assert_eq!(code, 400, "{reply}");
+    assert!(reply["error"]["message"].as_str().unwrap().contains("at most 15000"), "{reply}");
+    // Counted before anything is made of it.
+    for messages in
+        [vec![hello.clone(); 10_000], vec![json!({ "role": "user", "content": "a ".repeat(400_000) })]]
+    {
+        let (code, reply) = ask(json!({ "model": "base", "messages": messages }));
+        assert_eq!((code, &reply["error"]["code"]), (400, &json!("context_length_exceeded")), "{reply}");
+        let message = reply["error"]["message"].as_str().unwrap();
+        assert!(message.contains("maximum context length is 512 tokens"), "{message}");
+    }
+    chat(&daemon, "base", "Hello", json!({}));
+}

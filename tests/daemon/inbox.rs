@@ -68,10 +68,19 @@ fn the_same_content_is_one_document_and_a_changed_file_a_new_version() {
     daemon.wait("three", |status| status["documents"]["waiting"] == 3);
     daemon
         .wait("moved", |_| names(&host.inbox().join("done")) == ["a (2).txt", "a.txt", "copy.txt", "ports"]);
-    let replaced: Vec<_> =
-        daemon.documents().iter().map(|d| (d["id"].clone(), d["replaced_by"].clone())).collect();
-    assert_eq!(replaced, [(json!(3), json!(null)), (json!(2), json!(null)), (json!(1), json!(3))]);
+    let replaced = || -> Vec<_> {
+        daemon.documents().iter().map(|d| (d["id"].clone(), d["replaced_by"].clone())).collect()
+    };
+    let third_is_current = [(json!(3), json!(null)), (json!(2), json!(null)), (json!(1), json!(3))];
+    assert_eq!(replaced(), third_is_current);
     assert_eq!(daemon.get("/v1/documents/2")["tag"], "ports");
+    // A copy of the old version under another name says nothing about which is current; the same name does.
+    host.drop("a-of-2019.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    daemon.wait("known", |_| names(&host.inbox().join("done")).contains(&"a-of-2019.txt".to_string()));
+    assert_eq!(replaced(), third_is_current);
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    daemon.wait("the first again", |_| names(&host.inbox().join("done")).contains(&"a (3).txt".to_string()));
+    assert_eq!(replaced(), [(json!(3), json!(1)), (json!(2), json!(null)), (json!(1), json!(null))]);
 }
 
 #[test]

@@ -81,3 +81,44 @@ fn the_bytes_of_the_tokens_are_the_text() {
     assert_eq!(tokenizer.token_bytes(end), b"<|im_end|>");
     assert!(tokenizer.token_bytes(u32::MAX).is_empty());
 }
+
+/// Definitions, each of which leads to the next: `link` makes one of a reference to the next one.
+fn chain(links: usize, link: impl Fn(Value) -> Value) -> Value {
+    let mut definitions = serde_json::Map::new();
+    for n in 0..links {
+        definitions.insert(format!("d{n}"), link(json!({ "$ref": format!("#/$defs/d{}", n + 1) })));
+    }
+    definitions.insert(format!("d{links}"), json!({ "type": "string" }));
+    json!({ "$defs": definitions, "$ref": "#/$defs/d0" })
+}
+
+#[test]
+fn a_schema_of_any_shape_is_compiled_or_refused() {
+    let model = nano();
+    let vocabulary = Vocabulary::new(&model.tokenizer).unwrap();
+    assert!(vocabulary.json(&chain(680, |next| next)).is_ok(), "a chain that used to end the process");
+    let twice = |next: Value| json!({ "allOf": [next, next] });
+    let listed: Vec<String> = (0..20_000).map(|n| format!("v{n}")).collect();
+    let shapes: [(&str, Value); 8] = [
+        ("the longest chain that is taken", chain(7_400, |next| next)),
+        ("a longer one", chain(10_000, |next| next)),
+        ("through lists", chain(3_600, |next| json!({ "type": "array", "items": next }))),
+        ("through objects", chain(2_900, |next| json!({ "type": "object", "properties": { "a": next } }))),
+        ("through alternatives", chain(2_900, |next| json!({ "anyOf": [next, { "type": "null" }] }))),
+        ("doubled at each link", chain(60, twice)),
+        ("more words than are taken", json!({ "enum": listed })),
+        (
+            "a pattern that doubles",
+            json!({ "type": "string", "pattern": "(((((a{1,99}){1,99}){1,99}){1,99}){1,99})" }),
+        ),
+    ];
+    for (name, schema) in shapes {
+        if let Err(error) = vocabulary.json(&schema) {
+            assert_eq!(error.kind(), Kind::Invalid, "{name}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("the schema") && text.len() < 500, "{name}: {text}");
+        }
+    }
+    let refused = vocabulary.json(&chain(10_000, |next| next)).unwrap_err().to_string();
+    assert!(refused.contains("at most 15000"), "{refused}");
+}

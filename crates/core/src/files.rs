@@ -36,9 +36,36 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| io_error("read", path, e))
 }
 
+/// Opens a file that must be one: opening a named pipe would wait for ever for somebody who writes.
+///
+/// [`Kind::Invalid`] where it is something else; [`Kind::NotFound`] where nothing is there.
+pub fn open_regular(path: &Path) -> Result<File> {
+    let metadata = fs::metadata(path).map_err(|e| io_error("open", path, e))?;
+    if !metadata.is_file() {
+        return Err(Error::new(Kind::Invalid, format!("{} is not a regular file", path.display())));
+    }
+    File::open(path).map_err(|e| io_error("open", path, e))
+}
+
+/// Reads a whole file that [`open_regular`] opens.
+pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes).map_err(|e| io_error("read", path, e))?;
+    Ok(bytes)
+}
+
 /// Reads a whole UTF-8 file; errors name it, and bytes that are not UTF-8 are [`Kind::Corrupt`].
 pub fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).map_err(|e| {
+    text(read(path)?, path)
+}
+
+/// [`read_text`] of a file that [`open_regular`] opens.
+pub fn read_regular_text(path: &Path) -> Result<String> {
+    text(read_regular(path)?, path)
+}
+
+fn text(bytes: Vec<u8>, path: &Path) -> Result<String> {
+    String::from_utf8(bytes).map_err(|e| {
         Error::new(Kind::Corrupt, format!("{} is not UTF-8 text", path.display())).with_source(e)
     })
 }

@@ -103,8 +103,7 @@ impl ChatTemplate {
         named_tokens: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Result<Self> {
         let mut env = language::environment()?;
-        env.add_template_owned(NAME, language::without_marks(source)?)
-            .doing(Kind::Invalid, || "the chat template is not valid Jinja".to_string())?;
+        language::add(&mut env, NAME, source)?;
         let named_tokens = named_tokens.into_iter().map(|(name, token)| (name, token.to_string())).collect();
         Ok(Self { env, source: source.to_string(), named_tokens })
     }

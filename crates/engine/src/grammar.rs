@@ -11,7 +11,22 @@ use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
 
 use super::tokenizer::Tokenizer;
-use seald_core::error::{Error, Kind, Result};
+use seald_core::error::{Context, Error, Kind, Result};
+
+/// Most values in a schema: objects, lists, words. OpenAI takes schemas of 5,000 properties, of two values each or three
+/// (platform.openai.com/docs/guides/structured-outputs, November 2026).
+const MOST_VALUES: usize = 15_000;
+/// Stack of the thread that compiles a schema, bytes; only what is touched takes memory. The deepest schema that is taken touches a fifth.
+const STACK: usize = 512 << 20;
+
+/// Objects, lists, numbers, words in a JSON value, itself included. What was parsed is nested 128 deep at most.
+fn values_in(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values_in).sum(),
+        Value::Object(members) => members.values().map(values_in).sum(),
+        _ => 0,
+    }
+}
 
 /// A tokenizer's vocabulary, prepared for grammars: some hundred milliseconds for one of 151,936 tokens.
 pub struct Vocabulary {
@@ -54,8 +69,21 @@ impl Vocabulary {
     /// # Errors
     /// [`Kind::Invalid`] for a schema that is wrong, too large, or uses what is not supported; it says which.
     pub fn json(&self, schema: &Value) -> Result<Grammar> {
+        let values = values_in(schema);
+        if values > MOST_VALUES {
+            let text =
+                format!("the schema is too large: it holds {values} values, at most {MOST_VALUES} are taken");
+            return Err(Error::new(Kind::Invalid, text));
+        }
         let grammar = TopLevelGrammar::from_json_schema(schema.clone());
-        let matcher = Matcher::new(self.parsers.create_parser(grammar));
+        // `$ref`s may be nested as deep as there are values, whatever the JSON itself nests: each takes stack.
+        let compile = || Matcher::new(self.parsers.create_parser(grammar));
+        let matcher = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, compile);
+            thread.doing(Kind::Io, || "cannot start a thread to read a schema".to_string())?.join().map_err(
+                |_| Error::new(Kind::Invalid, "the schema cannot be used: its compiler met a defect"),
+            )
+        })?;
         match matcher.get_error() {
             None => Ok(Grammar { matcher: Box::new(matcher), of: Arc::new(()) }),
             Some(error) => Err(Error::new(Kind::Invalid, format!("the schema cannot be used: {error}"))),

@@ -1,6 +1,5 @@
 //! What a person wants to know of a base model before it is used: size, family, licence. Its weights are not loaded.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use super::embedded;
 use super::model::Parts;
 use super::model_config::Architecture;
 use seald_core::error::Result;
+use seald_core::files;
 
 /// Most bytes of a file that are looked at for a licence: its head says it.
 const HEAD: u64 = 1 << 16;
@@ -85,7 +85,7 @@ fn cut(text: &str) -> String {
 /// The beginning of a text file; none where there is none to read.
 fn head(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(HEAD).read_to_end(&mut bytes).ok()?;
+    files::open_regular(path).ok()?.take(HEAD).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

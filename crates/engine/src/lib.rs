@@ -38,6 +38,7 @@ pub mod special_tokens;
 pub mod step;
 mod stop;
 mod token_bytes;
+mod token_spans;
 pub mod tokenizer;
 pub mod tokenizer_files;
 pub mod train;

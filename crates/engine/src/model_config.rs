@@ -78,7 +78,7 @@ impl ModelConfig {
     /// [`Kind::NotFound`]: seald_core::Kind::NotFound
     pub fn from_dir(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");
-        let text = files::read_text(&path)?;
+        let text = files::read_regular_text(&path)?;
         Self::from_json(&text, &path.display().to_string())
     }
 

@@ -9,9 +9,16 @@ use minijinja::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+/// Widest indent: Python takes any, templates use 2 or 4.
+const WIDEST: usize = 64;
+
 /// `json.dumps(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`, the options by name.
 pub(super) fn tojson(value: &Value, options: &Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
+    if indent.is_some_and(|wide| wide > WIDEST) {
+        let text = format!("tojson: indent is at most {WIDEST}");
+        return Err(Error::new(ErrorKind::InvalidOperation, text));
+    }
     let separators: Option<Vec<String>> = options.get("separators")?;
     let ensure_ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     let sort_keys = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);

@@ -5,13 +5,10 @@
 //! document that contains `<|im_end|>` gives ordinary pieces, whatever else happens to it.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tokenizers::normalizer::Range as TextRange;
-use tokenizers::{
-    AddedToken, Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
-    PreTokenizer, Token,
-};
+use tokenizers::AddedToken;
 
 use super::decode_stream::DecodeStream;
 use super::special_tokens::{SpecialSpan, SpecialToken, SpecialTokens};
@@ -22,6 +19,11 @@ use seald_core::error::{Error, Kind, Result};
 /// Tokens that end a turn in the templates of well-known families. They end a generation too, although the
 /// `eos_token` of many base models is another one.
 const END_OF_TURN: [&str; 5] = ["<|im_end|>", "<|eot_id|>", "<|end_of_turn|>", "<end_of_turn>", "<|end|>"];
+
+/// Bytes of text that [`Tokenizer::count_up_to`] encodes at a time.
+const PIECE: usize = 16 << 10;
+/// Tokens that a cut through a text may make more, at most: those of a few words beside it.
+const AT_A_CUT: usize = 16;
 
 /// A token and the bytes of the text that it stands for. The bytes of one character may have several tokens:
 /// these all have the range of the character.
@@ -36,10 +38,10 @@ pub struct TokenSpan {
 /// A tokenizer with what its directory says about special tokens, chat template and generation.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(super) inner: tokenizers::Tokenizer,
     specials: SpecialTokens,
     /// Whether there are added tokens that are not special: these are found in any text.
-    has_ordinary_added: bool,
+    pub(super) has_ordinary_added: bool,
     eos_ids: Vec<u32>,
     text_prefix: Vec<u32>,
     spelling: Spelling,
@@ -75,7 +77,7 @@ impl Tokenizer {
     ///
     /// Added tokens that are not special (`<tool_call>` in Qwen's models) are found as usual.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.inner.encode_fast(text, false).map_err(encode_failed)?.get_ids().to_vec();
+        let ids = caught(|| self.inner.encode_fast(text, false))?.get_ids().to_vec();
         if ids.iter().any(|&id| self.specials.contains(id)) {
             // The model itself has the special token in its vocabulary and found it: go the thorough way.
             return Ok(self.encode_spans(text, &[], &[])?.into_iter().map(|t| t.id).collect());
@@ -129,6 +131,23 @@ impl Tokenizer {
                 Err(Error::new(Kind::Unsupported, text))
             }
         }
+    }
+
+    /// How many tokens `text` has, about, counted piece by piece and no further than to more than `most`: what is far too long is not encoded as a whole.
+    ///
+    /// Where the text is cut into pieces, a token may become two; that many are taken off, so a result above `most` is no mistake.
+    ///
+    /// # Errors
+    /// As [`Self::encode_text`].
+    pub fn count_up_to(&self, text: &str, most: usize) -> Result<usize> {
+        let (mut counted, mut rest) = (0, text);
+        while !rest.is_empty() && counted <= most {
+            let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE.min(rest.len())));
+            rest = after;
+            let tokens = caught(|| self.inner.encode_fast(piece, false))?.len();
+            counted += if rest.is_empty() { tokens } else { tokens.saturating_sub(AT_A_CUT) };
+        }
+        Ok(counted)
     }
 
     /// The text of `ids`; `skip_special` leaves special tokens out. Unknown ids give nothing, bytes that are not
@@ -210,90 +229,15 @@ impl Tokenizer {
             meant.next().is_none_or(|s| s.id != t.id || s.range != t.range)
         })
     }
-
-    /// The stages of `tokenizers::Tokenizer::encode`, with the special tokens' places given instead of searched.
-    fn encode_once(&self, text: &str, specials: &[SpecialSpan], breaks: &[usize]) -> Result<Vec<TokenSpan>> {
-        let mut text_parts = PreTokenizedString::from(text);
-        let parts = self.parts(text, specials, breaks);
-        let encoded = (|| {
-            text_parts.split(|_, whole| Ok(cut(&whole, &parts)))?;
-            if let Some(normalizer) = self.inner.get_normalizer() {
-                text_parts.normalize(|part| normalizer.normalize(part))?;
-            }
-            if let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() {
-                pre_tokenizer.pre_tokenize(&mut text_parts)?;
-            }
-            text_parts.tokenize(|part| self.inner.get_model().tokenize(part.get()))?;
-            text_parts.into_encoding(None, 0, OffsetType::Byte)
-        })()
-        .map_err(encode_failed)?;
-        let ranges = encoded.get_offsets().iter().map(|&(start, end)| start..end);
-        Ok(encoded.get_ids().iter().zip(ranges).map(|(&id, range)| TokenSpan { id, range }).collect())
-    }
-
-    /// Cuts `text` at special tokens, at breaks and at added tokens that are not special.
-    fn parts(
-        &self,
-        text: &str,
-        specials: &[SpecialSpan],
-        breaks: &[usize],
-    ) -> Vec<(Range<usize>, Option<u32>)> {
-        let mut parts = Vec::with_capacity(2 * specials.len() + breaks.len() + 1);
-        let mut breaks = breaks.iter().copied().peekable();
-        let mut done = 0;
-        let end = SpecialSpan { range: text.len()..text.len(), id: 0 };
-        for special in specials.iter().chain([&end]) {
-            while let Some(at) = breaks.next_if(|&at| at < special.range.start) {
-                self.push_plain(text, done..at.max(done), &mut parts);
-                done = done.max(at);
-            }
-            self.push_plain(text, done..special.range.start, &mut parts);
-            if !special.range.is_empty() {
-                parts.push((special.range.clone(), Some(special.id)));
-            }
-            done = special.range.end;
-        }
-        parts
-    }
-
-    fn push_plain(&self, text: &str, range: Range<usize>, parts: &mut Vec<(Range<usize>, Option<u32>)>) {
-        if range.is_empty() {
-            return;
-        }
-        if !self.has_ordinary_added {
-            parts.push((range, None));
-            return;
-        }
-        // The crate's own search; special tokens are not found because `encode_special_tokens` is on.
-        let added = self.inner.get_added_vocabulary();
-        let found = added.extract_and_normalize(self.inner.get_normalizer(), &text[range.clone()]);
-        let mut done = range.start;
-        for (_, (start, end), tokens) in found.get_splits(OffsetReferential::Original, OffsetType::Byte) {
-            if let Some(token) = tokens.as_ref().and_then(|t| t.first()) {
-                parts.push((done..range.start + start, None));
-                parts.push((range.start + start..range.start + end, Some(token.id)));
-                done = range.start + end;
-            }
-        }
-        parts.push((done..range.end, None));
-    }
 }
 
-/// Slices of `whole`, those with an id as finished tokens. Empty slices are dropped by the caller.
-fn cut(
-    whole: &NormalizedString,
-    parts: &[(Range<usize>, Option<u32>)],
-) -> Vec<(NormalizedString, Option<Vec<Token>>)> {
-    let slice = |(range, id): &(Range<usize>, Option<u32>)| {
-        let part = whole.slice(TextRange::Original(range.clone()))?;
-        let tokens = id.map(|id| vec![Token::new(id, part.get().to_string(), (0, range.len()))]);
-        Some((part, tokens))
-    };
-    parts.iter().filter(|(range, _)| !range.is_empty()).filter_map(slice).collect()
-}
-
-fn encode_failed(e: tokenizers::Error) -> Error {
-    Error::new(Kind::Invalid, "tokenizer.json: its model cannot encode this text").with_source(e)
+/// What the `tokenizers` crate makes of a text. It panics where a pattern of `tokenizer.json` takes too long on it: that is an error of this text, not the end of the program.
+pub(super) fn caught<T>(encode: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+    let text = "tokenizer.json: its model cannot encode this text";
+    match catch_unwind(AssertUnwindSafe(encode)) {
+        Ok(encoded) => encoded.map_err(|e| Error::new(Kind::Invalid, text).with_source(e)),
+        Err(_) => Err(Error::new(Kind::Invalid, format!("{text}: a pattern in it cannot be followed"))),
+    }
 }
 
 /// Adds what `tokenizer_config.json` declares and `tokenizer.json` lacks, as transformers does when it loads them.
@@ -376,8 +320,8 @@ fn eos_ids(inner: &tokenizers::Tokenizer, specials: &SpecialTokens, settings: &S
 /// What the post-processor puts before a text.
 fn text_prefix(inner: &tokenizers::Tokenizer) -> Result<Vec<u32>> {
     let mark = "a";
-    let plain = inner.encode_fast(mark, false).map_err(encode_failed)?;
-    let full = inner.encode_fast(mark, true).map_err(encode_failed)?;
+    let plain = caught(|| inner.encode_fast(mark, false))?;
+    let full = caught(|| inner.encode_fast(mark, true))?;
     let (plain, full) = (plain.get_ids(), full.get_ids());
     let at = full.windows(plain.len().max(1)).position(|w| w == plain).unwrap_or(0);
     Ok(full[..at].to_vec())

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokenizers::AddedToken;
 
 use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::files;
 
 /// The contents of the files of one tokenizer; only `tokenizer.json` must be there.
 #[derive(Debug, Default, Clone, Copy)]
@@ -91,10 +92,10 @@ impl DirectoryFiles {
 }
 
 fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
+    match files::read_regular(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::new(Kind::Io, format!("cannot read {}", path.display())).with_source(e)),
+        Err(e) if e.kind() == Kind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

@@ -4,7 +4,6 @@
 //! anything is loaded. Tensors of other types than f32, f16 and bf16 are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -112,12 +111,9 @@ impl Weights {
     }
 
     fn add_file(&mut self, path: &Path, wanted: Option<&BTreeSet<String>>) -> Result<()> {
-        let file = File::open(path).map_err(|e| {
-            let error = files::io_error("open", path, e);
-            match wanted {
-                Some(_) => error.context(format!("a part of the model named in {INDEX} (download it again)")),
-                None => error,
-            }
+        let file = files::open_regular(path).map_err(|error| match wanted {
+            Some(_) => error.context(format!("a part of the model named in {INDEX} (download it again)")),
+            None => error,
         })?;
         // SAFETY: the map is read-only and private to this struct. Its bytes may change, or reading it may
         // fault, only if someone truncates or rewrites the file meanwhile; model files are replaced by rename.
@@ -285,7 +281,7 @@ fn read_index(path: &Path) -> Result<BTreeMap<PathBuf, BTreeSet<String>>> {
     }
     let corrupt =
         |what: &str| Error::new(Kind::Corrupt, format!("{}: {what}; download it again", path.display()));
-    let index: Index = serde_json::from_slice(&files::read(path)?)
+    let index: Index = serde_json::from_slice(&files::read_regular(path)?)
         .map_err(|e| corrupt("not an index with a weight_map").with_source(e))?;
     let mut shards: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
     for (tensor, file) in index.weight_map {

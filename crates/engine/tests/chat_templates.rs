@@ -316,3 +316,79 @@ proptest! {
         prop_assert_eq!(learned(&tokenizer, &ids, &mask), said);
     }
 }
+
+#[test]
+fn a_template_without_bounds_is_refused_and_the_program_goes_on() {
+    let hello = turns(&[(Role::User, "Hello")]);
+    let loops = "{% for a in range(9000) %}{% for b in range(9000) %}{% for c in range(9000) %}{% endfor %}{% endfor %}{% endfor %}";
+    let grown = "{% set ns = namespace(t='aaaaaaaa') %}{% for i in range(40) %}{% set ns.t = ns.t | replace('a', 'aaaaaaaa') %}{% endfor %}{{ ns.t }}";
+    for source in [loops, grown, "{{ messages | tojson(indent=1000000000) }}"] {
+        let error = chat_of(source).render(&hello, true).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid, "{error}");
+    }
+    // Nested as deep as the longest template can: it is read, or refused.
+    for (begin, repeated, end) in [
+        ("{{ ", "not ", "true }}"),
+        ("{{ ", "-", "1 }}"),
+        ("{{ 1", "+1", " }}"),
+        ("{{ 'a'", "~'a'", " }}"),
+        ("{{ x", ".a", " }}"),
+        ("{{ 'a'", "|upper", " }}"),
+        ("{{ ", "(", "1"),
+        ("", "{% if 1 %}", ""),
+    ] {
+        let room = (64 << 10) - begin.len() - end.len();
+        let source = format!("{begin}{}{end}", repeated.repeat(room / repeated.len()));
+        if let Ok(chat) = ChatTemplate::new(&source, []) {
+            let _ = chat.render(&hello, true);
+        }
+    }
+    let error = ChatTemplate::new(&"a".repeat((64 << 10) + 1), []).unwrap_err();
+    assert!(error.to_string().contains("65536"), "{error}");
+}
+
+#[test]
+fn what_a_template_says_is_fit_for_a_terminal() {
+    let chat = chat_of("{{ raise_exception('no\u{1b}[31m red\n line') }}");
+    let error = chat.render(&turns(&[(Role::User, "Hello")]), true).unwrap_err();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(one) = cause {
+        text.push_str(&one.to_string());
+        cause = one.source();
+    }
+    assert!(text.contains("red") && !text.contains(char::is_control), "{text:?}");
+}
+
+#[test]
+fn a_pattern_that_cannot_be_followed_is_an_error_of_the_text() {
+    let tokenizer = r#"{"version":"1.0","added_tokens":[],"normalizer":null,
+        "pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated","invert":false},
+        "post_processor":null,"decoder":null,"model":{"type":"WordLevel","vocab":{"a":0,"[UNK]":1},"unk_token":"[UNK]"}}"#;
+    let tokenizer = Tokenizer::from_bytes(&TokenizerBytes {
+        tokenizer: tokenizer.as_bytes(),
+        ..TokenizerBytes::default()
+    })
+    .unwrap();
+    let hostile = format!("{}b", "a".repeat(400));
+    for error in [
+        tokenizer.encode_text(&hostile).unwrap_err(),
+        tokenizer.encode_spans(&hostile, &[], &[]).unwrap_err(),
+        tokenizer.count_up_to(&hostile, 10).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains("pattern"), "{error}");
+    }
+    assert_eq!(tokenizer.encode_text("a").unwrap(), [0]);
+}
+
+#[test]
+fn what_is_far_too_long_is_counted_no_further_than_that() {
+    let tokenizer = tokenizer("qwen");
+    let text = "The ferry leaves at noon, unless the wind is against it. ".repeat(4000);
+    let all = tokenizer.encode_text(&text).unwrap().len();
+    let counted = tokenizer.count_up_to(&text, 1000).unwrap();
+    assert!(counted > 1000 && counted < all / 5, "{counted} of {all}");
+    let whole = tokenizer.count_up_to(&text, all + 1).unwrap();
+    assert!(whole <= all && whole > all * 9 / 10, "{whole} of {all}");
+}

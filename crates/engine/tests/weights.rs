@@ -229,3 +229,22 @@ fn an_embedded_model_reads_like_a_file() {
     assert_eq!(embedded.base_hash(), Weights::open(dir.path()).unwrap().base_hash());
     expect(Weights::from_static(&bytes[..9]).unwrap_err(), Kind::Corrupt, &["embedded"]);
 }
+
+#[test]
+fn a_named_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join(name)).status().unwrap();
+        assert!(made.success());
+    };
+    pipe("config.json");
+    pipe("model.safetensors");
+    pipe("tokenizer.json");
+    for error in [
+        ModelConfig::from_dir(dir.path()).unwrap_err(),
+        Weights::open(dir.path()).unwrap_err(),
+        seald_engine::tokenizer::Tokenizer::from_dir(dir.path()).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("is not a regular file"), "{error}");
+    }
+}

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::prepare::{Generations, Prepared};
-use crate::pipeline::asking::{About, Asking, Ending, Load, Piece, Refused, Token};
+use super::generations::Generations;
+use super::prepare::{Prepared, Ready};
+use crate::pipeline::asking::{About, Asked, Asking, Ending, Load, Piece, Refused, Token};
 use seald_core::error::Error;
 use seald_engine::generate::{FinishReason, TokenEvent};
 use seald_engine::running::{Bounds, Member, Running};
@@ -50,23 +51,21 @@ impl<'m> Batch<'m> {
         self.clients.is_empty()
     }
 
-    /// Whether another request would begin at once.
-    pub(super) fn has_room(&self) -> bool {
-        self.running.rows() < self.at_once
+    /// Whether another request would begin at once, besides so many that come before it.
+    pub(super) fn has_room(&self, before: usize) -> bool {
+        self.running.rows() + before < self.at_once
     }
 
     /// Takes a request up; one that cannot be answered is told so.
-    pub(super) fn take(&mut self, asking: Asking, generations: &mut Generations<'_>) {
-        let Asking { asked, pieces } = asking;
+    pub(super) fn take(&mut self, ready: Ready, generations: &mut Generations<'_>) {
+        let Ready { asking: Asking { asked, pieces }, prepared } = ready;
         if pieces.is_closed() {
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let since = Instant::now();
-        let running = &self.running;
-        let prepared = generations.prepare(&asked, |adapter| running.uses(adapter));
         let first = self.next_row;
-        match prepared.and_then(|prepared| self.begin(prepared, asked.answers, &pieces)) {
+        match prepared.and_then(|prepared| self.begin(prepared, &asked, generations, &pieces)) {
             Ok(()) => {
                 self.load.running.fetch_add(1, Ordering::Relaxed);
                 self.clients.push(Client { pieces, first, rows: (first..self.next_row).collect(), since });
@@ -82,10 +81,15 @@ impl<'m> Batch<'m> {
     fn begin(
         &mut self,
         prepared: Prepared,
-        answers: usize,
+        asked: &Asked,
+        generations: &mut Generations<'_>,
         pieces: &UnboundedSender<Piece>,
     ) -> Result<(), Refused> {
-        let Prepared { prompts, generation, adapter, options } = prepared;
+        let (Prepared { prompts, options }, answers) = (prepared, asked.answers);
+        let running = &self.running;
+        let (generation, adapter) = generations
+            .choose(asked.generation, |adapter| running.uses(adapter))
+            .map_err(Refused::of(About::Model))?;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         for (number, prompt) in prompts.into_iter().enumerate() {
             let member = |draw| Member {

@@ -1,10 +1,12 @@
 //! Answering, on a thread of its own: requests share passes of the model, and training waits between two steps meanwhile.
 
 mod batch;
+mod generations;
 mod prepare;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 
@@ -22,7 +24,11 @@ use seald_learn::session::{Question, Session};
 use seald_store::Store;
 
 use batch::Batch;
-use prepare::Generations;
+use generations::Generations;
+use prepare::Preparers;
+
+/// Between two looks for further requests while the first ones are prepared.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The thread that answers.
 pub(super) struct Answers {
@@ -52,24 +58,46 @@ impl Answers {
             Err(error) => return self.fail(first, error),
         };
         let _answering = self.hold.answer();
-        let mut batch = Batch::new(&model, self.options.at_once, &self.load);
-        let mut generations = Generations::new(&self.root, &self.store, &model);
+        std::thread::scope(|scope| match Preparers::start(scope, &model) {
+            Ok(preparers) => self.serve_with(&model, preparers, first, orders),
+            Err(error) => self.fail(first, error),
+        });
+    }
+
+    fn serve_with(
+        &self,
+        model: &Arc<Model>,
+        mut preparers: Preparers,
+        first: Order,
+        orders: &mut Receiver<Order>,
+    ) {
+        let mut batch = Batch::new(model, self.options.at_once, &self.load);
+        let mut generations = Generations::new(&self.root, &self.store, model);
         let mut next = Some(first);
         while !self.hold.is_stopping() {
-            while let Some(order) =
-                next.take().or_else(|| batch.has_room().then(|| orders.try_recv().ok()).flatten())
+            while let Some(order) = next
+                .take()
+                .or_else(|| batch.has_room(preparers.under_way()).then(|| orders.try_recv().ok()).flatten())
             {
                 self.load.waiting.fetch_sub(1, Ordering::Relaxed);
                 match order {
-                    Order::Answer(asking) => batch.take(asking, &mut generations),
+                    Order::Answer(asking) => preparers.begin(asking),
                     // A reader that has gone wants nothing.
-                    Order::Weigh(weighing) => self.weigh(&model, weighing),
+                    Order::Weigh(weighing) => self.weigh(model, weighing),
                 }
             }
-            if batch.is_empty() {
-                break;
+            // While there is nothing to compute, what is being prepared is waited for.
+            let mut patience =
+                if batch.is_empty() && preparers.under_way() > 0 { LOOK } else { Duration::ZERO };
+            while let Some(ready) = preparers.ready(patience) {
+                batch.take(ready, &mut generations);
+                patience = Duration::ZERO;
             }
-            batch.step(&generations);
+            match (batch.is_empty(), preparers.under_way()) {
+                (false, _) => batch.step(&generations),
+                (true, 0) => break,
+                (true, _) => {}
+            }
         }
     }
 

@@ -1,152 +1,203 @@
-//! From what is asked for to rows for the engine: token ids, options, the adapter that answers.
+//! From what is asked for to token ids and options for the engine, on threads of their own: a long conversation or a large schema keeps nobody else waiting, and what
+//! breaks there is that request's error.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, Scope};
+use std::time::Duration;
 
-use crate::pipeline::Root;
-use crate::pipeline::asking::{About, Asked, Prompt, Refused};
-use seald_core::domain::ids::GenerationId;
-use seald_core::error::{Error, Kind, Result};
-use seald_engine::decoder::ActiveAdapter;
+use super::super::threads::words;
+use crate::pipeline::asking::{About, Asked, Asking, Prompt, Refused};
+use seald_core::error::{Context, Error, Kind, Result};
 use seald_engine::generate::GenerateOptions;
 use seald_engine::grammar::Vocabulary;
 use seald_engine::sampler::Sampling;
+use seald_learn::Model;
 use seald_learn::answer::{prompt_tokens, question_tokens};
-use seald_learn::{Adapter, Model};
-use seald_store::Store;
 
 /// Tokens that are kept free for an answer whose length nobody gave.
 const ROOM: usize = 64;
 /// The least probability mass that top-p may keep: OpenAI's 0 means the most probable token.
 const LEAST_MASS: f64 = 1e-9;
+/// Threads: while one is busy with a request of the largest size, others go on.
+const THREADS: usize = 3;
 
 /// A request in the engine's terms.
 pub(super) struct Prepared {
     /// Token ids of each prompt.
     pub(super) prompts: Vec<Vec<u32>>,
-    /// Who answers.
-    pub(super) generation: GenerationId,
-    /// The number of its adapter.
-    pub(super) adapter: Option<usize>,
     /// How the answers go on.
     pub(super) options: Arc<GenerateOptions>,
 }
 
-/// Adapters in memory while requests use them.
-pub(super) struct Generations<'a> {
-    root: &'a Root,
-    store: &'a Store,
-    model: &'a Arc<Model>,
-    /// By the numbers that rows know them by.
-    loaded: Vec<(GenerationId, Adapter)>,
-    vocabulary: Option<Vocabulary>,
+/// A request, and what came of preparing it.
+pub(super) struct Ready {
+    pub(super) asking: Asking,
+    pub(super) prepared: Result<Prepared, Refused>,
 }
 
-impl<'a> Generations<'a> {
-    /// None yet.
-    pub(super) fn new(root: &'a Root, store: &'a Store, model: &'a Arc<Model>) -> Self {
-        Self { root, store, model, loaded: Vec::new(), vocabulary: None }
+/// The threads that prepare.
+pub(super) struct Preparers {
+    work: Sender<Asking>,
+    ready: Receiver<Ready>,
+    under_way: usize,
+}
+
+impl Preparers {
+    /// Starts them; they end when this is dropped.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where the system has no more threads.
+    pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, model: &'s Model) -> Result<Self> {
+        let (work, asked) = mpsc::channel::<Asking>();
+        let (tell, ready) = mpsc::channel();
+        let shared = Arc::new((Mutex::new(asked), Mutex::new(None)));
+        for _ in 0..THREADS {
+            let (shared, tell) = (shared.clone(), tell.clone());
+            let run = move || {
+                let (asked, vocabulary) = &*shared;
+                loop {
+                    let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(asking) = next else { break };
+                    let prepared = match asking.pieces.is_closed() {
+                        // A reader that has gone wants nothing.
+                        true => Err(Error::new(Kind::Cancelled, "nobody waits for the answer").into()),
+                        false => prepare_or_say(model, &asking.asked, vocabulary),
+                    };
+                    if tell.send(Ready { asking, prepared }).is_err() {
+                        break;
+                    }
+                }
+            };
+            let thread = Builder::new().name("seald-prepare".into()).spawn_scoped(scope, run);
+            thread.doing(Kind::Io, || "cannot start a thread that prepares requests".to_string())?;
+        }
+        Ok(Self { work, ready, under_way: 0 })
     }
 
-    /// The adapters in the order of their numbers.
-    pub(super) fn active(&self) -> Vec<ActiveAdapter<'_>> {
-        self.loaded.iter().map(|(_, adapter)| ActiveAdapter::inference(adapter)).collect()
+    /// Requests that are being prepared.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
     }
 
-    /// Makes rows of what is asked for. `in_use` says whether a row under way needs an adapter.
-    pub(super) fn prepare(
-        &mut self,
-        asked: &Asked,
-        in_use: impl Fn(usize) -> bool,
-    ) -> Result<Prepared, Refused> {
-        let generation = match asked.generation {
-            Some(id) => id,
-            None => self.store.live()?.map_or(GenerationId::BASE, |g| g.id),
+    /// Has a request prepared.
+    pub(super) fn begin(&mut self, asking: Asking) {
+        self.under_way += 1;
+        // The threads end after this does.
+        let _ = self.work.send(asking);
+    }
+
+    /// One that is ready, waited for no longer than that.
+    pub(super) fn ready(&mut self, patience: Duration) -> Option<Ready> {
+        let ready = match self.ready.recv_timeout(patience) {
+            Ok(ready) => ready,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         };
-        let prompts: Vec<Vec<u32>> = asked
-            .prompts
-            .iter()
-            .map(|prompt| self.tokens(prompt, asked).map_err(Refused::of(About::Prompt)))
-            .collect::<Result<_, _>>()?;
-        let most = self.model.decoder.config().max_position_embeddings;
-        if let Some(long) = prompts.iter().map(Vec::len).find(|tokens| *tokens >= most) {
-            let text =
-                format!("this comes to {long} tokens, and the model reads fewer than {most}: send less");
-            return Err(Refused::of(About::Length)(Error::new(Kind::Invalid, text)));
-        }
-        let options = Arc::new(self.options(asked).map_err(Refused::of(About::Form))?);
-        let adapter = self.adapter(generation, in_use).map_err(Refused::of(About::Model))?;
-        Ok(Prepared { prompts, generation, adapter, options })
+        self.under_way = self.under_way.saturating_sub(1);
+        Some(ready)
     }
+}
 
-    fn tokens(&self, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
-        match prompt {
-            Prompt::Question { text, earlier } => {
-                question_tokens(self.model, text, earlier, asked.max_tokens.unwrap_or(ROOM))
-            }
-            Prompt::Chat(messages) => {
-                // The error says what to do; the model itself is there.
-                self.model.chat().map_err(|e| Error::new(Kind::Invalid, e.to_string()))?;
-                prompt_tokens(self.model, messages)
-            }
-            Prompt::Text(text) => self.model.tokenizer.encode_document(text),
-            Prompt::Tokens(ids) => Ok(ids.clone()),
-        }
-    }
+/// What a vocabulary's first user prepares for all.
+type Shared = Mutex<Option<Arc<Vocabulary>>>;
 
-    fn options(&mut self, asked: &Asked) -> Result<GenerateOptions> {
-        let authors = self.model.tokenizer.generation_defaults();
-        let sampled = authors.do_sample == Some(true);
-        let temperature = authors.temperature.filter(|_| sampled).unwrap_or(if sampled { 1.0 } else { 0.0 });
-        let sampling = Sampling {
-            temperature: asked.temperature.unwrap_or(temperature),
-            top_p: asked.top_p.or(authors.top_p.filter(|_| sampled)).map(|p| p.max(LEAST_MASS)),
-            top_k: asked.top_k.or(authors.top_k.filter(|k| sampled && *k > 0)),
+fn prepare_or_say(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared, Refused> {
+    catch_unwind(AssertUnwindSafe(|| prepare(model, asked, vocabulary))).unwrap_or_else(|panic| {
+        tracing::error!(error = words(panic.as_ref()), "a request met a defect of this program");
+        let text = "the request met a defect of this program: please report it, with the log";
+        Err(Error::new(Kind::Internal, text).into())
+    })
+}
+
+fn prepare(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared, Refused> {
+    let most = model.decoder.config().max_position_embeddings;
+    let mut prompts = Vec::with_capacity(asked.prompts.len());
+    for prompt in &asked.prompts {
+        let tokens = match beyond(model, prompt, most).map_err(Refused::of(About::Prompt))? {
+            Some(counted) => return Err(too_long(most, &format!("more than {counted}"))),
+            None => tokens(model, prompt, asked).map_err(Refused::of(About::Prompt))?,
         };
-        let grammar = match &asked.schema {
-            None => None,
-            Some(schema) => Some(self.vocabulary()?.json(schema)?),
-        };
-        Ok(GenerateOptions {
-            max_tokens: asked.max_tokens.unwrap_or(usize::MAX),
-            sampling,
-            seed: asked.seed.unwrap_or_else(rand::random),
-            stop_tokens: self.model.tokenizer.eos_ids().to_vec(),
-            stop_strings: asked.stop.clone(),
-            grammar,
-            top: asked.top,
-        })
+        if tokens.len() >= most {
+            return Err(too_long(most, &tokens.len().to_string()));
+        }
+        prompts.push(tokens);
     }
+    let options = Arc::new(options(model, asked, vocabulary).map_err(Refused::of(About::Form))?);
+    Ok(Prepared { prompts, options })
+}
 
-    fn vocabulary(&mut self) -> Result<&Vocabulary> {
-        let vocabulary = match self.vocabulary.take() {
-            Some(vocabulary) => vocabulary,
-            None => Vocabulary::new(&self.model.tokenizer)?,
-        };
-        Ok(self.vocabulary.insert(vocabulary))
-    }
+/// In OpenAI's words, which clients look for.
+fn too_long(most: usize, tokens: &str) -> Refused {
+    let text = format!(
+        "this model's maximum context length is {most} tokens, and it needs room to answer; this comes to {tokens} tokens: send less"
+    );
+    Refused::of(About::Length)(Error::new(Kind::Invalid, text))
+}
 
-    /// The number of a generation's adapter, loaded if it is not in memory; in place of one that nobody uses any more.
-    fn adapter(&mut self, id: GenerationId, in_use: impl Fn(usize) -> bool) -> Result<Option<usize>> {
-        if id == GenerationId::BASE {
-            return Ok(None);
+/// How many tokens a prompt has at least, if that is already more than fit: counted before anything is rendered and encoded as a whole.
+fn beyond(model: &Model, prompt: &Prompt, most: usize) -> Result<Option<usize>> {
+    let texts: Vec<&str> = match prompt {
+        // Each turn has a token at least. Of a question, earlier turns may be left out.
+        Prompt::Chat(messages) if messages.len() > most => return Ok(Some(messages.len())),
+        Prompt::Chat(messages) => messages.iter().map(|message| message.content.as_str()).collect(),
+        Prompt::Question { text, .. } | Prompt::Text(text) => vec![text],
+        Prompt::Tokens(_) => Vec::new(),
+    };
+    let mut counted = 0;
+    for text in texts {
+        counted += model.tokenizer.count_up_to(text, most - counted.min(most))?;
+        if counted > most {
+            return Ok(Some(counted));
         }
-        if let Some(number) = self.loaded.iter().position(|(loaded, _)| *loaded == id) {
-            return Ok(Some(number));
-        }
-        // Names one that does not exist before its folder is looked for.
-        self.store.generation(id)?;
-        let loaded = self.model.load_adapter(&self.root.generation(id)).map_err(|e| match e.kind() {
-            Kind::NotFound => {
-                Error::new(Kind::NotFound, format!("the files of {} are gone: ask another", id.folder()))
-            }
-            _ => e,
-        })?;
-        let free = (0..self.loaded.len()).find(|number| !in_use(*number));
-        let number = free.unwrap_or(self.loaded.len());
-        match self.loaded.get_mut(number) {
-            Some(place) => *place = (id, loaded.adapter),
-            None => self.loaded.push((id, loaded.adapter)),
-        }
-        Ok(Some(number))
     }
+    Ok(None)
+}
+
+fn tokens(model: &Model, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
+    match prompt {
+        Prompt::Question { text, earlier } => {
+            question_tokens(model, text, earlier, asked.max_tokens.unwrap_or(ROOM))
+        }
+        Prompt::Chat(messages) => {
+            // The error says what to do; the model itself is there.
+            model.chat().map_err(|e| Error::new(Kind::Invalid, e.to_string()))?;
+            prompt_tokens(model, messages)
+        }
+        Prompt::Text(text) => model.tokenizer.encode_document(text),
+        Prompt::Tokens(ids) => Ok(ids.clone()),
+    }
+}
+
+fn options(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<GenerateOptions> {
+    let authors = model.tokenizer.generation_defaults();
+    let sampled = authors.do_sample == Some(true);
+    let temperature = authors.temperature.filter(|_| sampled).unwrap_or(if sampled { 1.0 } else { 0.0 });
+    let sampling = Sampling {
+        temperature: asked.temperature.unwrap_or(temperature),
+        top_p: asked.top_p.or(authors.top_p.filter(|_| sampled)).map(|p| p.max(LEAST_MASS)),
+        top_k: asked.top_k.or(authors.top_k.filter(|k| sampled && *k > 0)),
+    };
+    let grammar = match &asked.schema {
+        None => None,
+        Some(schema) => Some(shared(model, vocabulary)?.json(schema)?),
+    };
+    Ok(GenerateOptions {
+        max_tokens: asked.max_tokens.unwrap_or(usize::MAX),
+        sampling,
+        seed: asked.seed.unwrap_or_else(rand::random),
+        stop_tokens: model.tokenizer.eos_ids().to_vec(),
+        stop_strings: asked.stop.clone(),
+        grammar,
+        top: asked.top,
+    })
+}
+
+fn shared(model: &Model, vocabulary: &Shared) -> Result<Arc<Vocabulary>> {
+    let mut held = vocabulary.lock().unwrap_or_else(PoisonError::into_inner);
+    let vocabulary = match held.take() {
+        Some(vocabulary) => vocabulary,
+        None => Arc::new(Vocabulary::new(&model.tokenizer)?),
+    };
+    Ok(held.insert(vocabulary).clone())
 }

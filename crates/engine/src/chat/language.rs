@@ -6,7 +6,7 @@ use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, ErrorKind};
 
 use crate::python_json;
-use seald_core::error::{Context, Kind, Result};
+use seald_core::error::{Context, Error, Kind, Result};
 
 /// What templates take for now, for ever: midnight of 26 July 2024, the day that Llama 3's own template falls back to.
 ///
@@ -18,6 +18,34 @@ const NOW: NaiveDateTime = match NaiveDate::from_ymd_opt(2024, 7, 26) {
     Some(day) => NaiveDateTime::new(day, NaiveTime::MIN),
     None => NaiveDateTime::MIN,
 };
+
+/// Instructions that one rendering may take: a second's work. A conversation of ten thousand turns takes a million.
+const FUEL: u64 = 20_000_000;
+/// Longest template, bytes; those of well-known models have up to 20,000. It bounds how deep the parser goes.
+const LONGEST: usize = 64 << 10;
+/// Stack for parsing: what a template of that length can nest, some hundred bytes of stack for each of its bytes.
+const STACK: usize = 256 << 20;
+/// Longest text that `replace` makes, bytes: 16 times the largest request.
+const LONGEST_TEXT: usize = 16 << 20;
+
+/// Adds a template, which is parsed where deep nesting can do no harm.
+pub(super) fn add(env: &mut Environment<'static>, name: &'static str, source: &str) -> Result<()> {
+    if source.len() > LONGEST {
+        let text = format!("the chat template has {} bytes: {LONGEST} are taken", source.len());
+        return Err(Error::new(Kind::Invalid, text));
+    }
+    let source = without_marks(source)?;
+    let parse = move || env.add_template_owned(name, source);
+    let parsed = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, parse)
+            .doing(Kind::Io, || "cannot start a thread to read the chat template".to_string())?
+            .join()
+            .map_err(|_| Error::new(Kind::Invalid, "the chat template cannot be read"))
+    })?;
+    parsed.doing(Kind::Invalid, || "the chat template is not valid Jinja".to_string())
+}
 
 /// An environment without templates.
 pub(super) fn environment() -> Result<Environment<'static>> {
@@ -37,8 +65,12 @@ pub(super) fn environment() -> Result<Environment<'static>> {
     });
     env.add_filter("tojson", |value: Value, options: Kwargs| python_json::tojson(&value, &options));
     env.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
+        // It may be printed to a terminal.
+        let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
     });
+    env.add_filter("replace", replace);
+    env.set_fuel(Some(FUEL));
     set_clock(&mut env, NOW);
     Ok(env)
 }
@@ -50,7 +82,7 @@ pub(super) fn set_clock(env: &mut Environment<'static>, now: NaiveDateTime) {
 
 /// `source` without the tags `{% generation %}`, which mark what the assistant said for transformers' own masks; what
 /// stands between them stays.
-pub(super) fn without_marks(source: &str) -> Result<String> {
+fn without_marks(source: &str) -> Result<String> {
     let marks = regex::Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}")
         .doing(Kind::Internal, || "chat template".to_string())?;
     let plain = marks.replace_all(source, |tag: &regex::Captures<'_>| {
@@ -58,6 +90,16 @@ pub(super) fn without_marks(source: &str) -> Result<String> {
         format!("{{%{} {word} {}%}}", &tag[1], &tag[3])
     });
     Ok(plain.into_owned())
+}
+
+/// The filter `replace`, which must not make a text without end out of a short one.
+fn replace(text: String, from: String, to: String) -> Result<String, minijinja::Error> {
+    let longer = text.matches(&from).count().saturating_mul(to.len());
+    if text.len().saturating_add(longer) > LONGEST_TEXT {
+        let text = format!("replace: the text would have more than {LONGEST_TEXT} bytes");
+        return Err(minijinja::Error::new(ErrorKind::InvalidOperation, text));
+    }
+    Ok(text.replace(&from, &to))
 }
 
 fn strftime(now: NaiveDateTime, format: &str) -> Result<String, minijinja::Error> {
