@@ -1,6 +1,6 @@
 //! The gate: accepts or rejects a candidate by six rules over recorded answers, and gives its reasons in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -60,7 +60,7 @@ pub struct GateOptions {
     /// Facts that the gate probes must ask for, at least, 1 to 1,000. Over two facts the bound of the gain stands 4.5 standard deviations
     /// beneath the mean and rests on one difference; over three, 1.7.
     pub facts_needed: usize,
-    /// Confidence of the lower bound of the gain, one-sided, in (0, 1). Noise passes this rule once in `1 / (1 -
+    /// Confidence of the lower bound of the gain, one-sided, in (0, 1). It decides for nano; for models that have controls the answers do. Noise passes this rule once in `1 / (1 -
     /// confidence)`; noise of mean 0 with few large losses and many small gains more often (exponential losses, 3 to 20
     /// facts: 10 to 17 % at .95), for so few facts do not show the losses. `gain_floor` or a higher confidence guard
     /// against it.
@@ -161,17 +161,18 @@ pub const RULES: [RuleRow; 6] = [
     },
     RuleRow {
         rule: Rule::Gain,
-        demand: "the one-sided lower 95 % bound of the mean gain over facts is above 0, and above what questions about other \
-                 things gained by the same training",
+        demand: "the one-sided lower 95 % bound of the mean gain over facts is above 0; where there are controls, the mean itself is \
+                 above what they gained by the same training",
         reason: "the preference for the right answer moves long before the answer does, and a bound passes noise once in twenty \
                  times; facts are resampled because wordings of one fact rise together; what also rises where nothing was taught \
-                 is style",
+                 is style. Where there are controls, the answers are the proof: over five facts of which three are learned \
+                 surely and two are not, the mean has no bound above 0",
         judge: gain,
     },
     RuleRow {
         rule: Rule::Accuracy,
-        demand: "more gate probes are answered right, closed book, than before, and, where there are controls, more than the share \
-                 of them that turned right explains (exact one-sided binomial test at 5 %)",
+        demand: "more gate probes are answered right, closed book, than before, and, where there are controls, more facts turned \
+                 right than the share of controls that did explains (exact one-sided binomial test at 5 %)",
         reason: "a gain that changes no answer is of no use to who asks, and a guess is no answer",
         judge: accuracy,
     },
@@ -275,15 +276,16 @@ fn gain(input: &GateInput, options: &GateOptions) -> Finding {
     };
     let (mean, low) = (got.mean, got.interval.low);
     let percent = options.confidence * 100.0;
+    if !controls.is_empty() {
+        let words = format!(
+            "right answers are preferred by {mean:+.2} nats a fact more than before, beyond what {} about other things gained (with \
+             {percent:.0} % confidence by more than {low:+.2}); that must be above {floor}",
+            count(controls.len(), "question")
+        );
+        return finding(Rule::Gain, mean > floor, mean, floor, words);
+    }
     let words = if got.count < 2 {
         format!("the gain has no bound over {}", count(got.count, "fact"))
-    } else if !controls.is_empty() {
-        let chance = if low > floor { "" } else { "what was gained could be chance: " };
-        format!(
-            "{chance}right answers are preferred by {mean:+.2} nats a fact more than before, beyond what {} about other things gained; with \
-             {percent:.0} % confidence by more than {low:+.2}; that must be above {floor}",
-            count(controls.len(), "question")
-        )
     } else {
         let chance = if low > floor { "" } else { "what was gained could be chance: " };
         format!(
@@ -297,35 +299,39 @@ fn accuracy(input: &GateInput, _: &GateOptions) -> Finding {
     let before = input.probes.iter().filter(|probe| probe.right_before).count();
     let after = input.probes.iter().filter(|probe| probe.right_after).count();
     let asked = count(input.probes.len(), "gate question");
-    let needed = turned_needed(input);
-    let turned = |probe: &&GateProbe| !probe.right_before && probe.right_after;
-    let enough = input.probes.iter().filter(turned).count() >= needed;
+    let (turned, needed) = turned(input);
     let words = format!(
         "{after} of {asked} answered right, {before} before; there must be more than before{}",
         match needed {
             0 | 1 => String::new(),
             _ => format!(
-                ", and {needed} of the wrong ones right now: questions about other things turn right, too"
+                ", and {} that were answered wrong right now: questions about other things turn right, too",
+                count(needed, "fact")
             ),
         }
     );
-    finding(Rule::Accuracy, after > before && enough, after as f64, before as f64, words)
+    finding(Rule::Accuracy, after > before && turned >= needed, after as f64, before as f64, words)
 }
 
 /// Level of the test that wrong answers turned right more often than those to the controls did.
 const GUESS_LEVEL: f64 = 0.05;
 
-/// How many wrong gate probes must turn right. The rate at which the controls did is taken one higher than seen (Laplace's rule of succession), for
-/// few controls may show none.
-fn turned_needed(input: &GateInput) -> usize {
-    if input.controls.is_empty() {
-        return 0;
-    }
+/// How many facts turned right, and how many must. The rate at which the controls did is taken one higher than seen (Laplace's rule of succession), for
+/// few controls may show none. Wordings of one fact turn together, so it counts once, and only if all of them that were wrong did.
+fn turned(input: &GateInput) -> (usize, usize) {
     let wrong = |probe: &&GateProbe| !probe.right_before;
-    let (asked, guesses) =
-        (input.probes.iter().filter(wrong).count(), input.controls.iter().filter(wrong).count());
+    let mut facts: BTreeMap<usize, bool> = BTreeMap::new();
+    for probe in input.probes.iter().filter(wrong) {
+        *facts.entry(probe.fact).or_insert(true) &= probe.right_after;
+    }
+    let turned = facts.values().filter(|all| **all).count();
+    if input.controls.is_empty() {
+        return (turned, 0);
+    }
+    let guesses = input.controls.iter().filter(wrong).count();
     let guessed = input.controls.iter().filter(wrong).filter(|probe| probe.right_after).count();
-    stats::losses_allowed(asked, (guessed + 1) as f64 / (guesses + 2) as f64, GUESS_LEVEL) + 1
+    let rate = (guessed + 1) as f64 / (guesses + 2) as f64;
+    (turned, stats::losses_allowed(facts.len(), rate, GUESS_LEVEL) + 1)
 }
 
 fn retention(input: &GateInput, options: &GateOptions) -> Finding {

@@ -10,7 +10,7 @@ words! {
     Rule {
         /// There are enough gate probes to say anything.
         EnoughProbes = "enough_probes",
-        /// The lower bound of the gain in log p(answer) is above 0.
+        /// Right answers are more probable than before: the lower bound of the gain, or its mean beside controls, is above 0.
         Gain = "gain",
         /// More gate probes are answered right than before.
         Accuracy = "accuracy",

@@ -263,6 +263,64 @@ fn knowledge_gets_through() {
     }
 }
 
+/// As [`document`] with one wording a fact, judged beside 36 controls whose gains are N(0, 1.5) and of which a share turns right.
+fn controlled(facts: usize, learned: usize, guessed: f64, rng: &mut Pcg64Mcg) -> GateInput {
+    let probe = |fact: usize, learned: bool, rng: &mut Pcg64Mcg| GateProbe {
+        fact,
+        right_before: false,
+        right_after: learned || rng.random::<f64>() < guessed,
+        score_before: 0.0,
+        score_after: 1.5 * normal(rng) + if learned { 6.0 } else { 0.0 },
+    };
+    let mut input = good();
+    input.probes = (0..facts).map(|fact| probe(fact, fact < learned, rng)).collect();
+    input.controls = (0..36).map(|fact| probe(fact, false, rng)).collect();
+    input
+}
+
+#[test]
+fn beside_controls_noise_passes_less_than_one_time_in_twenty() {
+    let mut rng = Pcg64Mcg::seed_from_u64(7);
+    for guessed in [0.02, 0.1, 0.3] {
+        for facts in [3, 5, 8, 12] {
+            let passes = |_: &usize| {
+                decide(&controlled(facts, 0, guessed, &mut rng), &GateOptions::default()).accepted
+            };
+            let accepted = (0..500).filter(passes).count();
+            // 5 % of 500, and two standard errors.
+            assert!(accepted <= 25 + 10, "{facts} facts, {guessed} guessed: {accepted} of 500");
+        }
+    }
+}
+
+#[test]
+fn beside_controls_three_facts_learned_of_five_are_enough() {
+    let mut rng = Pcg64Mcg::seed_from_u64(8);
+    let mut passes = |facts, learned| {
+        let one =
+            |_: &usize| decide(&controlled(facts, learned, 0.03, &mut rng), &GateOptions::default()).accepted;
+        (0..300).filter(one).count()
+    };
+    for (facts, learned) in [(5, 3), (6, 3), (3, 2), (10, 4)] {
+        assert!(passes(facts, learned) >= 285, "{learned} of {facts}");
+    }
+    // One answer is what chance gives.
+    assert!(passes(5, 1) < 75);
+}
+
+#[test]
+fn wordings_of_one_fact_turn_right_together_and_count_once() {
+    let mut rng = Pcg64Mcg::seed_from_u64(8);
+    let mut input = controlled(5, 1, 0.0, &mut rng);
+    let second = GateProbe { score_after: 5.0, ..input.probes[0] };
+    input.probes.push(second);
+    let finding = found(&input, Rule::Accuracy);
+    assert!(!finding.holds, "{}", finding.words);
+    assert!(finding.words.ends_with(
+        "2 facts that were answered wrong right now: questions about other things turn right, too"
+    ));
+}
+
 /// A standard normal value: twelve uniform ones (Irwin-Hall).
 fn normal(rng: &mut Pcg64Mcg) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
