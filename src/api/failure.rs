@@ -1,6 +1,7 @@
 //! Errors as the API answers them: problem details, with words for the client and the whole of it for the log.
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -47,7 +48,10 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Self {
-        let (status, word) = meaning(e.kind());
+        let (status, word) = match is_full(&e) {
+            true => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
+            false => meaning(e.kind()),
+        };
         let whole = e.to_string();
         if !status.is_server_error() || e.kind() == Kind::Cancelled {
             return Self::new(status, word, whole);
@@ -57,6 +61,19 @@ impl From<Error> for Failure {
         let beneath = e.source().map(|source| format!(": {source}")).unwrap_or_default();
         Self::new(status, word, whole.strip_suffix(beneath.as_str()).unwrap_or(&whole))
     }
+}
+
+/// Whether a disk without room is what lies beneath.
+fn is_full(error: &Error) -> bool {
+    let mut source = error.source();
+    while let Some(one) = source {
+        let io = one.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        source = one.source();
+    }
+    false
 }
 
 fn meaning(kind: Kind) -> (StatusCode, &'static str) {
@@ -77,10 +94,21 @@ fn meaning(kind: Kind) -> (StatusCode, &'static str) {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        self.answer(None)
+    }
+}
+
+impl Failure {
+    /// The problem, with OpenAI's `error` in it where one is given.
+    fn answer(self, error: Option<serde_json::Value>) -> Response {
         let Self { status, word, detail } = self;
         let title = status.canonical_reason().unwrap_or("Error").to_string();
         let problem = Problem { kind: format!("urn:seald:{word}"), title, status: status.as_u16(), detail };
-        let mut response = (status, Json(problem)).into_response();
+        let mut body = serde_json::to_value(problem).unwrap_or_default();
+        if let (Some(error), Some(fields)) = (error, body.as_object_mut()) {
+            fields.insert("error".into(), error);
+        }
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -90,10 +118,14 @@ impl IntoResponse for Failure {
     }
 }
 
-/// The answer where there is no such route.
-pub(super) async fn unknown_route(uri: Uri) -> Failure {
+/// The answer where there is no such route. Clients of OpenAI's API look for its `error`, and would find nothing to say.
+pub(super) async fn unknown_route(uri: Uri) -> Response {
     let text = format!("there is nothing at {}: /openapi.json lists what there is", uri.path());
-    Error::new(Kind::NotFound, text).into()
+    let failure = Failure::from(Error::new(Kind::NotFound, text));
+    let error = serde_json::json!({
+        "message": failure.detail, "type": "invalid_request_error", "param": null, "code": "unknown_url",
+    });
+    failure.answer(Some(error))
 }
 
 /// The answer where the route takes other methods.
@@ -114,6 +146,14 @@ mod tests {
         let beneath = std::io::Error::other("line 1");
         let failure = Failure::from(Error::new(Kind::Invalid, "the body is no JSON").with_source(beneath));
         assert_eq!(failure.detail, "the body is no JSON: line 1");
+    }
+
+    #[test]
+    fn a_full_disk_has_a_status_of_its_own() {
+        let full = Error::new(Kind::Io, "cannot write a.md")
+            .with_source(std::io::Error::from(ErrorKind::StorageFull));
+        let failure = Failure::from(full.context("taking a.md in"));
+        assert_eq!((failure.status.as_u16(), failure.word), (507, "disk-full"));
     }
 
     #[test]

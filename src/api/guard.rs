@@ -61,6 +61,10 @@ pub(super) struct Guard {
     pub(super) listen: IpAddr,
 }
 
+/// In the answer to a request that showed the token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted;
+
 /// Lets a request pass, or answers it. `/healthz` is open: it says nothing but whether the daemon lives.
 pub(super) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     if request.uri().path() == "/healthz" {
@@ -68,7 +72,11 @@ pub(super) async fn pass(State(guard): State<Arc<Guard>>, request: Request, next
     }
     let admitted = guard.admit_host(request.uri(), request.headers());
     match admitted.and_then(|()| guard.admit_token(request.headers())) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(Admitted);
+            response
+        }
         Err(failure) => {
             let peer = request.extensions().get::<Peer>();
             info!(method = %request.method(), path = request.uri().path(), ?peer, "turned a request away");
@@ -95,6 +103,10 @@ impl Guard {
     }
 
     fn admit_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+        // Of two, proxies and we might each believe another one (RFC 9112, 3.2).
+        if headers.get_all(header::HOST).iter().count() > 1 {
+            return Err(Error::new(Kind::Invalid, "the request has several Host headers: send one").into());
+        }
         let named = headers.get(header::HOST).map(|value| value.to_str().unwrap_or(""));
         let hosts: Vec<&str> = uri.authority().map(|a| a.as_str()).into_iter().chain(named).collect();
         if !hosts.is_empty() && hosts.iter().all(|host| self.is_ours(host)) {
@@ -151,6 +163,17 @@ mod tests {
         }
         assert!(guard("10.0.0.7").is_ours("10.0.0.7:8765") && !guard("10.0.0.7").is_ours("10.0.0.8"));
         assert!(guard("0.0.0.0").is_ours("10.0.0.8") && !guard("0.0.0.0").is_ours("evil.example"));
+    }
+
+    #[test]
+    fn of_two_hosts_neither_is_believed() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, "localhost".parse().unwrap());
+        let uri: Uri = "/v1/status".parse().unwrap();
+        let guard = Guard { token: Token::new("0123456789abcdef").unwrap(), listen: [127, 0, 0, 1].into() };
+        assert!(guard.admit_host(&uri, &headers).is_ok());
+        headers.append(header::HOST, "evil.example".parse().unwrap());
+        assert_eq!(guard.admit_host(&uri, &headers).unwrap_err().status().as_u16(), 400);
     }
 
     #[test]

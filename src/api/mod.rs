@@ -8,6 +8,7 @@ mod failure;
 mod guard;
 mod openai;
 mod openapi;
+mod places;
 mod router;
 mod routes;
 mod serve;

@@ -31,6 +31,7 @@ use seald_core::protocol::AskEvent;
         routes::documents::show,
         routes::documents::edits,
         routes::documents::retry,
+        routes::documents::refused,
         events::follow,
         routes::ask::ask,
         routes::why::why,

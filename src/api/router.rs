@@ -43,6 +43,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/documents/{id}", get(routes::documents::show))
         .route("/v1/documents/{id}/edits", get(routes::documents::edits))
         .route("/v1/documents/{id}/retry", post(routes::documents::retry))
+        .route("/v1/inbox/failed", get(routes::documents::refused))
         .route("/v1/documents/{id}/forget", post(routes::upkeep::forget))
         .route("/v1/adapters", get(routes::overview::adapters))
         .route("/v1/adapters/{generation}/export", get(routes::export::export))

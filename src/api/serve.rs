@@ -7,26 +7,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::{Extension, Router, middleware};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::guard::{self, Guard, Token};
+use super::guard::{self, Admitted, Guard, Token};
+use super::places::{Busy, Place, Places};
 use super::router::router;
 use super::service::Service;
 
 /// Connections at a time on each of the two sockets, 256 in all: neither can shut the other out.
 const CONNECTIONS: usize = 128;
+/// Connections that may wait for a place.
+const WAITING: usize = 64;
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long answers under way may take when the daemon goes down.
@@ -82,12 +87,12 @@ pub async fn serve(listeners: Listeners, service: Arc<Service>, shutdown: impl F
         connections: JoinSet::new(),
         stopping: Stopping(stopping),
     };
-    let (unix_room, tcp_room) = (Semaphore::new(CONNECTIONS).into(), Semaphore::new(CONNECTIONS).into());
+    let (unix_places, tcp_places) = (Places::new(CONNECTIONS), Places::new(CONNECTIONS));
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            (permit, stream) = next_unix(&unix, &unix_room) => {
+            stream = next_unix(&unix), if server.has_room() => {
                 let peer = match stream.peer_cred() {
                     Ok(peer) => Peer::Unix { uid: peer.uid(), pid: peer.pid() },
                     Err(e) => {
@@ -95,15 +100,15 @@ pub async fn serve(listeners: Listeners, service: Arc<Service>, shutdown: impl F
                         continue;
                     }
                 };
-                server.connect(stream, peer, app.clone(), permit);
+                server.connect(stream, peer, app.clone(), &unix_places);
             }
-            (permit, stream, peer, app) = next_tcp(tcp.as_ref(), &tcp_room) => {
+            (stream, peer, app) = next_tcp(tcp.as_ref()), if server.has_room() => {
                 // Pieces of answers are small and go out at once: they must not wait for the client's word on the last.
                 if let Err(e) = stream.set_nodelay(true) {
                     debug!(error = %e, "a client has gone before it was known");
                     continue;
                 }
-                server.connect(stream, Peer::Tcp(peer), app, permit);
+                server.connect(stream, Peer::Tcp(peer), app, &tcp_places);
             }
             Some(ended) = server.connections.join_next() => {
                 if let Err(e) = ended {
@@ -131,29 +136,20 @@ fn guarded(listener: TcpListener, token: Token, app: &Router) -> (TcpListener, R
     (listener, app.clone().layer(middleware::from_fn_with_state(guard, guard::pass)))
 }
 
-async fn next_unix(
-    listener: &UnixListener,
-    room: &Arc<Semaphore>,
-) -> (Option<OwnedSemaphorePermit>, UnixStream) {
-    // A semaphore that is never closed always has a permit in the end.
-    let permit = room.clone().acquire_owned().await.ok();
+async fn next_unix(listener: &UnixListener) -> UnixStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (permit, stream),
+            Ok((stream, _)) => return stream,
             Err(e) => refused(&e).await,
         }
     }
 }
 
-async fn next_tcp(
-    tcp: Option<&(TcpListener, Router)>,
-    room: &Arc<Semaphore>,
-) -> (Option<OwnedSemaphorePermit>, TcpStream, SocketAddr, Router) {
+async fn next_tcp(tcp: Option<&(TcpListener, Router)>) -> (TcpStream, SocketAddr, Router) {
     let Some((listener, app)) = tcp else { return std::future::pending().await };
-    let permit = room.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => return (permit, stream, address, app.clone()),
+            Ok((stream, address)) => return (stream, address, app.clone()),
             Err(e) => refused(&e).await,
         }
     }
@@ -177,13 +173,14 @@ impl Server {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
         app: Router,
-        permit: Option<OwnedSemaphorePermit>,
+        places: &Arc<Places>,
     ) {
-        let stopping = self.stopping.clone();
+        let (stopping, places, place) = (self.stopping.clone(), places.clone(), Arc::new(Place::new()));
+        let own = place.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(stopping.clone());
-            answer(app.clone(), request.map(Body::new))
+            answer(app.clone(), request.map(Body::new), place.clone())
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -191,11 +188,30 @@ impl Server {
             .serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
         self.connections.spawn(async move {
-            if let Err(e) = connection.await {
-                debug!(?peer, error = %e, "a connection broke off");
+            let held = places.take(own).await;
+            tokio::pin!(connection);
+            loop {
+                tokio::select! {
+                    ended = &mut connection => {
+                        if let Err(e) = ended {
+                            debug!(?peer, error = %e, "a connection broke off");
+                        }
+                        break;
+                    }
+                    () = held.needed() => {
+                        if held.leaves() {
+                            debug!(?peer, "an idle connection made room for another");
+                            break;
+                        }
+                    }
+                }
             }
-            drop(permit);
         });
+    }
+
+    /// Whether another connection is accepted: beyond the places some may wait for one.
+    fn has_room(&self) -> bool {
+        self.connections.len() < 2 * CONNECTIONS + WAITING
     }
 
     async fn drain(self) {
@@ -207,6 +223,21 @@ impl Server {
     }
 }
 
-async fn answer(app: Router, request: Request) -> Result<Response, Infallible> {
-    app.oneshot(request).await
+async fn answer(app: Router, request: Request, place: Arc<Place>) -> Result<Response, Infallible> {
+    let on_unix = matches!(request.extensions().get::<Peer>(), Some(Peer::Unix { .. }));
+    let busy = Busy::begin(place);
+    let response = app.oneshot(request).await?;
+    if on_unix || response.extensions().get::<Admitted>().is_some() {
+        busy.admit();
+    }
+    if response.body().size_hint().exact().is_some() {
+        return Ok(response);
+    }
+    // A stream goes on after its beginning: until its end its place is not given away.
+    Ok(response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _until_the_end = &busy;
+            frame
+        }))
+    }))
 }

@@ -19,6 +19,10 @@ use seald_store::{NewEvent, Store};
 
 /// Files taken between two looks at the folder.
 const AT_ONCE: usize = 64;
+/// Between two looks at files that were just taken.
+const LOOK_AT_TAKEN: Duration = Duration::from_secs(2);
+/// Files that could not be read, of which more than their number is told.
+const MOST_TOLD: usize = 100;
 /// Seconds between two looks for files that vanished from `done`.
 const LOOK_AT_DONE: u64 = 600;
 
@@ -36,6 +40,7 @@ pub(super) struct Intaker {
     /// Why the last file that could not be moved away was not.
     pub(super) immovable: Option<String>,
     pub(super) looked_at_done: Option<Instant>,
+    pub(super) looked_at_failed: Option<Instant>,
 }
 
 impl Intaker {
@@ -71,9 +76,13 @@ impl Intaker {
     /// Takes what has settled; how long until there may be more.
     fn look(&mut self) -> Result<Duration> {
         self.inbox.set_options(self.read_options())?;
-        let poll = self.poll();
+        let mut poll = self.poll();
         loop {
             let now = self.clock.now();
+            if self.take_back() {
+                // Nobody gives a hint when such a file changes.
+                poll = poll.min(LOOK_AT_TAKEN);
+            }
             let scan = self.inbox.scan(now, AT_ONCE)?;
             for (path, reason) in &scan.refused {
                 self.refuse(path, reason);
@@ -86,6 +95,7 @@ impl Intaker {
             }
             if scan.more == 0 {
                 self.look_at_done();
+                self.look_at_failed();
                 self.monitor.problem("inbox", self.problem(&scan));
                 let again = scan
                     .look_again
@@ -93,6 +103,16 @@ impl Intaker {
                 return Ok(again.unwrap_or(poll).min(poll));
             }
         }
+    }
+
+    /// Brings files back that were still being written when they were taken; whether more are looked at.
+    fn take_back(&mut self) -> bool {
+        let (back, more) = self.inbox.take_back(self.clock.now());
+        self.looked_at_failed = self.looked_at_failed.filter(|_| back.is_empty());
+        for path in back {
+            tracing::warn!(file = %path.display(), "was still being written when it was read: it is read again");
+        }
+        more
     }
 
     /// Reads a file, stores what is in it and moves it away.
@@ -127,18 +147,21 @@ impl Intaker {
     /// Moves a file that was taken to `done`.
     fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<()> {
         let ids: Vec<DocumentId> = documents.iter().map(|d| d.id).collect();
-        let events = documents.iter().map(|one| NewEvent {
+        let path = found.path.to_string_lossy();
+        let events = documents.iter().enumerate().map(|(number, one)| NewEvent {
             at: self.clock.now(),
             job: None,
             document: Some(one.id),
             kind: if one.known { "known".into() } else { "received".into() },
-            body: serde_json::json!({ "name": one.name }),
+            // Whoever handed the file in waits for the last of its documents.
+            body: serde_json::json!({ "name": one.name, "path": path, "last": number + 1 == documents.len() }),
         });
         self.store.log(&events.collect::<Vec<_>>())?;
         self.monitor.logged();
         self.control.look();
         match self.inbox.done(found) {
             Ok(place) => {
+                self.inbox.watch_taken(&found.path, &place, Some(found), self.clock.now());
                 let beneath = place.strip_prefix(self.inbox.done_folder()).unwrap_or(&place).to_path_buf();
                 self.store.file_taken(&beneath, &ids, self.clock.now())?;
                 tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
@@ -158,8 +181,24 @@ impl Intaker {
             tracing::warn!(%error, "cannot log an event");
         }
         self.monitor.logged();
-        if let Err(error) = self.inbox.failed(path, reason) {
-            self.cannot_move(path, &error);
+        self.looked_at_failed = None;
+        match self.inbox.failed(path, reason) {
+            // Perhaps somebody is still writing it.
+            Ok(place) => self.inbox.watch_taken(path, &place, None, self.clock.now()),
+            Err(error) => self.cannot_move(path, &error),
+        }
+    }
+
+    /// Tells of the files that could not be read, as long as they lie there.
+    fn look_at_failed(&mut self) {
+        let due = self.looked_at_failed.is_none_or(|at| at.elapsed() >= self.poll());
+        if !due {
+            return;
+        }
+        self.looked_at_failed = Some(Instant::now());
+        match self.inbox.refused(MOST_TOLD) {
+            Ok(refused) => self.monitor.update(|now| now.refused = refused),
+            Err(error) => tracing::warn!(%error, "cannot look for files that could not be read"),
         }
     }
 

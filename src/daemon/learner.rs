@@ -130,7 +130,7 @@ impl Learner {
         if let Some(place) = self.first(|work| matches!(work, Work::Rollback(..)))
             && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
         {
-            self.store.abandon_running()?;
+            self.store.abandon_running(None)?;
             let done = pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK, self.clock.now());
             self.tell_rollback(to, done, reply);
             return Ok(());
@@ -155,6 +155,9 @@ impl Learner {
         let options = WorkerOptions { on_work, ..self.read_settings().worker };
         let store = self.store.another()?;
         let mut worker = Worker::open(self.root.clone(), store, &model, options, &hold.interrupt)?;
+        if let Some(unknown) = pipeline::unknown_in_words(&self.root)? {
+            self.monitor.problem("adapters", Some(unknown));
+        }
         self.monitor.logged();
         while !hold.is_stopping() {
             hold.beat.fetch_add(1, Ordering::Relaxed);

@@ -145,7 +145,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let root = Root::open(&config.root)?;
     let lock = files::lock(&root.lock_file())?;
     let mut store = pipeline::open_database(&root)?;
-    let interrupted = store.abandon_running()?.len();
+    let interrupted = store.abandon_running(pipeline::last_place(&root).as_deref())?.len();
     note_start(&mut store, &clock, interrupted)?;
     courteous(config.courtesy.nice);
     let (model, note) = pipeline::choose_base(&mut store, &config.model, started_at)?;
@@ -155,6 +155,8 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
         tracing::warn!("{note}");
         monitor.problem("base", Some(note));
     }
+    let fallen = pipeline::heal_live(&root, &mut store, started_at)?;
+    monitor.problem("adapters", fallen.or(pipeline::unknown_in_words(&root)?));
     let (control, desk) = Control::new(config.answers.most_waiting);
     let slot = Arc::new(ModelSlot::new(&model, compute, monitor.clone()));
     let reload = reload(&config, &clock, set_log_level, &teller)?;
@@ -298,6 +300,7 @@ fn start_taking_in(
         clock: shared.clock.clone(),
         immovable: None,
         looked_at_done: None,
+        looked_at_failed: None,
     };
     threads.start("inbox", || {
         intaker.run(hinted);

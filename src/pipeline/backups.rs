@@ -11,8 +11,8 @@ use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 use seald_store::Store;
 
-/// Copies the database to `state/backups/seald-20261122T030000Z.db` and removes the oldest copies beyond `keep`. Where
-/// it went.
+/// Copies the database to `state/backups/seald-20261122T030000Z.db` and removes the oldest copies beyond `keep`, but none that is ahead of the database: what it
+/// holds would be lost. Where it went.
 ///
 /// # Errors
 /// [`Kind::Io`] where it cannot be written, or an old one not be removed.
@@ -24,7 +24,10 @@ pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Resul
     if !path.exists() {
         store.backup_to(&path)?;
     }
-    let mut kept = backups(&dir)?;
+    let now = store.events_ever()?;
+    // One that cannot be read is none.
+    let ahead = |path: &PathBuf| Store::events_ever_in(path).is_ok_and(|then| then > now);
+    let mut kept: Vec<PathBuf> = backups(&dir)?.into_iter().filter(|path| !ahead(path)).collect();
     let old = kept.len().saturating_sub(keep.max(1));
     for path in kept.drain(..old) {
         fs::remove_file(&path).map_err(|e| io_error("remove", &path, e))?;
@@ -49,12 +52,15 @@ pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Opens the root's database. A damaged one is left as it is.
+/// Opens the root's database. A damaged one is left as it is, and where one was lost none is made in its place.
 ///
 /// # Errors
-/// As [`Store::open`]; of a damaged one the error names the newest backup and how to put it in its place.
+/// As [`Store::open`]; of a damaged or lost one the error names the newest backup and how to put it in its place.
 pub fn open_database(root: &Root) -> Result<Store> {
     let database = root.database();
+    if fs::metadata(&database).map_or(0, |found| found.len()) == 0 {
+        refuse_lost(root, &database)?;
+    }
     Store::open(&database).map_err(|error| match (error.kind(), newest_backup(root)) {
         (Kind::Corrupt, Some(backup)) => {
             let text = format!(
@@ -67,6 +73,37 @@ pub fn open_database(root: &Root) -> Result<Store> {
         }
         _ => error,
     })
+}
+
+/// What was learned without the database that knows of it is no fresh start.
+fn refuse_lost(root: &Root, database: &Path) -> Result<()> {
+    let backup = newest_backup(root);
+    let generation = fs::read_dir(root.adapters()).ok().and_then(|entries| {
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("gen-")).min()
+    });
+    let remedy = match (&backup, &generation) {
+        (None, None) => return Ok(()),
+        // What is left of a write-ahead log would be played into the backup.
+        (Some(backup), _) => format!(
+            "The newest backup is {}: move the files away whose names begin with {}, copy the backup to that name, and start again",
+            backup.display(),
+            database.display()
+        ),
+        (None, Some(_)) => "There is no backup beside it: put one back that you have".to_string(),
+    };
+    let left = match &generation {
+        Some(generation) => root.adapters().join(generation).display().to_string(),
+        None => root.backups().display().to_string(),
+    };
+    let text = format!(
+        "{} is missing or empty, though {left} is there: seald does not begin anew beside what was learned. {remedy}. To begin anew, \
+         move {} and {} away first",
+        database.display(),
+        root.adapters().display(),
+        root.backups().display()
+    );
+    Err(Error::new(Kind::Corrupt, text))
 }
 
 #[cfg(test)]
@@ -87,5 +124,52 @@ mod tests {
         assert!(made[3].ends_with("seald-20251125T000000Z.db"), "{}", made[3].display());
         back_up(&root, &store, start.plus_seconds(3 * 86_400), 2).unwrap();
         Store::open(&made[3]).unwrap();
+    }
+
+    #[test]
+    fn a_lost_database_is_no_fresh_start_and_its_backups_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let mut store = open_database(&root).unwrap();
+        let event = |kind: &str| seald_store::NewEvent {
+            at: Timestamp(5),
+            job: None,
+            document: None,
+            kind: kind.into(),
+            body: serde_json::json!({}),
+        };
+        store.log(&[event("started"), event("received")]).unwrap();
+        let good = back_up(&root, &store, Timestamp(86_400_000), 2).unwrap();
+        store.close().unwrap();
+        for lost in [true, false] {
+            fs::remove_file(root.database()).unwrap();
+            if !lost {
+                fs::write(root.database(), b"").unwrap();
+            }
+            let error = open_database(&root).unwrap_err();
+            assert_eq!(error.kind(), Kind::Corrupt);
+            assert!(error.to_string().contains(&good.display().to_string()), "{error}");
+            assert_eq!(root.database().exists(), !lost, "nothing was made");
+            fs::write(root.database(), b"").unwrap();
+        }
+        // Somebody began anew all the same: the copies of the empty database do not push the good one out.
+        let aside = dir.path().join("aside");
+        fs::rename(root.backups(), &aside).unwrap();
+        let store = open_database(&root).unwrap();
+        fs::rename(&aside, root.backups()).unwrap();
+        for day in 2..8 {
+            back_up(&root, &store, Timestamp(86_400_000 * day), 2).unwrap();
+        }
+        let left = backups(&root.backups()).unwrap();
+        assert!(left.len() == 3 && left[0] == good, "{left:?}");
+    }
+
+    #[test]
+    fn generations_without_a_database_are_no_fresh_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        fs::create_dir(root.adapters().join("gen-000004")).unwrap();
+        let error = open_database(&root).unwrap_err();
+        assert!(error.to_string().contains("gen-000004") && error.kind() == Kind::Corrupt, "{error}");
     }
 }

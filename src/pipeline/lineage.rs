@@ -25,6 +25,14 @@ pub fn choose_base(
     configured: &Path,
     now: Timestamp,
 ) -> Result<(PathBuf, Option<String>)> {
+    let (model, note) = choose(store, configured, now)?;
+    // One that cannot be opened would be noticed with the first document, or the first question.
+    let note =
+        note.or_else(|| inspect(&model).err().map(|error| format!("the base model cannot be used: {error}")));
+    Ok((model, note))
+}
+
+fn choose(store: &mut Store, configured: &Path, now: Timestamp) -> Result<(PathBuf, Option<String>)> {
     let mut note = None;
     if let Some(wanted) = store.wanted_model()? {
         // What was used before is noted, too, so that its configuration does not win where nothing was learned yet.

@@ -9,7 +9,8 @@ use seald_core::clock::Clock;
 use seald_core::domain::ids::{DocumentId, JobId};
 use seald_core::domain::progress::{Progress, Work};
 use seald_core::protocol::{
-    Activity, Calibrating, EventView, Held, Learning, NextRun, ServingView, Tending, TrialProgress,
+    Activity, Calibrating, EventView, Held, Learning, NextRun, RefusedFiles, ServingView, Tending,
+    TrialProgress,
 };
 
 /// Events that a slow listener may lag behind before it loses some.
@@ -32,6 +33,8 @@ pub struct Now {
     pub next: Vec<NextRun>,
     /// Servers that are to answer with the live generation, in the order of the configuration.
     pub serve_to: Vec<ServingView>,
+    /// Files that could not be read.
+    pub refused: RefusedFiles,
     /// What a person should look at, by what it is about.
     pub problems: BTreeMap<&'static str, String>,
 }

@@ -126,8 +126,12 @@ pub(super) fn point_live(root: &Root, id: GenerationId) -> Result<()> {
     let link = root.live();
     if id == GenerationId::BASE {
         return match std::fs::remove_file(&link) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(files::io_error("remove", &link, e)),
-            _ => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(files::io_error("remove", &link, e)),
+            Ok(()) => {
+                tracing::info!("the base model is live");
+                Ok(())
+            }
         };
     }
     if std::fs::read_link(&link).is_ok_and(|target| target == Path::new(&id.folder())) {
@@ -136,7 +140,9 @@ pub(super) fn point_live(root: &Root, id: GenerationId) -> Result<()> {
     let fresh = root.adapters().join(".live-new");
     let _ = std::fs::remove_file(&fresh);
     std::os::unix::fs::symlink(id.folder(), &fresh).map_err(|e| files::io_error("create", &fresh, e))?;
-    std::fs::rename(&fresh, &link).map_err(|e| files::io_error("replace", &link, e))
+    std::fs::rename(&fresh, &link).map_err(|e| files::io_error("replace", &link, e))?;
+    tracing::info!(generation = id.folder(), "is live");
+    Ok(())
 }
 
 /// Removes a finished job's folder. What cannot be removed now goes at the next start.

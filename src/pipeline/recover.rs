@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::place::last_place;
 use super::publish::point_live;
 use super::root::Root;
 use super::worker::Worker;
@@ -19,10 +20,9 @@ use seald_store::{Dropped, NewEvent, Store};
 /// Brings folders and rows together. The caller holds the root's lock, so no other process works here.
 ///
 /// # Errors
-/// [`Kind::Conflict`] where what was learned stands on another base model, or a generation to another database; from the file system and
-/// the database.
+/// [`Kind::Conflict`] where what was learned stands on another base model; from the file system and the database.
 pub(super) fn reconcile(root: &Root, store: &mut Store, model: &Model, now: Timestamp) -> Result<()> {
-    for job in store.abandon_running()? {
+    for job in store.abandon_running(last_place(root).as_deref())? {
         tracing::info!(
             job = job.id.0,
             stage = job.stage.as_str(),
@@ -36,14 +36,18 @@ pub(super) fn reconcile(root: &Root, store: &mut Store, model: &Model, now: Time
     store.use_base(&model.fingerprint, &model.path.display().to_string(), now)
 }
 
+/// What a folder of `adapters` is called in front once it was moved aside.
+const UNKNOWN: &str = "unknown-";
+
 /// The folder of a generation whose publishing was cut short: no row names it, so it never went live. Any other folder that no row names was
-/// learned under another database, and is not ours to remove or to write over.
+/// learned under another database, or after the backup that this one was restored from: it is moved aside, for it is not ours to remove.
 fn remove_unpublished(root: &Root, store: &Store) -> Result<()> {
     let mut named: HashSet<OsString> = store.generations()?.iter().map(|g| g.id.folder().into()).collect();
     named.extend(store.writers()?.iter().map(|w| OsString::from(w.id.folder())));
     let jobs = store.jobs(None)?;
     let cut_short = |stages: &[Stage]| {
-        jobs.iter().any(|job: &Job| stages.contains(&job.stage) && job.state != JobState::Done)
+        let open = |job: &&Job| matches!(job.state, JobState::Queued | JobState::Running);
+        jobs.iter().filter(open).any(|job| stages.contains(&job.stage))
     };
     let mut unpublished = Vec::new();
     if cut_short(&[Stage::Publish, Stage::Swap]) {
@@ -58,15 +62,40 @@ fn remove_unpublished(root: &Root, store: &Store) -> Result<()> {
             tracing::info!(path = %folder.display(), "removed: no row names it, so it never went live");
             std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
         } else if ["gen-", "writer-"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
-            let text = format!(
-                "{} is an adapter that {} knows nothing of: restore the database that belongs to it, or move the folder away to go on without it",
+            let aside = set_aside(&folder, &name.to_string_lossy())?;
+            tracing::warn!(
+                "{} holds an adapter that {} knows nothing of: it is {} now. What it learned is learned again when its documents go into the inbox again",
                 folder.display(),
-                root.database().display()
+                root.database().display(),
+                aside.display()
             );
-            return Err(Error::new(Kind::Conflict, text));
         }
     }
     Ok(())
+}
+
+/// Moves a folder to the first free name that says that nothing is known of it.
+fn set_aside(folder: &Path, name: &str) -> Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let ending = if number == 1 { String::new() } else { format!("-{number}") };
+        let aside = folder.with_file_name(format!("{UNKNOWN}{name}{ending}"));
+        if aside.symlink_metadata().is_err() {
+            std::fs::rename(folder, &aside).map_err(|e| files::io_error("move aside", folder, e))?;
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}
+
+/// Adapters that were moved aside because the database knows nothing of them.
+///
+/// # Errors
+/// [`seald_core::Kind::Io`] where the folder cannot be read.
+pub fn unknown_adapters(root: &Root) -> Result<Vec<PathBuf>> {
+    let mut found = folders(&root.adapters())?;
+    found.retain(|folder| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNKNOWN)));
+    Ok(found)
 }
 
 /// Folders of jobs that are not waiting any more.
@@ -83,8 +112,23 @@ fn remove_finished_work(root: &Root, store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// The same in words, for whoever looks after the machine; none where there are none.
+///
+/// # Errors
+/// As [`unknown_adapters`].
+pub fn unknown_in_words(root: &Root) -> Result<Option<String>> {
+    let unknown = unknown_adapters(root)?;
+    Ok(unknown.first().map(|first| {
+        format!(
+            "{} ({} in all) was moved aside, for the database knows nothing of it: put the documents that it learned into the inbox again, then remove it",
+            first.display(),
+            unknown.len()
+        )
+    }))
+}
+
 /// The folders in a folder, links not counted.
-fn folders(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(dir).map_err(|e| files::io_error("read", dir, e))?;
     for entry in entries {
@@ -101,6 +145,7 @@ impl Worker<'_> {
     /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
     /// waits to be learned again.
     pub(super) fn load_live(&mut self) -> Result<()> {
+        refuse_where_all_are_gone(&self.root, &self.store)?;
         while let Some(generation) = self.store.live()? {
             let dir = self.root.generation(generation.id);
             match self.session.load_adapter(&dir) {
@@ -109,7 +154,7 @@ impl Worker<'_> {
                     return point_live(&self.root, generation.id);
                 }
                 Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                    self.fall_back(&generation, &error)?;
+                    fall_back(&mut self.store, &generation, &error, self.clock.now())?;
                 }
                 Err(error) => return Err(error),
             }
@@ -117,24 +162,63 @@ impl Worker<'_> {
         self.live = None;
         point_live(&self.root, GenerationId::BASE)
     }
+}
 
-    fn fall_back(&mut self, broken: &Generation, error: &Error) -> Result<()> {
-        let why = format!("{} cannot be used ({error})", broken.id.folder());
-        let now = self.clock.now();
-        let dropped = self.store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
-        tracing::error!(
-            generation = broken.id.0,
-            parent = broken.parent.0,
-            dropped,
-            "{why}: its parent takes its place, and the documents that this drops are learned again"
-        );
-        let body = serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
-        self.store.log(&[NewEvent {
-            at: self.clock.now(),
-            job: None,
-            document: None,
-            kind: "fell_back".into(),
-            body,
-        }])
+/// Looks whether the files of the live generation are whole. Where they are not, its parent takes its place, at once and without the model, and what that drops waits to be
+/// learned again; then in words what happened, for whoever looks after the machine.
+///
+/// # Errors
+/// From the file system and the database.
+pub fn heal_live(root: &Root, store: &mut Store, now: Timestamp) -> Result<Option<String>> {
+    let mut words = None;
+    // Said, and left as it is: only learning needs the files, and questions.
+    if let Err(error) = refuse_where_all_are_gone(root, store) {
+        return Ok(Some(error.to_string()));
     }
+    while let Some(generation) = store.live()? {
+        match seald_learn::verify_adapter(&root.generation(generation.id)) {
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
+                let said = fall_back(store, &generation, &error, now)?;
+                words.get_or_insert(said);
+            }
+            // A disk that fails, or a later version's adapter: nothing is dropped for that.
+            Err(error) => return Ok(Some(words.unwrap_or_else(|| error.to_string()))),
+            Ok(_) => {
+                point_live(root, generation.id)?;
+                return Ok(words);
+            }
+        }
+    }
+    point_live(root, GenerationId::BASE)?;
+    Ok(words)
+}
+
+/// Where not one generation's files are there, a disk is missing rather than a generation: nothing is dropped, for all would have to be learned again.
+fn refuse_where_all_are_gone(root: &Root, store: &Store) -> Result<()> {
+    let Some(live) = store.live()? else { return Ok(()) };
+    let chain = store.chain(live.id)?;
+    if chain.len() < 2 || chain.iter().any(|generation| root.generation(generation.id).exists()) {
+        return Ok(());
+    }
+    let text = format!(
+        "none of the {} generations that {} names is in {}: mount the disk that holds them, or put them back",
+        chain.len(),
+        root.database().display(),
+        root.adapters().display()
+    );
+    Err(Error::new(Kind::Conflict, text))
+}
+
+/// The parent of a broken generation takes its place; in words.
+fn fall_back(store: &mut Store, broken: &Generation, error: &Error, now: Timestamp) -> Result<String> {
+    let why = format!("{} cannot be used ({error})", broken.id.folder());
+    let dropped = store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
+    let words = format!(
+        "{why}: its parent took its place, and the {dropped} documents that this drops are learned again"
+    );
+    tracing::error!(generation = broken.id.0, parent = broken.parent.0, dropped, "{words}");
+    let body =
+        serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
+    store.log(&[NewEvent { at: now, job: None, document: None, kind: "fell_back".into(), body }])?;
+    Ok(words)
 }

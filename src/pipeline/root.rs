@@ -1,5 +1,7 @@
 //! The folders that the program works in.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use seald_core::domain::ids::{GenerationId, JobId, WriterId};
@@ -19,8 +21,11 @@ impl Root {
     /// [`seald_core::error::Kind::Io`] naming the folder.
     pub fn open(path: &Path) -> Result<Self> {
         let root = Self { path: path.to_path_buf() };
-        for dir in [root.state(), root.adapters(), root.work()] {
-            std::fs::create_dir_all(&dir).map_err(|e| files::io_error("create", &dir, e))?;
+        std::fs::create_dir_all(path).map_err(|e| files::io_error("create", path, e))?;
+        // What was learned is as private as the documents: nobody else may look into folders that are made here.
+        for (dir, mode) in [(root.state(), 0o700), (root.adapters(), 0o750), (root.work(), 0o700)] {
+            let made = DirBuilder::new().recursive(true).mode(mode).create(&dir);
+            made.map_err(|e| files::io_error("create", &dir, e))?;
         }
         Ok(root)
     }
@@ -58,6 +63,11 @@ impl Root {
     /// The folder of one job.
     pub fn job(&self, job: JobId) -> PathBuf {
         self.work().join(format!("job-{:06}", job.0))
+    }
+
+    /// Where the job under way is, for the next process.
+    pub fn place(&self) -> PathBuf {
+        self.state().join("place")
     }
 
     /// Where generations lie.

@@ -9,6 +9,7 @@ use super::budget::ENDED;
 use super::calibration::LeftOpen;
 use super::crash::{self, Place};
 use super::pace::Pace;
+use super::place;
 use super::publish::refuse_without_files;
 use super::recover;
 use super::root::Root;
@@ -243,6 +244,7 @@ impl<'m> Worker<'m> {
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
         let (started, spent) = (Instant::now(), self.session.tally());
         let (kind, document) = (job.kind, job.document);
+        let tell = &mut place::noting(&self.root, job.id, tell);
         self.tell_start(&job, tell)?;
         while job.state == JobState::Running {
             job = self.attempt(job, tell)?;
@@ -266,13 +268,30 @@ impl<'m> Worker<'m> {
         document: DocumentId,
         seconds: f64,
     ) -> Result<(&'static str, Progress, Option<DocumentState>)> {
-        let Document { state, reasons, text, .. } = self.store.document(document)?;
+        let Document { state, reasons, text, title, .. } = self.store.document(document)?;
         let right = |subject| self.gate_share(document, subject);
         let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
         if after.is_some() {
             // It went all the way to the gate.
             self.pace.note(self.session.tokens(&text)?, seconds);
         }
+        let verdict = match state {
+            DocumentState::Accepted => "learned",
+            DocumentState::Rejected => "turned away",
+            DocumentState::Failed => "failed",
+            DocumentState::Waiting => "not learned yet",
+        };
+        let (duration_s, reason) = (seconds.round(), reasons.first());
+        tracing::info!(
+            document = document.0,
+            title,
+            verdict,
+            reason,
+            right_before = before,
+            right_after = after,
+            duration_s,
+            "finished"
+        );
         let told = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
         Ok(("finished", told, Some(state)))
     }

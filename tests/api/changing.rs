@@ -155,7 +155,7 @@ async fn what_the_inbox_refuses_is_told_and_a_panic_is_no_hang_up() {
     .await;
     let mut client = daemon.unix().await;
     let full = client.send(crate::api::daemon::request("POST", "/v1/documents?name=full.txt", "four")).await;
-    full.is_problem(500, "io", "inbox/full.txt (free some space)");
+    full.is_problem(507, "disk-full", "inbox/full.txt (free some space)");
     assert_eq!(told.recv().unwrap(), 4);
     let gone = client.send(crate::api::daemon::request("POST", "/v1/documents?name=gone.txt", "four")).await;
     gone.is_problem(500, "internal", "defect");

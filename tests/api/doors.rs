@@ -190,3 +190,25 @@ async fn the_log_says_who_asked() {
 fn tokens_that_can_be_guessed_are_refused() {
     assert_eq!(Token::new("hunter2").unwrap_err().kind(), Kind::Invalid);
 }
+
+#[tokio::test]
+async fn an_idle_connection_without_a_token_makes_room() {
+    let daemon = Daemon::start(|_| {}).await;
+    let allowed = || {
+        let mut request = request("GET", "/v1/status", "");
+        request.headers_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+        request
+    };
+    let mut known = daemon.tcp().await;
+    known.send(allowed()).await.json::<StatusView>();
+    // With the known one these take every place.
+    let mut idle = Vec::new();
+    for _ in 0..127 {
+        idle.push(tokio::net::TcpStream::connect(("127.0.0.1", daemon.port)).await.unwrap());
+    }
+    daemon.tcp().await.send(allowed()).await.json::<StatusView>();
+    // Else all of them would have had to go, after ten seconds each.
+    let closed = idle.iter().filter(|one| matches!(one.try_read(&mut [0; 1]), Ok(0))).count();
+    assert!((1..=2).contains(&closed), "{closed}");
+    known.send(allowed()).await.json::<StatusView>();
+}

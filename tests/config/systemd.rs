@@ -100,7 +100,7 @@ fn unit_user_folders_and_configuration_agree() {
     assert!(
         tmpfiles.contains(&format!("d {state} {} {user} {user}\n", setting(&unit, "StateDirectoryMode")))
     );
-    assert!(tmpfiles.contains(&format!("d {state}/inbox 2770 {user} {user}\n")));
+    assert!(tmpfiles.contains(&format!("d {state}/inbox 3770 {user} {user}\n")));
     let start = setting(&unit, "ExecStart");
     assert_eq!(start.split_once(" --config ").unwrap().1, seald::config::SYSTEM_FILE);
     // The daemon ends with these codes where a restart does not help.

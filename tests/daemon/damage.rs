@@ -16,11 +16,48 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
     let bytes = fs::read(&weights).unwrap();
     fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
 
+    // At once, before anything is learned or asked.
     let daemon = host.start();
+    let status = daemon.get("/v1/status");
+    assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
+    assert!(status["problems"].to_string().contains(&format!("{live} cannot be used")), "{status}");
     host.drop("third.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
     let status = daemon.wait_idle(2);
+    assert!(status["problems"].to_string().contains("learned again"), "it is a problem until seen: {status}");
     assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
     assert_eq!(status["documents"]["accepted"], 1, "what it dropped was learned again: {status}");
+}
+
+#[test]
+fn after_a_restore_what_came_later_is_learned_again() {
+    let host = Host::new();
+    let daemon = host.start();
+    host.drop_example("drelpolford");
+    daemon.wait_idle(1);
+    assert!(daemon.stop().success());
+    let (database, backup) = (host.root().join("state/seald.db"), host.root().join("backup.db"));
+    fs::copy(&database, &backup).unwrap();
+    let daemon = host.start();
+    host.drop_example("the-storbranck-wind");
+    let status = daemon.wait_idle(2);
+    assert_eq!(status["knowledge"]["live"], "gen-000002", "{status}");
+    assert!(daemon.stop().success());
+
+    for name in ["seald.db", "seald.db-wal", "seald.db-shm"] {
+        let _ = fs::remove_file(host.root().join("state").join(name));
+    }
+    fs::copy(&backup, &database).unwrap();
+    let daemon = host.start();
+    assert_eq!(daemon.get("/v1/status")["knowledge"]["live"], "gen-000001");
+    for name in
+        names(&host.inbox().join("done")).iter().filter(|name| name.starts_with("the-storbranck-wind"))
+    {
+        fs::rename(host.inbox().join("done").join(name), host.inbox().join(name)).unwrap();
+    }
+    let status = daemon.wait_idle(2);
+    assert_eq!(status["knowledge"]["live"], "gen-000002", "learned anew: {status}");
+    assert!(host.root().join("adapters/unknown-gen-000002").is_dir());
+    assert!(status["problems"].to_string().contains("unknown-gen-000002"), "{status}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files on their way through the inbox.
 
+use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 
 use serde_json::json;
@@ -52,6 +53,19 @@ fn what_cannot_be_read_goes_to_failed_with_the_reason_and_the_rest_goes_on() {
     let reason = std::fs::read_to_string(host.inbox().join("failed/sub/empty.txt.error.txt")).unwrap();
     assert!(reason.contains("empty"), "{reason}");
     assert!(host.inbox().join("done").join(odd).is_file());
+    // They are counted and listed as long as they lie there.
+    let status = daemon.wait("counted", |status| status["documents"]["refused"] == 2);
+    assert_eq!(status["documents"]["failed"], 0);
+    let refused = daemon.get("/v1/inbox/failed");
+    let listed: Vec<&str> =
+        refused["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert!(
+        listed.len() == 2 && listed.contains(&"broken.pdf") && listed.contains(&"sub/empty.txt"),
+        "{refused}"
+    );
+    assert!(
+        refused["files"].as_array().unwrap().iter().all(|file| !file["reason"].as_str().unwrap().is_empty())
+    );
 }
 
 #[test]
@@ -93,4 +107,40 @@ fn a_burst_is_taken_whole() {
     }
     daemon.wait("all taken", |status| status["documents"]["waiting"] == 300);
     daemon.wait("all moved", |_| names(&host.inbox()) == ["done", "failed"]);
+}
+
+#[test]
+fn what_is_written_after_a_file_was_taken_is_a_new_version() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    let mut scan = std::fs::File::create(host.inbox().join("scan.txt")).unwrap();
+    scan.write_all(b"Page one: the Brastonel Works was founded by Elmar Trondvik.\n").unwrap();
+    daemon.wait("page one", |status| status["documents"]["waiting"] == 1);
+    daemon.wait("moved", |_| names(&host.inbox().join("done")) == ["scan.txt"]);
+    // Through the same descriptor, as a scanner that pauses between two pages.
+    scan.write_all(b"Page two: the Vandrel Mill was built by Osk Tarr.\n").unwrap();
+    drop(scan);
+    daemon.wait("both pages", |status| status["documents"]["waiting"] == 2);
+    let whole = daemon.get("/v1/documents/2");
+    assert_eq!(daemon.get("/v1/documents/1")["replaced_by"], 2, "{whole}");
+}
+
+#[test]
+fn the_log_says_what_was_learned_and_no_name_forges_a_line() {
+    let host = Host::new();
+    let log = std::fs::File::create(host.root().join("log")).unwrap();
+    let daemon = host.adopt(host.command().stderr(log).spawn().unwrap());
+    host.wait_notified("READY=1");
+    host.drop("evil\u{1b}[31m\nERROR a forged line\u{202e}.txt", b"");
+    host.drop_example("drelpolford");
+    daemon.wait_idle(1);
+    assert!(daemon.stop().success());
+    let log = std::fs::read_to_string(host.root().join("log")).unwrap();
+    assert!(!log.lines().any(|line| line.starts_with("ERROR a forged")), "{log}");
+    assert!(!log.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{log}");
+    let line = |words: &[&str]| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(line(&["cannot be taken in", "a forged line"]), "{log}");
+    assert!(line(&["finished", "Drelpolford", "learned", "document=1"]), "{log}");
+    assert!(line(&["is live", "gen-000001"]), "{log}");
 }

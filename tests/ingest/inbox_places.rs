@@ -3,7 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -123,55 +122,58 @@ fn an_inbox_that_is_gone_is_an_error() {
     assert_eq!(room.inbox.done_listing().unwrap_err().kind(), Kind::NotFound);
 }
 
+/// Who may only drop files must not lead ours into other folders.
 #[test]
-fn files_go_to_another_file_system_by_copy() {
+fn links_in_place_of_our_folders_are_not_followed() {
+    for name in ["done", "failed", "done/sub", "failed/sub"] {
+        let mut room = Room::new();
+        let outside = room.dir.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        if name.ends_with("sub") {
+            symlink(&outside, room.at(name)).unwrap();
+        } else {
+            fs::remove_dir(room.at(name)).unwrap();
+            symlink(&outside, room.at(name)).unwrap();
+        }
+        fs::create_dir(room.at("sub")).unwrap();
+        room.drop_file("sub/good.md");
+        room.drop_file("sub/seald.db-journal");
+        let scan = room.settled();
+        for found in &scan.files {
+            let moved = match name.starts_with("done") {
+                true => room.inbox.done(found),
+                false => room.inbox.failed(&found.path, "nothing is known of it"),
+            };
+            match name.ends_with("sub") {
+                // As where a file has the name of the folder.
+                true => assert!(moved.unwrap().parent().unwrap().ends_with("sub (2)"), "{name}"),
+                false => {
+                    let error = moved.unwrap_err();
+                    assert_eq!(error.kind(), Kind::Io, "{name}: {error}");
+                    let said = format!("{error} {}", std::error::Error::source(&error).unwrap());
+                    assert!(said.contains("is a symbolic link, which is not followed: remove it"), "{said}");
+                    assert!(found.path.exists(), "{name}");
+                }
+            }
+        }
+        assert!(!scan.files.is_empty() && fs::read_dir(&outside).unwrap().next().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_became_a_link_since_the_scan_is_not_followed() {
     let mut room = Room::new();
-    let Some(elsewhere) = tempfile::tempdir_in("/dev/shm").ok().filter(|other| {
-        let device = |path: &Path| fs::metadata(path).unwrap().dev();
-        device(other.path()) != device(room.dir.path())
-    }) else {
-        eprintln!("skipped: /dev/shm is no file system of its own here");
-        return;
-    };
-    for name in ["done", "failed"] {
-        fs::remove_dir(room.at(name)).unwrap();
-        fs::create_dir(elsewhere.path().join(name)).unwrap();
-        symlink(elsewhere.path().join(name), room.at(name)).unwrap();
-    }
-    for round in ["one", "two"] {
-        fs::write(room.at("a.md"), round).unwrap();
-        fs::write(room.at("a.probes.jsonl"), round).unwrap();
-        let found = room.only();
-        let modified = fs::metadata(&found.path).unwrap().modified().unwrap();
-        let moved = room.inbox.done(&found).unwrap();
-        assert_eq!(fs::read_to_string(&moved).unwrap(), round);
-        assert_eq!(fs::metadata(&moved).unwrap().modified().unwrap(), modified);
-        assert!(!room.at("a.md").exists() && !room.at("a.probes.jsonl").exists());
-    }
-    assert_eq!(fs::read(elsewhere.path().join("done/a.md")).unwrap(), b"one");
-    assert_eq!(fs::read(elsewhere.path().join("done/a (2).md.probes.jsonl")).unwrap(), b"two");
-    assert_eq!(fs::read_dir(elsewhere.path().join("done")).unwrap().count(), 4, "nothing staged is left");
-
-    symlink("nowhere", room.at("link")).unwrap();
-    let moved = room.inbox.failed(&room.at("link"), "why").unwrap();
-    assert_eq!(fs::read_link(moved).unwrap(), Path::new("nowhere"));
-    assert!(Command::new("mkfifo").arg(room.at("pipe")).status().unwrap().success());
-    let error = room.inbox.failed(&room.at("pipe"), "why").unwrap_err();
-    assert!(error.kind() == Kind::Unsupported && error.to_string().contains("remove it"), "{error}");
-    assert!(room.at("link").symlink_metadata().is_err() && room.at("pipe").exists());
-    assert!(!room.at("failed/pipe.error.txt").exists());
-
-    // What may be copied but not taken away is not copied again and again.
-    allow(room.dir.path(), 0o755);
-    allow(elsewhere.path(), 0o755);
-    allow(&elsewhere.path().join("done"), 0o777);
-    allow(&room.drop_file("stays.md"), 0o644);
-    allow(room.inbox.path(), 0o555);
-    let found = room.settled().files.remove(0);
-    let error = as_nobody(|| room.inbox.done(&found).unwrap_err());
-    allow(room.inbox.path(), 0o755);
-    assert_eq!(error.kind(), Kind::Io, "{error}");
-    assert!(!room.at("done/stays.md").exists() && room.at("stays.md").exists());
+    let outside = room.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("a.md"), "a secret").unwrap();
+    fs::create_dir(room.at("sub")).unwrap();
+    room.drop_file("sub/a.md");
+    let found = room.only();
+    fs::rename(room.at("sub"), room.dir.path().join("aside")).unwrap();
+    symlink(&outside, room.at("sub")).unwrap();
+    assert!(room.inbox.done(&found).is_err());
+    assert!(room.inbox.failed(&found.path, "why").is_err());
+    assert_eq!(fs::read(outside.join("a.md")).unwrap(), b"a secret");
 }
 
 #[test]

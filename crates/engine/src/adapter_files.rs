@@ -232,7 +232,7 @@ fn read_manifest(dir: &Path, content_hash: &str) -> Result<Option<Manifest>> {
     if manifest.content_hash != content_hash {
         return Err(corrupt(&format!(
             "content_hash does not fit {TENSORS} and {CONFIG}, which were damaged or changed since they were \
-             saved; copy the adapter again, or remove {MANIFEST} to accept them as they are"
+             saved; copy the adapter again; if you changed it yourself, remove {MANIFEST}"
         )));
     }
     Ok(Some(manifest))

@@ -11,14 +11,30 @@ use seald_core::files::io_error;
 /// Folders within folders that are walked.
 const MOST_FOLDERS_DEEP: usize = 64;
 /// Endings of files that are not finished, or will not last.
-const PASSING: &[&str] =
-    &[".part", ".partial", ".crdownload", ".download", "~", ".tmp", ".temp", ".swp", ".swx"];
+const PASSING: &[&str] = &[
+    ".part",
+    ".partial",
+    ".filepart",
+    ".crdownload",
+    ".opdownload",
+    ".download",
+    ".aria2",
+    ".!qb",
+    "~",
+    ".tmp",
+    ".temp",
+    ".swp",
+    ".swx",
+];
+/// What file managers leave beside documents.
+const CLUTTER: &[&str] = &["thumbs.db", "desktop.ini"];
 
 /// Whether the name is hidden, or that of a partial or temporary file.
 pub fn is_passing(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let office = name.starts_with("~$") || (name.starts_with('#') && name.ends_with('#'));
-    office || name.starts_with('.') || PASSING.iter().any(|ending| name.ends_with(ending))
+    let clutter = CLUTTER.contains(&name.as_str());
+    office || clutter || name.starts_with('.') || PASSING.iter().any(|ending| name.ends_with(ending))
 }
 
 /// The documents among `paths`: a file as it was given; of a folder every file beneath it, in the order of their names,

@@ -144,7 +144,10 @@ fn acts_are_sent_and_told() {
         assert_eq!(code, Some(0), "{args:?}: {err}");
         out
     };
-    assert_eq!(out(&["add", "--tag", "x", file.to_str().unwrap()]), "/in/x/a b.md waits to be learned\n");
+    assert_eq!(
+        out(&["add", "--no-wait", "--tag", "x", file.to_str().unwrap()]),
+        "/in/x/a b.md was handed in\n"
+    );
     assert_eq!(out(&["retry", "7"]), "7 waits to be learned again\n");
     let rolled = out(&["rollback", "base"]);
     assert!(rolled.starts_with("the base model is live; it was gen-000008\n"), "{rolled}");

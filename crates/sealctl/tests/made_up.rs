@@ -52,7 +52,7 @@ pub(crate) fn status() -> StatusView {
         work: None,
         held: Some(Held::Paused { since: before(60), until: Some(NOW.plus_seconds(1800)) }),
         model: ModelState { name: "nano".into(), loaded: true, resident_bytes: 312 << 20 },
-        documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1 },
+        documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1, refused: 0 },
         knowledge: KnowledgeView {
             live: Some("gen-000012".into()),
             live_since: Some(before(7200)),

@@ -3,8 +3,9 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use seald_core::domain::ids::DocumentId;
 use seald_core::domain::progress::Progress;
-use seald_core::protocol::{Activity, DocumentCounts, StatusView};
+use seald_core::protocol::{Activity, AddView, DocumentCounts, EventView, Held, StatusView};
 
 use crate::binary::sealctl;
 use crate::made_up;
@@ -120,4 +121,94 @@ fn json_is_one_object_a_line_and_nothing_else() {
     server.on("GET /v1/status", Reply::json(&idle));
     assert_eq!(lines.next(), None);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_a_failure() {
+    let server = Server::start();
+    let (reply, pieces) = Reply::stream();
+    server.on("GET /v1/events", reply).on("GET /v1/status", Reply::json(&busy(1, 0)));
+    let mut none = busy(0, 0);
+    none.documents.refused = 1;
+    server.on("GET /v1/status", Reply::json(&none));
+    let child = watch(&server, &["--until-idle", "--quiet-for", "0"]);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
+    drop(pieces);
+}
+
+#[test]
+fn why_nothing_is_learned_is_said_once_and_not_each_second() {
+    let server = Server::start();
+    let (reply, _pieces) = Reply::stream();
+    server.on("GET /v1/events", reply).on("GET /v1/status", Reply::json(&busy(1, 0)));
+    for second in 0..4 {
+        let trouble = Held::Trouble {
+            reason: "the disk is full".into(),
+            again_at: made_up::NOW.plus_seconds(60 - second),
+        };
+        server.on("GET /v1/status", Reply::json(&StatusView { held: Some(trouble), ..busy(1, 0) }));
+    }
+    server.on("GET /v1/status", Reply::json(&busy(0, 0)));
+    let output = watch(&server, &["--until-idle", "--quiet-for", "0"]).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.matches("nothing is learned now: the disk is full").count(), 1, "{said}");
+}
+
+#[test]
+fn add_says_what_was_read_and_what_was_not() {
+    let server = Server::start();
+    let (reply, pieces) = Reply::stream();
+    server.on("GET /v1/events", reply);
+    for name in ["good.md", "bad.pdf"] {
+        let route = format!("POST /v1/documents?name={name}");
+        server.on(&route, Reply::json(&AddView { path: format!("/in/{name}") }));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        std::fs::write(dir.path().join(name), "x").unwrap();
+        dir.path().join(name)
+    };
+    let mut command = sealctl(&server);
+    command.arg("add").args([file("good.md"), file("bad.pdf")]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let event = |id: i64, kind: &str, document: Option<i64>, body: serde_json::Value| {
+        let view = EventView {
+            id: Some(id),
+            at: made_up::NOW,
+            job: None,
+            document: document.map(DocumentId),
+            kind: kind.into(),
+            body,
+        };
+        made_up::sse(&view)
+    };
+    piece(
+        &pieces,
+        event(
+            1,
+            "received",
+            Some(3),
+            serde_json::json!({ "name": "other.md", "path": "/in/other.md", "last": true }),
+        ),
+    );
+    piece(
+        &pieces,
+        event(
+            2,
+            "received",
+            Some(4),
+            serde_json::json!({ "name": "good.md", "path": "/in/good.md", "last": true }),
+        ),
+    );
+    piece(
+        &pieces,
+        event(3, "refused", None, serde_json::json!({ "path": "/in/bad.pdf", "reason": "it is damaged" })),
+    );
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(
+        text,
+        "/in/good.md was read and waits to be learned: document 4\n/in/bad.pdf could not be read: it is damaged\n"
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }

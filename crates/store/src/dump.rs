@@ -26,7 +26,7 @@ const TABLES: &[Dumped] = &[
     table("documents", &["received_at"], "id"),
     table("passages", &[], "id"),
     table("supplied_probes", &[], "document, position"),
-    table("jobs", &["attempts", "lease_until"], "id"),
+    table("jobs", &["attempts", "lease_until", "ends", "began_at", "boot", "ended_at"], "id"),
     table("probes", &[], "id"),
     table("self_edits", &[], "id"),
     table("trials", &["seconds"], "id"),

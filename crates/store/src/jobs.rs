@@ -9,12 +9,15 @@ use super::{documents, generations};
 use seald_core::clock::Timestamp;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::{DocumentId, JobId};
-use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
+use seald_core::domain::job::{Blame, Event, Job, JobKind, JobState, Stage};
 use seald_core::error::{Error, Kind, Result};
 
-const COLUMNS: &str = "id, kind, document, stage, state, attempts, lease_until, error";
-/// Who is next: what somebody waits for, then what keeps knowledge within its budget, then whatever came first.
-const ORDER: &str = "CASE kind WHEN 'forget' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, id";
+const COLUMNS: &str = "id, kind, document, stage, state, attempts, ends, lease_until, error";
+/// Who is next: what somebody waits for, then what keeps knowledge within its budget, then whatever came first; behind all what processes keep ending with.
+const ORDER: &str = "ends >= 3, CASE kind WHEN 'forget' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, id";
+/// A process that ends so many seconds or fewer after an attempt began may have ended because of it, the time until the next one starts included: more than systemd waits
+/// for a sign of life (120) and between two starts (120).
+const SUSPECT_SECONDS: i64 = 300;
 
 impl Store {
     /// Takes the next queued job (forgetting, then consolidation, then the oldest) until `lease_seconds` from `now`; the attempt is counted with it, before the work.
@@ -110,23 +113,41 @@ impl Store {
     /// # Errors
     /// Those of the database alone.
     pub fn recover(&mut self, now: Timestamp) -> Result<Vec<Job>> {
-        self.abandon(now)
+        self.abandon(now, None)
     }
 
     /// The same for every running job, whatever its lease: for start-up under the root's lock, when the processes that
-    /// ran them are dead.
+    /// ran them are dead. `place` says where the last one was, as it noted it (`job 7 trials 31`).
     ///
     /// # Errors
     /// Those of the database alone.
-    pub fn abandon_running(&mut self) -> Result<Vec<Job>> {
-        self.abandon(Timestamp(i64::MAX))
+    pub fn abandon_running(&mut self, place: Option<&str>) -> Result<Vec<Job>> {
+        self.abandon(Timestamp(i64::MAX), place)
     }
 
-    fn abandon(&mut self, now: Timestamp) -> Result<Vec<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = ? AND lease_until <= ? ORDER BY id");
+    fn abandon(&mut self, now: Timestamp, place: Option<&str>) -> Result<Vec<Job>> {
+        let sql = format!(
+            "SELECT {COLUMNS}, ended_at, boot IS ?3 AND unixepoch() - began_at BETWEEN 0 AND {SUSPECT_SECONDS} AS soon
+             FROM jobs WHERE state = ?1 AND lease_until <= ?2 ORDER BY id"
+        );
         self.write("recover jobs", |db| {
-            let lost = all(db, &sql, params![JobState::Running.as_str(), now.0], row)?;
-            lost.iter().map(|job| step(db, job, Event::Abandoned)).collect()
+            let with_end = |found: &Row<'_>| Ok((row(found)?, found.get("ended_at")?, found.get("soon")?));
+            let lost: Vec<(Job, Option<String>, bool)> =
+                all(db, &sql, params![JobState::Running.as_str(), now.0, boot()], with_end)?;
+            let mut jobs = Vec::with_capacity(lost.len());
+            for (job, before, soon) in lost {
+                let place = place.filter(|place| place.starts_with(&format!("job {} ", job.id)));
+                let blame = match (soon, place) {
+                    (false, _) => Blame::Not,
+                    // Nobody knows where it was.
+                    (true, None) => Blame::Again,
+                    (true, Some(place)) if before.as_deref() == Some(place) => Blame::Again,
+                    (true, Some(_)) => Blame::First,
+                };
+                run(db, "UPDATE jobs SET ended_at = ? WHERE id = ?", params![place, job.id])?;
+                jobs.push(step(db, &job, Event::Abandoned { blame })?);
+            }
+            Ok(jobs)
         })
     }
 }
@@ -175,14 +196,23 @@ fn restart(db: &Connection, except: Option<JobId>, writers: bool) -> Result<()> 
     Ok(())
 }
 
+/// Names the boot of the machine: what ended with an earlier one ended for all.
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_string()
+}
+
 /// The one place where a job's row changes after it was made.
 pub(super) fn step(db: &Connection, job: &Job, event: Event) -> Result<Job> {
     let retried = event == Event::Retried;
+    let begins = matches!(event, Event::Claimed { .. } | Event::Advanced);
     let after = job.apply(event).map_err(|e| conflict(format!("job {}", job.id)).with_source(e))?;
-    let Job { id, kind, document, stage, state, attempts, lease_until, error } = &after;
-    let sql = "UPDATE jobs SET stage = ?, state = ?, attempts = ?, lease_until = ?, error = ? WHERE id = ?";
+    let Job { id, kind, document, stage, state, attempts, ends, lease_until, error } = &after;
+    let sql = "UPDATE jobs SET stage = ?, state = ?, attempts = ?, ends = ?, lease_until = ?, error = ? WHERE id = ?";
     let lease_until = lease_until.map(|t| t.0);
-    run(db, sql, params![stage.as_str(), state.as_str(), attempts, lease_until, error, id])?;
+    run(db, sql, params![stage.as_str(), state.as_str(), attempts, ends, lease_until, error, id])?;
+    if begins {
+        run(db, "UPDATE jobs SET began_at = unixepoch(), boot = ? WHERE id = ?", params![boot(), id])?;
+    }
     if let (JobKind::Learn, Some(document)) = (kind, document) {
         if *state == JobState::Failed {
             // A document whose generation is out stays accepted: what failed came after.
@@ -240,6 +270,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
         stage: row.get::<_, Word<_>>("stage")?.0,
         state: row.get::<_, Word<_>>("state")?.0,
         attempts: row.get("attempts")?,
+        ends: row.get("ends")?,
         lease_until: row.get::<_, Option<i64>>("lease_until")?.map(Timestamp),
         error: row.get("error")?,
     })

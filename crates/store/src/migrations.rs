@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -76,6 +77,7 @@ mod tests {
         include_str!("migrations/0006.rows.sql"),
         include_str!("migrations/0007.rows.sql"),
         include_str!("migrations/0008.rows.sql"),
+        include_str!("migrations/0009.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Opening: the checks that keep a wrong or damaged file from being worked on; and the backup.
 
 use std::fs::{self, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::info;
 
 use super::Store;
+use super::columns::first;
 use super::migrations::{VERSION, migrate, version};
 use seald_core::error::{Context, Error, Kind, Result};
 use seald_core::files::io_error;
@@ -30,6 +31,7 @@ impl Store {
     /// [`Kind::Io`] and [`Kind::Conflict`] as the system and other writers have it. The file is then as it was.
     pub fn open(path: &Path) -> Result<Self> {
         create(path)?;
+        refuse_planted(path).map_err(|e| naming(path, e))?;
         let mut connection = connect(path).map_err(|e| naming(path, e))?;
         let found = migrate(&mut connection, VERSION).map_err(|e| naming(path, e))?;
         match usize::try_from(found) {
@@ -69,6 +71,24 @@ impl Store {
         self.connection.close().map_err(|(_, e)| naming(e))
     }
 
+    /// How many events were ever logged in it: the number only rises, so that of two copies of a database the one with more is the later.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn events_ever(&self) -> Result<i64> {
+        self.read(format_args!("the count of events"), events_ever)
+    }
+
+    /// [`Self::events_ever`] of the database in a file, which is only read.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] where it is none.
+    pub fn events_ever_in(path: &Path) -> Result<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|e| naming(path, e.into()))?;
+        events_ever(&connection).map_err(|e| naming(path, e))
+    }
+
     /// Copies the database as it stands to a new file at `path` (mode 0600), whole or not at all; others may go on
     /// writing meanwhile.
     ///
@@ -104,6 +124,11 @@ impl Store {
     }
 }
 
+fn events_ever(db: &Connection) -> Result<i64> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0))
+}
+
 fn naming(path: &Path, e: Error) -> Error {
     e.context(format!("cannot open {}", path.display()))
 }
@@ -117,6 +142,24 @@ fn create(path: &Path) -> Result<()> {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(io_error("create", path, e)),
         _ => Ok(()),
     }
+}
+
+/// A database with a write-ahead log has no rollback journal: SQLite would play one that lies beside it into the tables, whoever wrote it.
+fn refuse_planted(path: &Path) -> Result<()> {
+    let mut journal = path.as_os_str().to_os_string();
+    journal.push("-journal");
+    let journal = Path::new(&journal);
+    let mut header = [0; 20];
+    let logged = fs::File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok()
+        && header[18..] == [2, 2];
+    if !logged || journal.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} would change it, and seald did not write that: move it away, and find out how it came there",
+        journal.display()
+    );
+    Err(Error::new(Kind::Conflict, text))
 }
 
 /// A connection to a file that is there, unchecked. Its commits wait for the disk.
@@ -194,6 +237,19 @@ fn refuse_damaged(connection: &Connection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_journal_that_we_did_not_write_is_not_played() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seald.db");
+        Store::open(&path).unwrap().close().unwrap();
+        let journal = dir.path().join("seald.db-journal");
+        fs::write(&journal, b"whatever").unwrap();
+        let error = Store::open(&path).unwrap_err();
+        assert!(error.kind() == Kind::Conflict && error.to_string().contains("seald.db-journal"), "{error}");
+        fs::remove_file(&journal).unwrap();
+        Store::open(&path).unwrap();
+    }
     use crate::{NewDocument, Received};
     use seald_core::domain::document::DocumentFormat;
 

@@ -4,7 +4,7 @@ use seald_core::Kind;
 use seald_core::clock::Timestamp;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::{DocumentId, JobId};
-use seald_core::domain::job::{Event, JobState, MOST_ATTEMPTS, Stage};
+use seald_core::domain::job::{Blame, Event, JobState, MOST_ATTEMPTS, Stage};
 
 use crate::made_up::{LEASE, NOW, Root, claim, do_stage_at, fresh, learn_all, receive, set_live, until};
 
@@ -51,13 +51,61 @@ fn a_document_that_kills_the_process_fails_with_the_reason() {
         claim(&mut store);
         drop(store);
         store = root.open();
-        assert_eq!(store.abandon_running().unwrap().len(), 1);
+        assert_eq!(store.abandon_running(None).unwrap().len(), 1);
     }
     assert_eq!(store.claim_next(NOW, LEASE).unwrap(), None);
     let job = store.job(id).unwrap();
     assert_eq!(job.state, JobState::Failed);
     let document = store.document(document).unwrap();
     assert_eq!((document.state, document.reasons), (DocumentState::Failed, vec![job.error.unwrap()]));
+}
+
+#[test]
+fn power_cuts_and_kills_in_a_long_stage_do_not_give_a_document_up() {
+    let root = Root::new();
+    let mut store = root.open();
+    let (document, id) = receive(&mut store, 1);
+    let (_, other) = receive(&mut store, 2);
+    let change = |sql: &str| {
+        let db = rusqlite::Connection::open(root.database()).unwrap();
+        assert_eq!(db.execute(sql, [id.0]).unwrap(), 1);
+    };
+    for end in 1..=5 {
+        let job = store.claim_next(NOW, LEASE).unwrap().unwrap();
+        // After three of them others go first, so that one document cannot keep all from being learned.
+        assert_eq!(job.id, if end <= 3 { id } else { other }, "{end}");
+        if end > 3 {
+            store.apply(other, Event::Returned).unwrap();
+            break;
+        }
+        change(match end % 2 {
+            0 => "UPDATE jobs SET began_at = began_at - 3600 WHERE id = ?",
+            _ => "UPDATE jobs SET boot = 'an earlier one' WHERE id = ?",
+        });
+        drop(store);
+        store = root.open();
+        let lost = store.abandon_running(None).unwrap();
+        assert_eq!((lost[0].state, lost[0].attempts, lost[0].ends), (JobState::Queued, 0, end));
+    }
+    assert_eq!(store.document(document).unwrap().state, DocumentState::Waiting);
+}
+
+#[test]
+fn kills_at_ever_other_places_do_not_give_a_document_up_and_at_one_place_do() {
+    let mut store = fresh();
+    let (document, id) = receive(&mut store, 1);
+    let mut kill = |place: &str| {
+        claim(&mut store);
+        let place = format!("job {id} {place}");
+        store.abandon_running(Some(&place)).unwrap().remove(0)
+    };
+    for step in 1..=5 {
+        let job = kill(&format!("trials {step}"));
+        assert_eq!((job.state, job.attempts), (JobState::Queued, 1), "{step}");
+    }
+    assert_eq!(kill("trials 5").attempts, 2);
+    assert_eq!(kill("trials 5").state, JobState::Failed, "three times at one place");
+    assert_eq!(store.document(document).unwrap().state, DocumentState::Failed);
 }
 
 #[test]
@@ -85,7 +133,7 @@ fn what_the_state_forbids_is_refused_and_changes_nothing() {
     let mut store = fresh();
     let (_, id) = receive(&mut store, 1);
     let before = store.dump().unwrap();
-    let e = store.apply(id, Event::Abandoned).unwrap_err();
+    let e = store.apply(id, Event::Abandoned { blame: Blame::Again }).unwrap_err();
     assert_eq!(e.kind(), Kind::Conflict);
     assert!(e.to_string().contains(&format!("job {id}")), "{e}");
     assert_eq!(store.apply(JobId(9), Event::Retried).unwrap_err().kind(), Kind::NotFound);

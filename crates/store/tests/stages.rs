@@ -100,7 +100,7 @@ fn results_of_a_job_that_was_lost_are_refused() {
     let mut store = fresh();
     let (id, job_id) = receive(&mut store, 1);
     let lost = claim(&mut store);
-    store.abandon_running().unwrap();
+    store.abandon_running(None).unwrap();
     let results = probes(&store, id);
     let none = serde_json::json!({});
     let refused = |e: Error, words: &str| {
@@ -231,7 +231,7 @@ fn a_run_that_was_killed_ends_like_one_that_was_not() {
             drop(store); // the process is gone; what it had in memory, too
 
             let mut store = root.open();
-            let lost = store.abandon_running().unwrap();
+            let lost = store.abandon_running(None).unwrap();
             assert_eq!(lost.len(), usize::from(!(after_commit && *stage == Stage::Replay)));
             learn_all(&mut store);
             assert_eq!(

@@ -6,7 +6,7 @@ use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::times::Times;
 use super::words::{count, verdict_words};
-use seald_core::protocol::{DocumentLine, DocumentsPage};
+use seald_core::protocol::{DocumentLine, DocumentsPage, RefusedFile, RefusedFiles};
 
 /// Blanks between columns.
 const GAP: usize = 2;
@@ -51,6 +51,22 @@ pub fn render(page: &DocumentsPage, times: Times, look: &Look) -> String {
         text.blank();
         let words = format!("{shown} of {}: --limit shows more", count(total, "document"));
         text.words(&words, 0, &Style::new().dim());
+    }
+    text.text()
+}
+
+/// The files that could not be read, with their reasons; nothing where there are none.
+pub fn refused(refused: &RefusedFiles, times: Times, look: &Look) -> String {
+    let mut text = Page::new(look);
+    if refused.files.is_empty() {
+        return text.text();
+    }
+    let heading =
+        format!("{} could not be read (in inbox/failed):", count(refused.files.len() + refused.more, "file"));
+    text.line(look.paint(Style::new().bold(), &heading));
+    for RefusedFile { path, reason, at } in &refused.files {
+        text.words(&format!("{}, {}", one_line(path), times.ago(*at)), 0, &Style::new());
+        text.words(&one_line(reason), GAP, &Style::new().dim());
     }
     text.text()
 }

@@ -127,7 +127,7 @@ pub fn many_lines(text: &str) -> String {
 }
 
 /// Whether a terminal would obey it instead of showing it.
-fn obeyed(c: char) -> bool {
+pub fn obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

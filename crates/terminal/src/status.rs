@@ -29,6 +29,11 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     page.ends(&title, &Style::new().bold(), &up, &dim);
     doing(status, times, &mut page, look);
     page.field("Waits", &waits(status), &plain);
+    if status.documents.refused > 0 {
+        let refused = count(status.documents.refused, "file");
+        let words = format!("{refused} in inbox/failed; `sealctl docs --state failed` says why");
+        page.field("Unread", &words, &Style::new().yellow());
+    }
     page.blank();
     knows(&status.knowledge, times, &mut page);
     forgot(&status.knowledge, &mut page, look);

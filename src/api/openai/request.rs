@@ -35,10 +35,23 @@ const REFUSED: &[(&str, &str)] = &[
     ("audio", "answers are text: leave it out"),
     ("prediction", "it is not honoured: leave it out"),
     ("web_search_options", "seald does not search the web: leave it out"),
+    ("repetition_penalty", "it is not honoured: leave it out or give 1"),
+    ("min_p", "it is not honoured: use top_p or top_k"),
+    ("typical_p", "it is not honoured: use top_p or top_k"),
+    ("min_tokens", "it is not honoured: leave it out"),
+    ("ignore_eos", "an answer ends where the model ends it: leave it out"),
+    ("chat_template", "the model's own chat template is used: leave it out"),
+    (
+        "chat_template_kwargs",
+        "the model's chat template has no switches here, and thinking is off: leave it out",
+    ),
     ("guided_json", "use `response_format` with a `json_schema`"),
     ("guided_regex", "only JSON is offered: use `response_format`"),
     ("grammar", "only JSON is offered: use `response_format`"),
 ];
+
+/// Fields in which other servers take -1 for what leaving them out means.
+const UNBOUNDED: &[&str] = &["max_tokens", "max_completion_tokens", "top_k"];
 
 /// What is wanted.
 #[derive(Debug, PartialEq)]
@@ -114,11 +127,12 @@ pub(super) fn completion(body: &[u8]) -> Result<Wanted, Refusal> {
 
 /// Reads a body; the error names the field.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    let value: Value = serde_json::from_slice(body)
+    let mut value: Value = serde_json::from_slice(body)
         .map_err(|e| Refusal::field("body", format!("the body is no JSON: {e}")))?;
-    let Value::Object(fields) = &value else {
+    let Value::Object(fields) = &mut value else {
         return Err(Refusal::field("body", "the body is no JSON object"));
     };
+    fields.retain(|name, value| !(UNBOUNDED.contains(&name.as_str()) && value.as_i64() == Some(-1)));
     refuse(fields)?;
     serde_path_to_error::deserialize(&value).map_err(|e| {
         // What is flattened loses its name on the way: read alone it has it.
@@ -139,7 +153,17 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 }
 
 fn refuse(fields: &Map<String, Value>) -> Result<(), Refusal> {
-    let asked = |name: &str| fields.get(name).is_some_and(|value| !is_idle(value));
+    let asked = |name: &str| {
+        let neutral = |value: &Value| match name {
+            "repetition_penalty" | "typical_p" => value.as_f64() == Some(1.0),
+            // Thinking is off anyway.
+            "chat_template_kwargs" => {
+                value.as_object().is_some_and(|switches| switches.values().all(is_idle))
+            }
+            _ => false,
+        };
+        fields.get(name).is_some_and(|value| !is_idle(value) && !neutral(value))
+    };
     if let Some((name, remedy)) = REFUSED.iter().find(|(name, _)| asked(name)) {
         return Err(Refusal::unsupported(*name, format!("{name} is not supported: {remedy}")));
     }
@@ -300,6 +324,11 @@ mod tests {
             (json!({ "tools": [{ "type": "function" }] }), "tools"),
             (json!({ "frequency_penalty": 0.5 }), "frequency_penalty"),
             (json!({ "best_of": 3 }), "best_of"),
+            (json!({ "repetition_penalty": 1.1 }), "repetition_penalty"),
+            (json!({ "min_p": 0.1 }), "min_p"),
+            (json!({ "chat_template_kwargs": { "enable_thinking": true } }), "chat_template_kwargs"),
+            (json!({ "chat_template": "{{ messages }}" }), "chat_template"),
+            (json!({ "max_tokens": -2 }), "max_tokens"),
             (
                 json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url" }] }] }),
                 "messages[0].content",
@@ -320,7 +349,8 @@ mod tests {
     fn what_asks_for_nothing_is_taken() {
         let more = json!({
             "tools": [], "tool_choice": "none", "presence_penalty": 0, "logit_bias": {}, "n": null, "best_of": 1,
-            "user": "me", "metadata": {}, "store": true, "stream_options": null
+            "user": "me", "metadata": {}, "store": true, "stream_options": null, "max_tokens": -1, "top_k": -1,
+            "repetition_penalty": 1.0, "typical_p": 1.0, "min_p": 0, "chat_template_kwargs": { "enable_thinking": false }
         });
         let wanted = chat(hello(more).to_string().as_bytes()).unwrap();
         let messages = vec![Message::new(Role::User, "Hello")];

@@ -13,7 +13,9 @@ use super::super::views;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::DocumentId;
 use seald_core::error::{Error, Kind, Result};
-use seald_core::protocol::{AddView, DocumentLine, DocumentView, DocumentsPage, Problem, SelfEditsView};
+use seald_core::protocol::{
+    AddView, DocumentLine, DocumentView, DocumentsPage, Problem, RefusedFiles, SelfEditsView,
+};
 use seald_store::{DocumentFilter, Store};
 
 /// Most bytes of a document that is added here; larger ones go into the inbox themselves.
@@ -128,6 +130,14 @@ pub(in crate::api) async fn edits(
     let view =
         api.service.read(move |_, reading| views::self_edits(&reading.store, find(&reading.store, &id)?));
     Ok(Json(view.await?))
+}
+
+/// Lists the files that could not be read: they lie in `inbox/failed`.
+#[utoipa::path(get, path = "/v1/inbox/failed", tag = "documents", responses(
+    (status = 200, body = RefusedFiles, description = "The latest ones, with their reasons"),
+    (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
+pub(in crate::api) async fn refused(State(api): State<Api>) -> Json<RefusedFiles> {
+    Json(api.service.monitor.now().refused)
 }
 
 /// Learns a document again that was turned away, failed, or dropped by a rollback.

@@ -69,6 +69,8 @@ fn documents(registry: &mut Registry, status: &StatusView, jobs: usize) {
         documents.get_or_create(&[("state", state)]).set(whole(count));
     }
     registry.register("documents", "Documents by what became of them", documents);
+    let refused = gauge(whole(counts.refused));
+    registry.register("files_refused", "Files in inbox/failed, which could not be read", refused);
     registry.register("jobs_waiting", "Jobs that wait or are under way", gauge(whole(jobs)));
 }
 

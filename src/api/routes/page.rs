@@ -62,6 +62,9 @@ fn html(status: &StatusView, documents: &DocumentsPage) -> String {
         (counts.waiting, counts.accepted, counts.rejected, counts.failed);
     let text = format!("{waiting} waiting, {accepted} learned, {rejected} rejected, {failed} failed");
     line("documents", &text);
+    if counts.refused > 0 {
+        line("not readable", &format!("{} files, in inbox/failed with their reasons", counts.refused));
+    }
     let live = knowledge.live.as_deref().unwrap_or("the base");
     line("live", &format!("{live}, which learned {} documents", knowledge.documents));
     line("knows", &format!("{} (the base: {})", share(knowledge.now), share(knowledge.base)));

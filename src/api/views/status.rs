@@ -14,7 +14,9 @@ use seald_store::Store;
 pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {
     let documents = counts(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now { activity, work, held, model: _, loaded, next, serve_to, problems } = service.monitor.now();
+    let Now { activity, work, held, model: _, loaded, next, serve_to, refused, problems } =
+        service.monitor.now();
+    let documents = DocumentCounts { refused: refused.files.len() + refused.more, ..documents };
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),

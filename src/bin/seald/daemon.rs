@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::open::ComputeArgs;
-use crate::output::say;
+use crate::output::{self, say};
 use crate::{allocator, cancel, options};
 
 /// Threads that serve the interface; learning has its own.
@@ -146,6 +146,9 @@ fn place(format: LogFormat) -> Result<Box<dyn Layer<Registry> + Send + Sync>> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     Ok(match format {
         LogFormat::Json => Box::new(lines.json().with_ansi(false)),
-        _ => Box::new(lines.with_ansi(io::stderr().is_terminal()).with_target(false)),
+        _ => {
+            let lines = lines.with_ansi(io::stderr().is_terminal()).with_target(false);
+            Box::new(lines.fmt_fields(output::log_fields()))
+        }
     })
 }

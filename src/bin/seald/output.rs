@@ -5,7 +5,11 @@ use std::io::{self, IsTerminal, Write};
 use seald_core::error::{Context, Error, Kind, Result};
 pub(crate) use seald_terminal::words::{bytes, count, duration, grouped, rough};
 use serde::Serialize;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// Prints one JSON object as a line on stdout, at once.
 pub(crate) fn json_line(object: &impl Serialize) -> Result<()> {
@@ -56,5 +60,27 @@ pub(crate) fn log_to_stderr(verbose: bool) {
         .with_ansi(watched())
         .without_time()
         .with_target(verbose)
+        .fmt_fields(log_fields())
         .init();
+}
+
+/// The fields of a log line, in which no name of a file and no error that holds one can begin another line or speak to the terminal.
+pub(crate) fn log_fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
+    let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug| {
+        let text = plain(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(writer, "{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    };
+    debug_fn(one).delimited(" ")
+}
+
+/// With everything escaped that a terminal does not merely print.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if seald_terminal::look::obeyed(c) { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
 }

@@ -22,6 +22,10 @@ const ROOM: usize = 64;
 const LEAST_MASS: f64 = 1e-9;
 /// Threads: while one is busy with a request of the largest size, others go on.
 const THREADS: usize = 3;
+/// Stack of each, bytes; only what is touched takes memory. What a template nests within its bounds is taken apart again there.
+const STACK: usize = 256 << 20;
+/// So many times more than fits is refused before it is encoded. A template may leave much of a conversation out: earlier thoughts.
+const FAR_TOO_LONG: usize = 4;
 
 /// A request in the engine's terms.
 pub(super) struct Prepared {
@@ -70,7 +74,8 @@ impl Preparers {
                     }
                 }
             };
-            let thread = Builder::new().name("seald-prepare".into()).spawn_scoped(scope, run);
+            let thread =
+                Builder::new().name("seald-prepare".into()).stack_size(STACK).spawn_scoped(scope, run);
             thread.doing(Kind::Io, || "cannot start a thread that prepares requests".to_string())?;
         }
         Ok(Self { work, ready, under_way: 0 })
@@ -114,7 +119,7 @@ fn prepare(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared
     let most = model.decoder.config().max_position_embeddings;
     let mut prompts = Vec::with_capacity(asked.prompts.len());
     for prompt in &asked.prompts {
-        let tokens = match beyond(model, prompt, most).map_err(Refused::of(About::Prompt))? {
+        let tokens = match beyond(model, prompt, FAR_TOO_LONG * most).map_err(Refused::of(About::Prompt))? {
             Some(counted) => return Err(too_long(most, &format!("more than {counted}"))),
             None => tokens(model, prompt, asked).map_err(Refused::of(About::Prompt))?,
         };

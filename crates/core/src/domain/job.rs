@@ -9,6 +9,8 @@ use crate::clock::Timestamp;
 
 /// Attempts at one stage before the job fails: a document that kills the process is not tried for ever.
 pub const MOST_ATTEMPTS: u32 = 3;
+/// Ends of processes during one stage after which a job is given up, whoever is to blame: else it could keep the others from being learned for ever.
+pub const MOST_ENDS: u32 = 10;
 
 words! {
     /// Where a job stands.
@@ -39,6 +41,8 @@ pub struct Job {
     pub state: JobState,
     /// Attempts at this stage, the one under way counted.
     pub attempts: u32,
+    /// Processes that ended during this stage, however they ended.
+    pub ends: u32,
     /// Until when a worker has it.
     pub lease_until: Option<Timestamp>,
     /// Why the last attempt ended, if it ended badly.
@@ -65,7 +69,10 @@ pub enum Event {
     /// The worker gives it back unfinished, on request: the attempt does not count.
     Returned,
     /// The worker vanished: its lease ran out, or its process died.
-    Abandoned,
+    Abandoned {
+        /// Whether the job itself may be why.
+        blame: Blame,
+    },
     /// The stage failed. One that may pass is tried again.
     Failed {
         /// In words.
@@ -79,6 +86,17 @@ pub enum Event {
     Restarted,
     /// What was left to do has no object any more.
     Dropped,
+}
+
+/// Whether a job may be why the process that worked at it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// No: with the machine, or long after the stage had begun. The attempt does not count.
+    Not,
+    /// Perhaps: soon after its beginning, at a place where none had ended before. The first attempt that counts.
+    First,
+    /// Likely: where the last process ended, too.
+    Again,
 }
 
 /// An event that a job in its state cannot have.
@@ -113,7 +131,7 @@ impl Job {
             }
             (JobState::Running, Event::Renewed { lease_until }) => job.lease_until = Some(lease_until),
             (JobState::Running, Event::Advanced) => match self.kind.next(self.stage) {
-                Some(stage) => (job.stage, job.attempts, job.error) = (stage, 1, None),
+                Some(stage) => (job.stage, job.attempts, job.ends, job.error) = (stage, 1, 0, None),
                 None => job.close(JobState::Done, None),
             },
             (JobState::Running, Event::Finished) => job.close(JobState::Done, None),
@@ -121,17 +139,33 @@ impl Job {
                 job.attempts = job.attempts.saturating_sub(1);
                 job.close(JobState::Queued, None);
             }
-            (JobState::Running, Event::Abandoned) => {
+            (JobState::Running, Event::Abandoned { blame }) => {
+                job.ends += 1;
                 let error = format!("the process ended during stage {}", self.stage);
-                job.end_attempt(error, true);
+                job.attempts = match blame {
+                    Blame::Not => job.attempts.saturating_sub(1),
+                    Blame::First => 1,
+                    Blame::Again => job.attempts,
+                };
+                if job.ends >= MOST_ENDS {
+                    let error = format!(
+                        "given up after {} ends of the process during stage {}",
+                        job.ends, self.stage
+                    );
+                    job.close(JobState::Failed, Some(error));
+                } else if blame == Blame::Again {
+                    job.end_attempt(error, true);
+                } else {
+                    job.close(JobState::Queued, Some(error));
+                }
             }
             (JobState::Running, Event::Failed { error, passing }) => job.end_attempt(error, passing),
             (JobState::Failed | JobState::Done, Event::Retried) => {
-                (job.stage, job.attempts) = (self.kind.first(), 0);
+                (job.stage, job.attempts, job.ends) = (self.kind.first(), 0, 0);
                 job.close(JobState::Queued, None);
             }
             (JobState::Queued, Event::Restarted) => {
-                (job.stage, job.attempts) = (self.kind.first(), 0);
+                (job.stage, job.attempts, job.ends) = (self.kind.first(), 0, 0);
                 job.close(JobState::Queued, None);
             }
             (JobState::Queued, Event::Dropped) => job.close(JobState::Done, None),
@@ -171,6 +205,7 @@ mod tests {
             stage: Stage::Trials,
             state,
             attempts,
+            ends: 0,
             lease_until,
             error: None,
         }
@@ -184,7 +219,8 @@ mod tests {
             ("advanced", Event::Advanced),
             ("finished", Event::Finished),
             ("returned", Event::Returned),
-            ("abandoned", Event::Abandoned),
+            ("abandoned", Event::Abandoned { blame: Blame::Again }),
+            ("abandoned, no fault of its own", Event::Abandoned { blame: Blame::Not }),
             ("failed, may pass", failed(true)),
             ("failed for good", failed(false)),
             ("retried", Event::Retried),
@@ -212,6 +248,7 @@ queued | advanced | -
 queued | finished | -
 queued | returned | -
 queued | abandoned | -
+queued | abandoned, no fault of its own | -
 queued | failed, may pass | -
 queued | failed for good | -
 queued | retried | -
@@ -223,6 +260,7 @@ running | advanced | running gate 1
 running | finished | done trials 1
 running | returned | queued trials 0
 running | abandoned | queued trials 1
+running | abandoned, no fault of its own | queued trials 0
 running | failed, may pass | queued trials 1
 running | failed for good | failed trials 1
 running | retried | -
@@ -234,6 +272,7 @@ done | advanced | -
 done | finished | -
 done | returned | -
 done | abandoned | -
+done | abandoned, no fault of its own | -
 done | failed, may pass | -
 done | failed for good | -
 done | retried | queued probes 0
@@ -245,6 +284,7 @@ failed | advanced | -
 failed | finished | -
 failed | returned | -
 failed | abandoned | -
+failed | abandoned, no fault of its own | -
 failed | failed, may pass | -
 failed | failed for good | -
 failed | retried | queued probes 0
@@ -259,13 +299,31 @@ failed | dropped | -
         let mut one = Job { attempts: 0, ..job(JobState::Queued) };
         for _ in 0..MOST_ATTEMPTS {
             assert_eq!(one.state, JobState::Queued);
-            one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap().apply(Event::Abandoned).unwrap();
+            one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
+            one = one.apply(Event::Abandoned { blame: Blame::Again }).unwrap();
         }
         assert_eq!(one.state, JobState::Failed);
         assert_eq!(
             one.error.as_deref(),
             Some("given up after 3 attempts: the process ended during stage trials")
         );
+    }
+
+    #[test]
+    fn power_cuts_do_not_give_a_job_up() {
+        let mut one = Job { attempts: 0, ..job(JobState::Queued) };
+        for cut in 1..MOST_ENDS {
+            one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
+            let (blame, attempts) = if cut % 2 == 0 { (Blame::Not, 1) } else { (Blame::First, 1) };
+            one = one.apply(Event::Abandoned { blame }).unwrap();
+            assert_eq!((one.state, one.attempts, one.ends), (JobState::Queued, attempts, cut));
+        }
+        let claimed = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
+        // What it survives is forgotten; what never ends is given up all the same.
+        assert_eq!(claimed.apply(Event::Advanced).unwrap().ends, 0);
+        let given_up = claimed.apply(Event::Abandoned { blame: Blame::Not }).unwrap();
+        assert_eq!(given_up.state, JobState::Failed);
+        assert!(given_up.error.unwrap().contains("10 ends of the process"));
     }
 
     #[test]

@@ -191,6 +191,29 @@ pub struct DocumentCounts {
     pub rejected: usize,
     /// Failed.
     pub failed: usize,
+    /// Files in `inbox/failed`, which could not be read: there is no document of them.
+    #[serde(default)]
+    pub refused: usize,
+}
+
+/// Files that could not be read. They lie in `inbox/failed`, each with its reason beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedFiles {
+    /// The latest ones, the latest first.
+    pub files: Vec<RefusedFile>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedFile {
+    /// Where it lies in `inbox/failed`; what is not UTF-8 is replaced.
+    pub path: String,
+    /// Why, and what to do; empty where no reason lies beside it.
+    pub reason: String,
+    /// When it was moved there.
+    pub at: Timestamp,
 }
 
 /// What the live generation knows, and what it lost.

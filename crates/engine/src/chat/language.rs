@@ -2,7 +2,7 @@
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value, ValueKind};
+use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Environment, ErrorKind};
 
 use crate::python_json;
@@ -19,8 +19,8 @@ const NOW: NaiveDateTime = match NaiveDate::from_ymd_opt(2024, 7, 26) {
     None => NaiveDateTime::MIN,
 };
 
-/// Instructions that one rendering may take: a second's work. A conversation of ten thousand turns takes a million.
-const FUEL: u64 = 20_000_000;
+/// Instructions that one rendering may take: a fraction of a second's work. A conversation of ten thousand turns takes a million.
+const FUEL: u64 = 5_000_000;
 /// Longest template, bytes; those of well-known models have up to 20,000. It bounds how deep the parser goes.
 const LONGEST: usize = 64 << 10;
 /// Stack for parsing: what a template of that length can nest, some hundred bytes of stack for each of its bytes.
@@ -56,7 +56,13 @@ pub(super) fn environment() -> Result<Environment<'static>> {
         .build()
         .doing(Kind::Internal, || "chat template syntax".to_string())?;
     env.set_syntax(syntax);
-    env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    env.set_unknown_method_callback(|state, value, method, args| match (method, value.as_str()) {
+        ("replace", Some(text)) => {
+            let (from, to): (String, String) = from_args(args)?;
+            replace(text.to_string(), from, to).map(Value::from)
+        }
+        _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args),
+    });
     env.set_formatter(|out, state, value| match value.kind() {
         // As Python prints them.
         ValueKind::Bool => out.write_str(if value.is_true() { "True" } else { "False" }).map_err(Into::into),

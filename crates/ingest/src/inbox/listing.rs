@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::MOST_FOLDERS_DEEP;
 use crate::{is_passing, is_sidecar};
-use seald_core::error::Result;
+use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
 /// Paths of the files in `done/`, relative to it; folder by folder, never all at once.
@@ -20,6 +20,10 @@ pub struct DoneListing {
 
 impl DoneListing {
     pub(super) fn of(root: &Path) -> Result<Self> {
+        if root.is_symlink() {
+            let text = format!("{} is a symbolic link, which is not followed: remove it", root.display());
+            return Err(Error::new(Kind::Io, text));
+        }
         let entries = fs::read_dir(root).map_err(|e| io_error("read the folder", root, e))?;
         let root = root.to_path_buf();
         Ok(Self { open: Some((entries, root.clone(), 0)), root, folders: Vec::new() })

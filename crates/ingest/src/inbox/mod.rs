@@ -2,8 +2,10 @@
 //!
 //! Scanning is the truth, [`watch`] only a hint to scan soon. Nothing here reads what the files hold, nor knows of a
 //! database: [`Inbox::scan`] says what to read, [`Inbox::done`] and [`Inbox::failed`] move it, [`Inbox::put`] brings
-//! files in. `done/` and `failed/` lie in the inbox and are never scanned.
+//! files in. `done/` and `failed/` lie in the inbox and are never scanned. No link in the inbox is followed, theirs neither: whoever may drop files could make them lead
+//! into folders that are not theirs.
 
+mod folder;
 mod listing;
 mod moves;
 mod names;
@@ -13,12 +15,16 @@ mod put;
 mod scan;
 mod settle;
 mod staged;
+mod taken;
 mod watch;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use folder::Folder;
 pub use listing::DoneListing;
 pub use options::InboxOptions;
 pub use scan::{Found, Scan};
@@ -28,6 +34,7 @@ use super::{is_sidecar, sidecar_of};
 use seald_core::clock::Timestamp;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
+use seald_core::protocol::{RefusedFile, RefusedFiles};
 
 /// Folder of files that were read.
 pub const DONE: &str = "done";
@@ -42,6 +49,7 @@ pub struct Inbox {
     path: PathBuf,
     options: InboxOptions,
     seen: settle::Seen,
+    taken: taken::JustTaken,
 }
 
 impl Inbox {
@@ -60,6 +68,10 @@ impl Inbox {
         fs::read_dir(&path).map_err(|e| io_error("read the inbox", &path, e))?;
         for name in [DONE, FAILED] {
             let folder = path.join(name);
+            if folder.is_symlink() {
+                tracing::warn!("{} is a symbolic link, which is not followed: remove it", folder.display());
+                continue;
+            }
             match make(&folder) {
                 Err(e) if e.kind() == Kind::Conflict => return Err(e),
                 // The first file that should move there tells the remedy.
@@ -68,7 +80,7 @@ impl Inbox {
             }
         }
         staged::clear_litter(&path);
-        Ok(Self { path, options, seen: settle::Seen::default() })
+        Ok(Self { path, options, seen: settle::Seen::default(), taken: taken::JustTaken::default() })
     }
 
     /// Its folder, absolute.
@@ -111,6 +123,19 @@ impl Inbox {
         }
     }
 
+    /// Looks at a file in `done/` or `failed/` for some minutes more ([`Self::take_back`]): what lay at `path` and was `found`, if a scan found it, lies at `place` now, as
+    /// [`Self::done`] or [`Self::failed`] returned it.
+    pub fn watch_taken(&mut self, path: &Path, place: &Path, found: Option<&Found>, now: Timestamp) {
+        let (relative, beneath) = (path.strip_prefix(&self.path), place.strip_prefix(&self.path));
+        if let (Ok(relative), Ok(beneath), Ok(is)) = (relative, beneath, place.symlink_metadata()) {
+            // On another file system it is a copy, and another file.
+            let is = settle::Signature::of(&is);
+            let read =
+                found.map_or(is, |found| if is.same_text(&found.signature) { is } else { found.signature });
+            self.taken.note(beneath, relative, read, now);
+        }
+    }
+
     /// Moves a file that was read to `done/`, with its sidecar, into the same subfolder; returns where it lies now. Where the
     /// name is taken, a number is put into it: `plan (2).md`. A sidecar that another document reads too stays for that one.
     ///
@@ -123,18 +148,22 @@ impl Inbox {
             let there = found.path.symlink_metadata().is_ok();
             return Err(if there { moves::changed(&found.path) } else { moves::gone(&found.path) });
         }
-        let folder = self.folder_in(DONE, &found.relative)?;
-        let sidecar = found.sidecar.as_deref().filter(|sidecar| goes_along(sidecar, &found.path));
+        let (inbox, from) = self.folders(&found.relative)?;
+        let to = moves::folder(&inbox, DONE, inside(&found.relative))?;
+        let name = found.relative.file_name().unwrap_or_default();
+        let sidecar = found.sidecar.as_deref().and_then(Path::file_name);
+        let sidecar = sidecar.filter(|sidecar| goes_along(&from, sidecar, name));
         let mut number = 1;
         loop {
-            let (free, to) = moves::free(&folder, &found.path, sidecar, number)?;
-            match moves::both(&found.path, sidecar, &to, Some(&found.signature)) {
+            let (free, names) = moves::free(&to, name, sidecar, number)?;
+            let place = to.path().join(&names.document);
+            match moves::both((&from, name, sidecar), (&to, &names), Some(&found.signature)) {
                 Ok(()) => {
-                    note::clear(&found.path);
-                    return Ok(to.document);
+                    note::clear(&from, name);
+                    return Ok(place);
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number = free + 1,
-                Err(e) => return Err(moves::error(&found.path, &to.document, e)),
+                Err(e) => return Err(moves::error(&found.path, &place, e)),
             }
         }
     }
@@ -153,24 +182,29 @@ impl Inbox {
         if seen.is_dir() {
             return Err(Error::new(Kind::Invalid, format!("{} is a folder: name a file", path.display())));
         }
-        let folder = self.folder_in(FAILED, relative)?;
-        let sidecar = sidecar_of(path).filter(|sidecar| goes_along(sidecar, path));
+        let (inbox, from) = self.folders(relative)?;
+        let to = moves::folder(&inbox, FAILED, inside(relative))?;
+        let name = relative.file_name().unwrap_or_default();
+        let sidecar = sidecar_of(path);
+        let sidecar = sidecar.as_deref().and_then(Path::file_name);
+        let sidecar = sidecar.filter(|sidecar| goes_along(&from, sidecar, name));
         let mut number = 1;
         loop {
-            let (free, to) = moves::free(&folder, path, sidecar.as_deref(), number)?;
+            let (free, names) = moves::free(&to, name, sidecar, number)?;
+            let place = to.path().join(&names.document);
             // The reason first: a crash in between leaves a reason without its file, which the next attempt takes up.
-            let note = note::write(&folder, to.document.file_name().unwrap_or_default(), reason)?;
-            let error = match moves::both(path, sidecar.as_deref(), &to, None) {
+            let note = note::write(&to, &names.document, reason)?;
+            let error = match moves::both((&from, name, sidecar), (&to, &names), None) {
                 Ok(()) => {
-                    note::clear(path);
-                    return Ok(to.document);
+                    note::clear(&from, name);
+                    return Ok(place);
                 }
                 Err(e) => e,
             };
-            let _ = fs::remove_file(note);
+            let _ = fs::remove_file(to.at(note));
             match error.kind() {
                 io::ErrorKind::AlreadyExists => number = free + 1,
-                _ => return Err(moves::error(path, &to.document, error)),
+                _ => return Err(moves::error(path, &place, error)),
             }
         }
     }
@@ -194,9 +228,35 @@ impl Inbox {
         DoneListing::of(&self.done_folder())
     }
 
-    /// The folder in `done/` or `failed/` for a file at `relative`, made if need be.
-    fn folder_in(&self, name: &str, relative: &Path) -> Result<PathBuf> {
-        moves::folder(&self.path.join(name), relative.parent().unwrap_or(Path::new("")))
+    /// What lies in `failed/` now: the latest `most` files with their reasons, and how many more.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] or [`Kind::Io`] where `failed/` itself cannot be read.
+    pub fn refused(&self, most: usize) -> Result<RefusedFiles> {
+        let failed = self.path.join(FAILED);
+        let mut found = Vec::new();
+        // What cannot be looked at is left out.
+        for path in DoneListing::of(&failed)?.flatten().filter(|path| !note::is_note(&failed.join(path))) {
+            // A move changes no time of the content, but this one.
+            let moved = failed.join(&path).symlink_metadata().map_or(0, |found| found.ctime());
+            found.push((moved, path));
+        }
+        found.sort_by(|a, b| b.cmp(a));
+        let more = found.len().saturating_sub(most);
+        let file = |(moved, path): (i64, PathBuf)| RefusedFile {
+            reason: note::reason(&failed.join(&path)).unwrap_or_default(),
+            path: path.to_string_lossy().into_owned(),
+            at: Timestamp(moved * 1000),
+        };
+        Ok(RefusedFiles { files: found.into_iter().take(most).map(file).collect(), more })
+    }
+
+    /// The inbox, and the folder in it where a file at `relative` lies.
+    fn folders(&self, relative: &Path) -> Result<(Folder, Folder)> {
+        let inbox = Folder::open(&self.path).map_err(|e| io_error("open", &self.path, e))?;
+        let path = self.path.join(relative);
+        let from = inbox.descendant(inside(relative)).map_err(|e| moves::error(&path, &path, e))?;
+        Ok((inbox, from))
     }
 
     fn relative<'a>(&self, path: &'a Path) -> Result<&'a Path> {
@@ -212,10 +272,15 @@ impl Inbox {
     }
 }
 
+/// The subfolder of the inbox that a file lies in.
+fn inside(relative: &Path) -> &Path {
+    relative.parent().unwrap_or(Path::new(""))
+}
+
 /// Whether the sidecar moves with the document: not while another one needs it.
-fn goes_along(sidecar: &Path, document: &Path) -> bool {
+fn goes_along(folder: &Folder, sidecar: &OsStr, document: &OsStr) -> bool {
     // What cannot be told moves: it is this document's in any case.
-    !is_sidecar(document) && !moves::is_shared(sidecar, document).unwrap_or(false)
+    !is_sidecar(Path::new(document)) && !moves::is_shared(folder, sidecar, document).unwrap_or(false)
 }
 
 fn make(folder: &Path) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Moving a document with its sidecar to `done/` or `failed/`: nothing is overwritten, nothing is there twice.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File, FileTimes};
 use std::io;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::folder::Folder;
 use super::note::{MOST_NUMBERS, full};
 use super::settle::Signature;
 use super::{names, staged};
@@ -16,34 +17,32 @@ use crate::sidecar::{ENDING, is_sidecar, sidecar_names};
 use crate::walk::is_passing;
 use seald_core::error::{Error, Kind, Result};
 
-/// Where a document and its sidecar will lie.
-pub(super) struct Places {
-    pub(super) document: PathBuf,
-    pub(super) sidecar: Option<PathBuf>,
+/// The names under which a document and its sidecar will lie.
+pub(super) struct Names {
+    pub(super) document: OsString,
+    pub(super) sidecar: Option<OsString>,
 }
 
-/// The first number under which both are free in `folder`, from `number` on, and the places.
+/// The first number under which both are free in `folder`, from `number` on, and the names.
 pub(super) fn free(
-    folder: &Path,
-    document: &Path,
-    sidecar: Option<&Path>,
+    folder: &Folder,
+    name: &OsStr,
+    own: Option<&OsStr>,
     number: usize,
-) -> Result<(usize, Places)> {
-    let name = document.file_name().unwrap_or_default();
-    let own = sidecar.and_then(Path::file_name);
+) -> Result<(usize, Names)> {
     for number in number..=MOST_NUMBERS {
         let numbered = names::numbered(name, number);
         let sidecar = own.map(|own| match number {
             1 => own.to_os_string(),
             _ => [numbered.as_os_str(), ENDING.as_ref()].into_iter().collect::<OsString>(),
         });
-        let places = Places { document: folder.join(numbered), sidecar: sidecar.map(|own| folder.join(own)) };
-        let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
-        if !taken(&places.document) && !places.sidecar.as_ref().is_some_and(taken) {
-            return Ok((number, places));
+        let names = Names { document: numbered, sidecar };
+        let taken = |name: &OsString| folder.look(name).is_ok();
+        if !taken(&names.document) && !names.sidecar.as_ref().is_some_and(taken) {
+            return Ok((number, names));
         }
     }
-    Err(full(folder, name))
+    Err(full(folder.path(), name))
 }
 
 /// A file that is no longer the one that was found.
@@ -58,27 +57,27 @@ impl fmt::Display for Changed {
 
 impl std::error::Error for Changed {}
 
-/// Moves both to their places, the sidecar first: after a crash in between, the document is found again and follows it.
+/// Moves both from one folder to their names in another, the sidecar first: after a crash in between, the document is found again and follows it.
 /// On failure both are where they were. With `found`, a document that has become another since then stays.
 pub(super) fn both(
-    document: &Path,
-    sidecar: Option<&Path>,
-    to: &Places,
+    (from, document, sidecar): (&Folder, &OsStr, Option<&OsStr>),
+    (to, names): (&Folder, &Names),
     found: Option<&Signature>,
 ) -> io::Result<()> {
     let mut moved = None;
-    if let Some((from, to)) = sidecar.zip(to.sidecar.as_deref()) {
-        match file(from, to, None) {
-            Ok(()) => moved = Some((from, to)),
+    if let Some((own, new)) = sidecar.zip(names.sidecar.as_deref()) {
+        let (own, new) = (from.at(own), to.at(new));
+        match file(&own, &new, None) {
+            Ok(()) => moved = Some((own, new)),
             // Somebody took it away: its document goes alone.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && from.symlink_metadata().is_err() => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound && own.symlink_metadata().is_err() => {}
             Err(e) => return Err(e),
         }
     }
-    let outcome = file(document, &to.document, found);
-    if let (Err(_), Some((from, to))) = (&outcome, moved) {
+    let outcome = file(&from.at(document), &to.at(&names.document), found);
+    if let (Err(_), Some((own, new))) = (&outcome, moved) {
         // Else it lies in wait for the document, which will follow.
-        let _ = file(to, from, None);
+        let _ = file(&new, &own, None);
     }
     outcome
 }
@@ -146,43 +145,47 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     staged::publish(&staged, to)
 }
 
-/// The folder below `root` that stands for the subfolder `inside` of the inbox, made where it is missing. A folder whose
-/// name a file has already gets a number.
-pub(super) fn folder(root: &Path, inside: &Path) -> Result<PathBuf> {
-    let error = |folder: &Path, within: &Path, e| {
-        not_writable(format!("cannot make {}", folder.display()), &within.display().to_string(), e)
+/// The folder in the folder `name` of the inbox that stands for the subfolder `inside` of it, made where it is missing. A folder whose
+/// name something else has already gets a number; in place of `name` itself nothing else will do.
+pub(super) fn folder(inbox: &Folder, name: &str, inside: &Path) -> Result<Folder> {
+    let error = |within: &Folder, name: &OsStr, e| {
+        let (folder, within) = (within.path().join(name), within.path().display());
+        not_writable(format!("cannot make {}", folder.display()), &within.to_string(), e)
     };
-    fs::create_dir_all(root).map_err(|e| error(root, root.parent().unwrap_or(root), e))?;
-    let mut folder = root.to_path_buf();
+    let name = OsStr::new(name);
+    let mut folder = match inbox.make(name) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => inbox.child(name),
+    }
+    .map_err(|e| error(inbox, name, e))?;
     for part in inside {
         let mut numbers = 1..=MOST_NUMBERS;
         folder = loop {
-            let number = numbers.next().ok_or_else(|| full(&folder, part))?;
-            let next = folder.join(names::numbered(part, number));
-            match fs::create_dir(&next) {
-                Ok(()) => break next,
-                Err(_) if next.is_dir() => break next,
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(error(&next, &folder, e)),
+            let number = numbers.next().ok_or_else(|| full(folder.path(), part))?;
+            let next = names::numbered(part, number);
+            match folder.make(&next) {
+                Ok(()) => {}
+                Err(_) if folder.look(&next).is_ok_and(|found| found.is_dir()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(e) => return Err(error(&folder, &next, e)),
             }
+            break folder.child(&next).map_err(|e| error(&folder, &next, e))?;
         };
     }
     Ok(folder)
 }
 
 /// Whether another document beside this one reads the same sidecar, which has to wait for it.
-pub(super) fn is_shared(sidecar: &Path, document: &Path) -> io::Result<bool> {
-    let folder = document.parent().unwrap_or(Path::new("."));
-    let exists = |name: &OsString| folder.join(name).symlink_metadata().is_ok();
-    for entry in fs::read_dir(folder)? {
+pub(super) fn is_shared(folder: &Folder, sidecar: &OsStr, document: &OsStr) -> io::Result<bool> {
+    for entry in fs::read_dir(folder.anchor())? {
         let entry = entry?;
         let name = PathBuf::from(entry.file_name());
-        if name.file_name() == document.file_name() || is_sidecar(&name) || is_passing(&name) {
+        if name.as_os_str() == document || is_sidecar(&name) || is_passing(&name) {
             continue;
         }
         let Some([own, by_stem]) = sidecar_names(&name) else { continue };
-        let reads = [&own, &by_stem].contains(&&OsString::from(sidecar.file_name().unwrap_or_default()));
-        let other = Some(own.as_os_str()) != sidecar.file_name() && exists(&own);
+        let reads = own == sidecar || by_stem == sidecar;
+        let other = own != sidecar && folder.look(&own).is_ok();
         if reads && !other && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             return Ok(true);
         }
@@ -249,16 +252,65 @@ mod tests {
         fs::create_dir(at("done")).unwrap();
         let found = Signature::of(&at("a.md").symlink_metadata().unwrap());
         fs::rename(at("new"), at("a.md")).unwrap();
-        let sidecar = at("a.probes.jsonl");
+        let inbox = Folder::open(dir.path()).unwrap();
+        let done = folder(&inbox, "done", Path::new("")).unwrap();
+        let (name, own) = (OsStr::new("a.md"), Some(OsStr::new("a.probes.jsonl")));
         let move_both = |found: &Signature| {
-            let (_, to) = free(&at("done"), &at("a.md"), Some(&sidecar), 1).unwrap();
-            both(&at("a.md"), Some(&sidecar), &to, Some(found))
-                .map_err(|e| error(&at("a.md"), &to.document, e))
+            let (_, to) = free(&done, name, own, 1).unwrap();
+            both((&inbox, name, own), (&done, &to), Some(found))
+                .map_err(|e| error(&at("a.md"), &at("done").join(&to.document), e))
         };
+        let sidecar = at("a.probes.jsonl");
         assert_eq!(move_both(&found).unwrap_err().kind(), Kind::Conflict);
         assert_eq!(fs::read(at("a.md")).unwrap(), b"another");
         assert!(sidecar.exists() && fs::read_dir(at("done")).unwrap().next().is_none());
         move_both(&Signature::of(&at("a.md").symlink_metadata().unwrap())).unwrap();
         assert!(at("done/a.md").exists() && at("done/a.probes.jsonl").exists());
+    }
+
+    #[test]
+    fn files_go_to_another_file_system_by_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let device = |path: &Path| std::os::unix::fs::MetadataExt::dev(&fs::metadata(path).unwrap());
+        let elsewhere = tempfile::tempdir_in("/dev/shm").ok();
+        let Some(elsewhere) = elsewhere.filter(|other| device(other.path()) != device(dir.path())) else {
+            eprintln!("skipped: /dev/shm is no file system of its own here");
+            return;
+        };
+        let (inbox, done) = (Folder::open(dir.path()).unwrap(), Folder::open(elsewhere.path()).unwrap());
+        let (name, own) = (OsStr::new("a.md"), Some(OsStr::new("a.probes.jsonl")));
+        let at = |name: &str| dir.path().join(name);
+        let signature = |name: &str| Signature::of(&at(name).symlink_metadata().unwrap());
+        for round in ["one", "two"] {
+            fs::write(at("a.md"), round).unwrap();
+            fs::write(at("a.probes.jsonl"), round).unwrap();
+            let (found, modified) =
+                (signature("a.md"), fs::metadata(at("a.md")).unwrap().modified().unwrap());
+            let (_, names) = free(&done, name, own, 1).unwrap();
+            both((&inbox, name, own), (&done, &names), Some(&found)).unwrap();
+            let moved = elsewhere.path().join(&names.document);
+            assert_eq!(fs::read_to_string(&moved).unwrap(), round);
+            assert_eq!(fs::metadata(&moved).unwrap().modified().unwrap(), modified);
+            assert!(!at("a.md").exists() && !at("a.probes.jsonl").exists());
+        }
+        assert_eq!(fs::read(elsewhere.path().join("a (2).md.probes.jsonl")).unwrap(), b"two");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 4, "nothing staged is left");
+
+        symlink("nowhere", at("link")).unwrap();
+        let move_one = |name: &str, found: Option<&Signature>| {
+            let (_, names) = free(&done, OsStr::new(name), None, 1).unwrap();
+            both((&inbox, OsStr::new(name), None), (&done, &names), found)
+        };
+        move_one("link", None).unwrap();
+        assert_eq!(fs::read_link(elsewhere.path().join("link")).unwrap(), Path::new("nowhere"));
+        let socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert_eq!(move_one("socket", None).unwrap_err().kind(), io::ErrorKind::Unsupported);
+        drop(socket);
+        // What is not taken away is not left there as a copy either, else every attempt would make one more.
+        fs::write(at("stays.md"), "one").unwrap();
+        let found = signature("stays.md");
+        fs::write(at("stays.md"), "two, longer").unwrap();
+        assert!(move_one("stays.md", Some(&found)).is_err());
+        assert!(at("stays.md").exists() && !elsewhere.path().join("stays.md").exists());
     }
 }

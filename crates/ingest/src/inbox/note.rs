@@ -1,19 +1,24 @@
 //! `NAME.error.txt` beside a file that could not be learned: why, and what to do.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use super::folder::Folder;
 use super::{moves, names, staged};
 use seald_core::error::{Error, Kind, Result};
 
 const ENDING: &str = ".error.txt";
 /// What every note begins with; a note is told by it from a document of such a name.
 const BEGINNING: &str = "seald could not learn from this file: ";
+/// Between the reason and what can be done.
+const REMEDY: &str = "\n\nTo try again, ";
+/// Longest note that is read back, bytes.
+const LONGEST: u64 = 16 << 10;
 /// Numbers that are tried for a name.
 pub(super) const MOST_NUMBERS: usize = 100_000;
 
@@ -23,30 +28,43 @@ pub(super) fn is_note(path: &Path) -> bool {
     name.as_encoded_bytes().ends_with(ENDING.as_bytes()) && begins_with(path, BEGINNING)
 }
 
-/// Writes the note for the file `name` in `folder`, in place of an older one for the same name.
-pub(super) fn write(folder: &Path, name: &OsStr, reason: &str) -> Result<PathBuf> {
+/// Writes the note for the file `name` in `folder`, in place of an older one for the same name; its name.
+pub(super) fn write(folder: &Folder, name: &OsStr, reason: &str) -> Result<OsString> {
     let heading = format!("{BEGINNING}{}\n", plain(&name.to_string_lossy()));
     let text = format!(
-        "{heading}\n{}\n\nTo try again, put it right and move it back into the inbox. Otherwise both can be removed.\n",
+        "{heading}\n{}{REMEDY}put it right and move it back into the inbox. Otherwise both can be removed.\n",
         reason.trim()
     );
     // Long names that begin alike are cut to the same.
     for number in 1..=MOST_NUMBERS {
-        let path = folder.join(names::with_ending(&names::numbered(name, number), ENDING));
-        if path.symlink_metadata().is_err() || begins_with(&path, &heading) {
-            let written = staged::replace(&path, text.as_bytes());
-            let doing = || format!("cannot write {}", path.display());
-            written.map_err(|e| moves::not_writable(doing(), &folder.display().to_string(), e))?;
-            return Ok(path);
+        let note = names::with_ending(&names::numbered(name, number), ENDING);
+        if folder.look(&note).is_err() || begins_with(&folder.at(&note), &heading) {
+            let written = staged::replace(&folder.at(&note), text.as_bytes());
+            let doing = || format!("cannot write {}", folder.path().join(&note).display());
+            let within = folder.path().display();
+            written.map_err(|e| moves::not_writable(doing(), &within.to_string(), e))?;
+            return Ok(note);
         }
     }
-    Err(full(folder, name))
+    Err(full(folder.path(), name))
 }
 
-/// Removes the note that an earlier attempt at `document` left beside it.
-pub(super) fn clear(document: &Path) {
-    let Some(name) = document.file_name() else { return };
+/// The reason that a note gives for the file at `document`; none where there is no note of ours.
+pub(super) fn reason(document: &Path) -> Option<String> {
+    let name = document.file_name()?;
     let note = document.with_file_name(names::with_ending(name, ENDING));
+    if !is_note(&note) {
+        return None;
+    }
+    let mut text = String::new();
+    File::open(note).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    let (_, rest) = text.split_once("\n\n")?;
+    Some(rest.split_once(REMEDY).map_or(rest, |(reason, _)| reason).trim().to_string())
+}
+
+/// Removes the note that an earlier attempt at the document `name` left beside it.
+pub(super) fn clear(folder: &Folder, name: &OsStr) {
+    let note = folder.at(names::with_ending(name, ENDING));
     if is_note(&note) {
         // It is passed over as long as it lies there.
         let _ = fs::remove_file(&note);

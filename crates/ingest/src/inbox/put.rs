@@ -1,10 +1,10 @@
 //! Bringing a file in: staged out of sight, synced, then put in place under a free name.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::folder::Folder;
 use super::note::{MOST_NUMBERS, full};
 use super::{DONE, FAILED, names, staged};
 use crate::{is_passing, is_sidecar};
@@ -14,15 +14,17 @@ use seald_core::files::io_error;
 /// As [`super::Inbox::put`].
 pub(super) fn put(inbox: &Path, name: &str, tag: Option<&str>, bytes: &[u8]) -> Result<PathBuf> {
     check("file name", name)?;
+    let inbox = Folder::open(inbox).map_err(|e| io_error("open", inbox, e))?;
     let folder = match tag {
-        Some(tag) => subfolder(inbox, tag)?,
-        None => inbox.to_path_buf(),
+        Some(tag) => subfolder(&inbox, tag)?,
+        None => inbox,
     };
-    let wanted = folder.join(name);
-    let staged = staged::write(&folder, bytes).map_err(|e| io_error("write", &wanted, e))?;
+    let wanted = folder.path().join(name);
+    let staged = staged::write(&folder.anchor(), bytes).map_err(|e| io_error("write", &wanted, e))?;
     for number in 1..=MOST_NUMBERS {
-        let path = folder.join(names::numbered(OsStr::new(name), number));
-        match staged::publish(&staged, &path) {
+        let numbered = names::numbered(OsStr::new(name), number);
+        let path = folder.path().join(&numbered);
+        match staged::publish(&staged, &folder.at(&numbered)) {
             Ok(()) => return Ok(path),
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(io_error("write", &path, e)),
             Err(_) if is_sidecar(&path) => {
@@ -35,27 +37,26 @@ pub(super) fn put(inbox: &Path, name: &str, tag: Option<&str>, bytes: &[u8]) -> 
             Err(_) => {}
         }
     }
-    Err(full(&folder, OsStr::new(name)))
+    Err(full(folder.path(), OsStr::new(name)))
 }
 
-fn subfolder(inbox: &Path, tag: &str) -> Result<PathBuf> {
+fn subfolder(inbox: &Folder, tag: &str) -> Result<Folder> {
     check("tag", tag)?;
     if [DONE, FAILED].contains(&tag) {
         let text =
             format!("the tag `{tag}` is the name of a folder for files that were read: choose another");
         return Err(Error::new(Kind::Invalid, text));
     }
-    let folder = inbox.join(tag);
-    match fs::create_dir(&folder) {
-        Ok(()) => Ok(folder),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match folder.symlink_metadata() {
-            Ok(found) if found.is_dir() => Ok(folder),
-            _ => {
-                let text = format!("{} is no folder: choose another tag", folder.display());
-                Err(Error::new(Kind::Conflict, text))
+    let path = inbox.path().join(tag);
+    match inbox.make(OsStr::new(tag)) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(io_error("make", &path, e)),
+        _ => inbox.child(OsStr::new(tag)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotADirectory => {
+                let text = format!("{} is no folder: choose another tag", path.display());
+                Error::new(Kind::Conflict, text)
             }
-        },
-        Err(e) => Err(io_error("make", &folder, e)),
+            _ => io_error("open", &path, e),
+        }),
     }
 }
 

@@ -36,6 +36,11 @@ impl Signature {
         content(self) == content(other)
     }
 
+    /// Whether both have the same size and time of writing, in whatever file.
+    pub(super) fn same_text(&self, other: &Self) -> bool {
+        (self.size, self.modified) == (other.size, other.modified)
+    }
+
     /// When it last changed, by its own times.
     fn last(&self) -> Timestamp {
         let (seconds, nanoseconds) = self.changed.max(self.modified);

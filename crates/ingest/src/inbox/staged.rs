@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use super::{DONE, FAILED, MOST_FOLDERS_DEEP};
+use super::MOST_FOLDERS_DEEP;
 
 /// Names of unfinished files begin so: hidden, and nobody else's.
 const PREFIX: &str = ".seald-";
@@ -57,9 +57,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Removes what a crash left unfinished, anywhere in the inbox. What cannot be read or removed stays.
 pub(super) fn clear_litter(inbox: &Path) {
-    // These two may be links to another file system; no other link is followed.
-    let kept = [DONE, FAILED].map(|name| inbox.join(name)).into_iter().filter(|folder| folder.is_symlink());
-    let mut folders: Vec<_> = kept.chain([inbox.to_path_buf()]).map(|folder| (folder, 0)).collect();
+    let mut folders = vec![(inbox.to_path_buf(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {

@@ -12,6 +12,8 @@ pub const ADAPTERS: &str = "/v1/adapters";
 pub const MODELS: &str = "/v1/models/local";
 /// The forgetting matrix.
 pub const FORGETTING: &str = "/v1/forgetting";
+/// Files that could not be read.
+pub const REFUSED: &str = "/v1/inbox/failed";
 /// Puts a question.
 pub const ASK: &str = "/v1/ask";
 /// Puts a question, and asks what taught the answer.

@@ -15,6 +15,8 @@ pub(crate) struct RootReport {
     documents: usize,
     generations: usize,
     newest_backup: Option<PathBuf>,
+    /// Adapters that were moved aside, for the database knows nothing of them.
+    unknown_adapters: Vec<PathBuf>,
     /// Of the model that is looked at; none where it was not calibrated in this root.
     calibration: Option<Calibration>,
 }
@@ -22,13 +24,17 @@ pub(crate) struct RootReport {
 impl RootReport {
     /// In one line.
     pub(crate) fn words(&self) -> String {
-        let Self { path, documents, generations, newest_backup, calibration: _ } = self;
+        let Self { path, documents, generations, newest_backup, unknown_adapters, calibration: _ } = self;
         let backup = match newest_backup {
             Some(backup) => format!("newest backup {}", backup.display()),
             None => "no backup yet (the daemon makes one a day)".into(),
         };
+        let unknown = match unknown_adapters.first() {
+            Some(first) => format!("; it knows nothing of {}, which was moved aside", first.display()),
+            None => String::new(),
+        };
         format!(
-            "{}: the database is whole, {documents} documents, {generations} generations; {backup}",
+            "{}: the database is whole, {documents} documents, {generations} generations; {backup}{unknown}",
             path.display()
         )
     }
@@ -56,5 +62,6 @@ pub(crate) fn look(path: &Path, base_fingerprint: Option<&str>) -> Result<RootRe
         documents,
         generations,
         newest_backup: pipeline::newest_backup(&root),
+        unknown_adapters: pipeline::unknown_adapters(&root)?,
     })
 }

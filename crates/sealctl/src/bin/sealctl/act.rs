@@ -1,35 +1,11 @@
 //! Verbs that make the daemon do something.
 
-use std::fs;
-use std::path::Path;
-
 use sealctl::client::{Client, Failure, parse, routes};
-use seald_core::error::{Error, Kind};
-use seald_core::protocol::{AddView, PauseRequest, ReplayView, RollbackRequest, RollbackView, StatusView};
+use seald_core::protocol::{PauseRequest, ReplayView, RollbackRequest, RollbackView, StatusView};
 use seald_terminal::words::count;
 use seald_terminal::{one_line, status};
 
-use crate::cli::Add;
 use crate::output::{self, say, times};
-
-/// Hands documents in, one after the other; one that is refused stops the rest.
-pub(crate) async fn add(client: &Client, args: Add, json: bool) -> Result<(), Failure> {
-    // A name that is wrong is found before anything is handed in.
-    let files: Vec<_> =
-        args.files.iter().map(|path| name(path).map(|name| (path, name))).collect::<Result<_, _>>()?;
-    for (path, name) in files {
-        let bytes = fs::read(path).map_err(|e| unread(path, e))?;
-        let route = routes::add(name, args.tag.as_deref());
-        let answer = client.upload(&route, bytes).await?;
-        if json {
-            output::json(&answer)?;
-        } else {
-            let AddView { path } = parse(&answer, &route)?;
-            output::text(&format!("{} waits to be learned\n", one_line(&path)))?;
-        }
-    }
-    Ok(())
-}
 
 /// Learns a document again.
 pub(crate) async fn retry(client: &Client, doc: &str, json: bool) -> Result<(), Failure> {
@@ -102,24 +78,4 @@ async fn held(client: &Client) -> Result<(), Failure> {
         None => status::doing_words(&view, times()),
     };
     Ok(output::text(&format!("{words}\n"))?)
-}
-
-fn name(path: &Path) -> Result<&str, Failure> {
-    let name = path.file_name().ok_or_else(|| {
-        Error::new(Kind::Invalid, format!("{} is no file: name the documents themselves", path.display()))
-    })?;
-    let wrong = || {
-        let text = format!("the name of {} is not UTF-8: copy it into the inbox yourself", path.display());
-        Error::new(Kind::Invalid, text)
-    };
-    Ok(name.to_str().ok_or_else(wrong)?)
-}
-
-fn unread(path: &Path, e: std::io::Error) -> Error {
-    let kind = match e.kind() {
-        std::io::ErrorKind::NotFound => Kind::NotFound,
-        std::io::ErrorKind::IsADirectory => Kind::Invalid,
-        _ => Kind::Io,
-    };
-    Error::new(kind, format!("cannot read {}", path.display())).with_source(e)
 }

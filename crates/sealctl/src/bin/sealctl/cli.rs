@@ -154,7 +154,7 @@ pub(crate) struct Pull {
 /// Options of `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// End when nothing waits; with exit code 1 if a document failed meanwhile
+    /// End when nothing waits; with exit code 1 if a document failed or a file could not be read meanwhile
     #[arg(long)]
     pub(crate) until_idle: bool,
     /// Seconds for which nothing must wait before --until-idle ends: a file just dropped takes a moment to be seen
@@ -233,6 +233,12 @@ pub(crate) struct Add {
     /// Put them into this subfolder of the inbox
     #[arg(long)]
     pub(crate) tag: Option<String>,
+    /// Wait until they are learned, or turned away, too
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Do not wait until they are read
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) no_wait: bool,
 }
 
 /// Options of verbs that begin a job.

@@ -1,6 +1,7 @@
 //! `sealctl`: asks a running `seald` what it does and what it knows, and tells it what to do.
 
 mod act;
+mod add;
 mod ask;
 mod base;
 mod cli;
@@ -75,7 +76,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Models { what: Some(ModelsVerb::Pull(args)) } => return pull::run(&client, args, json).await,
         Verb::Ask(args) => ask::run(&client, args, json).await,
         Verb::Why(args) => ask::why(&client, args, json).await,
-        Verb::Add(args) => act::add(&client, args, json).await,
+        Verb::Add(args) => return add::run(&client, args, json).await,
         Verb::Retry { doc } => act::retry(&client, &doc, json).await,
         Verb::Rollback { generation } => act::rollback(&client, generation, json).await,
         Verb::Replay => act::replay(&client, json).await,

@@ -1,9 +1,10 @@
 //! Verbs that show something: one request, one page.
 
 use sealctl::client::{Client, Failure, parse, routes};
+use seald_core::domain::document::DocumentState;
 use seald_core::protocol::{
-    AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, SelfEditsView, StatusView,
-    WriterView,
+    AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, RefusedFiles, SelfEditsView,
+    StatusView, WriterView,
 };
 use seald_terminal::{
     Look, adapters as generations, documents, edits as self_edits, heatmap, models as bases,
@@ -66,7 +67,7 @@ pub(crate) async fn edits(client: &Client, doc: &str, json: bool) -> Result<(), 
 
 /// Documents, as many pages as it takes.
 pub(crate) async fn docs(client: &Client, args: Docs, json: bool) -> Result<(), Failure> {
-    let wanted = args.limit as usize;
+    let (wanted, failed) = (args.limit as usize, args.state == Some(DocumentState::Failed));
     let mut filter =
         routes::Filter { state: args.state, tag: args.tag, before: None, limit: wanted.min(PAGE) };
     let mut path = routes::documents(&filter);
@@ -88,7 +89,18 @@ pub(crate) async fn docs(client: &Client, args: Docs, json: bool) -> Result<(), 
         (all.next_before, pages) = (more.next_before, pages + 1);
     }
     if !json {
-        output::text(&documents::render(&all, times(), &Look::of_stdout()))?;
+        let look = Look::of_stdout();
+        let mut refused = RefusedFiles::default();
+        // They are no documents, but whoever looks for what failed looks for them.
+        if failed {
+            refused = client.read(routes::REFUSED).await?;
+        }
+        let refused = documents::refused(&refused, times(), &look);
+        if all.documents.is_empty() && !refused.is_empty() {
+            output::text(&refused)?;
+        } else {
+            output::text(&(documents::render(&all, times(), &look) + &refused))?;
+        }
     } else if pages == 1 {
         output::json(&first)?;
     } else {

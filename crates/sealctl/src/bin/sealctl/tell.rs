@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use sealctl::client::{Client, Failure, Stream, routes};
 use seald_core::domain::progress::Progress;
-use seald_core::protocol::{EventView, StatusView};
+use seald_core::protocol::{EventView, Held, StatusView};
 use seald_terminal::feed::Feed;
 use seald_terminal::words::work_words;
 use seald_terminal::{Look, one_line};
@@ -76,6 +76,17 @@ impl Teller {
     /// Says something on stderr.
     pub(crate) fn say(&self, words: &str) {
         self.above(|| output::say(words));
+    }
+}
+
+/// Whether learning is held for the same reason: how long it will be is no other one, and need not be told again each second.
+pub(crate) fn same_hold(before: Option<&Held>, now: Option<&Held>) -> bool {
+    match (before, now) {
+        (Some(Held::Trouble { reason: before, .. }), Some(Held::Trouble { reason: now, .. })) => {
+            before == now
+        }
+        (Some(Held::Busy { .. }), Some(Held::Busy { .. })) => true,
+        _ => before == now,
     }
 }
 

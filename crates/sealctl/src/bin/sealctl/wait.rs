@@ -7,7 +7,7 @@ use sealctl::client::{self, Client, Failure, Stream, parse, routes};
 use seald_core::domain::ids::JobId;
 use seald_core::domain::job::JobState;
 use seald_core::domain::progress::Progress;
-use seald_core::protocol::{EventView, JobOutcome, JobStarted, StatusView};
+use seald_core::protocol::{EventView, Held, JobOutcome, JobStarted, StatusView};
 use seald_terminal::words::kind_words;
 use seald_terminal::{Look, jobs, status};
 
@@ -25,7 +25,7 @@ struct Wait<'a> {
     /// The last event seen: where to go on after a break.
     last: Option<i64>,
     /// Why nothing is begun, as it was said last.
-    held: Option<String>,
+    held: Option<Held>,
     /// Whether it was found over before the log told what came of it, which follows at once unless the daemon died between.
     untold: bool,
 }
@@ -115,12 +115,11 @@ impl Wait<'_> {
     }
 
     fn say_held(&mut self, view: &StatusView) {
-        let held = view.held.as_ref().map(|held| status::held_words(held, times()));
-        if self.held != held {
-            if let Some(words) = &held {
+        if !tell::same_hold(self.held.as_ref(), view.held.as_ref()) {
+            if let Some(words) = view.held.as_ref().map(|held| status::held_words(held, times())) {
                 self.teller.say(&format!("it waits: {words}"));
             }
-            self.held = held;
+            self.held = view.held.clone();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sealctl::client::{self, Client, Failure, Stream, routes};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
-use seald_core::protocol::{Activity, EventView, StatusView};
+use seald_core::protocol::{Activity, EventView, Held, StatusView};
 use seald_terminal::words::count;
 use seald_terminal::{Look, one_line, status};
 use tokio::time::Instant;
@@ -26,10 +26,11 @@ struct Watch<'a> {
     teller: Teller,
     /// The last number seen: where to go on after a break.
     last: Option<i64>,
-    failed_before: usize,
+    /// Documents that had failed, and files that could not be read.
+    failed_before: (usize, usize),
     failed: bool,
     idle_since: Option<Instant>,
-    held: Option<String>,
+    held: Option<Held>,
 }
 
 /// Follows events until idle, if that is asked for, or until Ctrl-C.
@@ -40,7 +41,7 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
         args,
         json,
         teller: Teller::new(Look::of_stdout()),
-        failed_before: 0,
+        failed_before: (0, 0),
         failed: false,
         idle_since: None,
         held: None,
@@ -48,7 +49,7 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
     // What happens between the two is seen twice rather than not at all.
     let mut stream = client.events(watch.last).await?;
     let view: StatusView = client.read(routes::STATUS).await?;
-    watch.failed_before = view.documents.failed;
+    watch.failed_before = (view.documents.failed, view.documents.refused);
     watch.greet(&view, "watching");
     loop {
         match watch.follow(&mut stream).await {
@@ -83,10 +84,9 @@ impl Watch<'_> {
     fn event(&mut self, event: &EventView, data: &str) -> Result<(), Failure> {
         self.last = event.id.or(self.last);
         let progress = client::progress(event);
-        if matches!(&progress, Some(Progress::Finished { verdict, .. }) if verdict == DocumentState::Failed.as_str())
-        {
-            self.failed = true;
-        }
+        let failed = matches!(&progress, Some(Progress::Finished { verdict, .. }) if verdict == DocumentState::Failed.as_str());
+        // What could not be read never became a document.
+        self.failed |= failed || event.kind == "refused";
         if self.json {
             return Ok(output::json(data.replace('\n', " ").as_bytes())?);
         }
@@ -99,13 +99,13 @@ impl Watch<'_> {
 
     /// Whether nothing has waited for long enough.
     fn is_over(&mut self, view: &StatusView) -> bool {
-        self.failed |= view.documents.failed > self.failed_before;
-        let held = view.held.as_ref().map(|held| status::held_words(held, times()));
-        if self.held != held {
-            if let Some(words) = held.as_ref().filter(|_| view.documents.waiting > 0) {
-                self.teller.say(&format!("nothing is learned now: {words}"));
+        let (failed, refused) = self.failed_before;
+        self.failed |= view.documents.failed > failed || view.documents.refused > refused;
+        if !tell::same_hold(self.held.as_ref(), view.held.as_ref()) {
+            if let Some(held) = view.held.as_ref().filter(|_| view.documents.waiting > 0) {
+                self.teller.say(&format!("nothing is learned now: {}", status::held_words(held, times())));
             }
-            self.held = held;
+            self.held = view.held.clone();
         }
         if view.documents.waiting > 0 || !matches!(view.activity, Activity::Idle) {
             self.idle_since = None;

@@ -1,0 +1,91 @@
+//! Files that were moved away while somebody still had them open: what is written into them afterwards comes back into the inbox.
+
+use std::path::{Path, PathBuf};
+
+use super::folder::Folder;
+use super::settle::Signature;
+use super::{Inbox, inside, moves, note};
+use crate::{is_sidecar, sidecar_of};
+use seald_core::clock::Timestamp;
+use seald_core::error::Result;
+use seald_core::files::io_error;
+
+/// Seconds for which a file that was taken is looked at: a scanner that pauses between pages, a download that stalls.
+const WATCHED_SECONDS: i64 = 600;
+
+/// A file in `done` or `failed`.
+#[derive(Debug, Clone)]
+struct Taken {
+    /// Where it lies, `done` or `failed` first.
+    beneath: PathBuf,
+    /// What it was called in the inbox.
+    relative: PathBuf,
+    read: Signature,
+    /// As it was last seen, and since when.
+    seen: Option<(Signature, Timestamp)>,
+    until: Timestamp,
+}
+
+/// Files that were taken lately.
+#[derive(Debug, Clone, Default)]
+pub(super) struct JustTaken(Vec<Taken>);
+
+impl JustTaken {
+    /// Notes a file that was moved, as it was when it was read.
+    pub(super) fn note(&mut self, beneath: &Path, relative: &Path, read: Signature, now: Timestamp) {
+        let (beneath, relative) = (beneath.to_path_buf(), relative.to_path_buf());
+        self.0.push(Taken { beneath, relative, read, seen: None, until: now.plus_seconds(WATCHED_SECONDS) });
+    }
+}
+
+impl Inbox {
+    /// Looks at the files that were taken in the last minutes. One that was written to since it was read, and has settled again, goes back into the inbox under its name, with its
+    /// questions: it is a new version. Returns where they lie now, and whether some are still looked at. One that cannot go back is not looked at any more.
+    pub fn take_back(&mut self, now: Timestamp) -> (Vec<PathBuf>, bool) {
+        let settle = self.options.settle_seconds.try_into().unwrap_or(i64::MAX);
+        let (mut back, mut left) = (Vec::new(), Vec::new());
+        for mut one in std::mem::take(&mut self.taken.0) {
+            let Ok(found) = self.path.join(&one.beneath).symlink_metadata() else { continue };
+            let is = Signature::of(&found);
+            if is.same_content(&one.read) {
+                // A clock that jumps back does not keep it for ever: the next start forgets it.
+                left.extend(Some(one).filter(|one| now < one.until));
+                continue;
+            }
+            match one.seen {
+                Some((seen, since)) if seen == is && since.plus_seconds(settle) <= now => {
+                    match self.put_back(&one) {
+                        Ok(path) => back.push(path),
+                        Err(error) => {
+                            tracing::warn!(%error, "was written to since it was read, and is not read again")
+                        }
+                    }
+                }
+                Some((seen, _)) if seen == is => left.push(one),
+                _ => {
+                    one.seen = Some((is, now));
+                    left.push(one);
+                }
+            }
+        }
+        self.taken.0 = left;
+        (back, !self.taken.0.is_empty())
+    }
+
+    fn put_back(&self, one: &Taken) -> Result<PathBuf> {
+        let path = self.path.join(&one.beneath);
+        let failed = |e| io_error("move back", &path, e);
+        let inbox = Folder::open(&self.path).map_err(failed)?;
+        let from = inbox.descendant(inside(&one.beneath)).map_err(failed)?;
+        // Its subfolder may be gone by now.
+        let to = inbox.descendant(inside(&one.relative)).unwrap_or(inbox);
+        let (old, name) =
+            (one.beneath.file_name().unwrap_or_default(), one.relative.file_name().unwrap_or_default());
+        let sidecar = sidecar_of(&path);
+        let sidecar = sidecar.as_deref().and_then(Path::file_name).filter(|_| !is_sidecar(&path));
+        let (_, names) = moves::free(&to, name, sidecar, 1)?;
+        moves::both((&from, old, sidecar), (&to, &names), None).map_err(failed)?;
+        note::clear(&from, old);
+        Ok(to.path().join(&names.document))
+    }
+}
