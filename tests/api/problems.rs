@@ -15,7 +15,7 @@ async fn unknown_routes_and_methods_are_problems() {
     let nothing = daemon.get("/v1/nothing").await;
     nothing.is_problem(404, "not-found", "/v1/nothing");
     // What clients of OpenAI's API tell their users.
-    let error = &serde_json::from_str::<serde_json::Value>(&nothing.text()).unwrap()["error"];
+    let error = &serde_json::from_str::<serde_json::Value>(nothing.text()).unwrap()["error"];
     assert!(error["message"].as_str().unwrap().contains("/v1/nothing"), "{error}");
     assert_eq!(error["code"], "unknown_url");
     daemon.get("/v1/status/").await.is_problem(404, "not-found", "openapi.json");
