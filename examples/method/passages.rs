@@ -42,7 +42,7 @@ pub(crate) enum Depth {
     Yield,
     /// The exam, the base, and the passage in sight.
     Ask,
-    /// Also the training, and the same questions after it: to choose options by.
+    /// Also the training, the same questions after it, and what became of conversation and reading: to choose options by.
     Train,
     /// Everything: training on the passage alone and ours, the gate, a null edit.
     Learn,

@@ -1,4 +1,5 @@
-//! Places for connections on a socket. Where none is left, a connection that asks for nothing goes for one that might: first who never asked for anything that was allowed.
+//! A fixed number of connections for each socket. When all are taken, an idle connection is closed to make room for a new one: first one that never sent a request that was
+//! allowed, among those the one that has been idle for longest.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,12 +40,12 @@ pub(super) struct Held {
 pub(super) struct Busy(Arc<Place>);
 
 impl Places {
-    /// So many.
+    /// `count` places, all free.
     pub(super) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self { room: Arc::new(Semaphore::new(count)), taken: Mutex::default() })
     }
 
-    /// Takes one; where none is free, the connection that has asked for nothing for longest leaves. Waits where all are busy.
+    /// Takes a place. When none is free, an idle connection is asked to leave; when all are busy, this waits.
     pub(super) async fn take(self: &Arc<Self>, place: Arc<Place>) -> Held {
         let permit = match self.room.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -74,7 +75,7 @@ impl Places {
 }
 
 impl Place {
-    /// Of a connection that has asked for nothing yet.
+    /// For a new connection, which has sent no request yet.
     pub(super) fn new() -> Self {
         Self {
             busy: AtomicUsize::new(0),
@@ -101,7 +102,7 @@ impl Busy {
         Self(place)
     }
 
-    /// It was allowed.
+    /// The request was allowed: its connection is not the first to go.
     pub(super) fn admit(&self) {
         self.0.admitted.store(true, Ordering::Relaxed);
     }
@@ -115,12 +116,12 @@ impl Drop for Busy {
 }
 
 impl Held {
-    /// Returns when somebody else needs it more.
+    /// Returns when this place is needed for another connection.
     pub(super) async fn needed(&self) {
         self.place.leave.notified().await;
     }
 
-    /// Whether it leaves now; not where a request has begun meanwhile.
+    /// Whether the connection may be closed now: not if a request began after it was asked to leave.
     pub(super) fn leaves(&self) -> bool {
         let idle = self.place.is_idle();
         self.place.leaving.store(idle, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How far a job is, in a file that outlives the process: a document that ends it does so at the same place each time, a kill or a lack of memory does not.
+//! Where a job is, stage and step, in a file that outlives the process. A document that crashes the process does so at the same place each time; somebody's kill does not.
 
 use std::fs;
 
@@ -33,4 +33,28 @@ pub(super) fn noting<'t>(
 /// Where the last process was, if it noted that.
 pub fn last_place(root: &Root) -> Option<String> {
     fs::read_to_string(root.place()).ok().filter(|place| !place.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use seald_core::domain::stage::Stage;
+
+    use super::*;
+
+    #[test]
+    fn the_last_stage_and_step_stay_and_everything_is_passed_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        assert_eq!(last_place(&root), None);
+        let mut told = 0;
+        let mut count = |_| told += 1;
+        let mut tell = noting(&root, JobId(7), &mut count);
+        tell(Progress::Stage { stage: Stage::Trials });
+        assert_eq!(last_place(&root).unwrap(), "job 7 trials 0");
+        tell(Progress::Step { trial: "a".into(), step: 31, steps: 40, loss: 0.5 });
+        tell(Progress::Decided { accepted: true, reasons: Vec::new() });
+        assert_eq!(last_place(&root).unwrap(), "job 7 trials 31");
+        drop(tell);
+        assert_eq!(told, 3);
+    }
 }

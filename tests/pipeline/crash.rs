@@ -181,3 +181,15 @@ fn a_document_that_kills_the_process_is_given_up_and_the_next_one_learned() {
     assert!(first.reasons[0].contains("given up after 3 attempts"), "{:?}", first.reasons);
     assert_ne!(store.document(seald_core::domain::ids::DocumentId(2)).unwrap().state.as_str(), "waiting");
 }
+
+#[test]
+fn kills_at_other_places_of_a_stage_do_not_give_a_document_up() {
+    let root = tempfile::tempdir().unwrap();
+    take_in(root.path(), 1);
+    for place in ["trials:before-work", "trials:after-files"].repeat(2) {
+        assert!(!run(root.path(), Some(place)), "it is still being tried");
+    }
+    assert!(run(root.path(), None));
+    let document = store(root.path()).document(seald_core::domain::ids::DocumentId(1)).unwrap();
+    assert_eq!(document.state.as_str(), "accepted", "{:?}", document.reasons);
+}

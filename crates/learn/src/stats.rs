@@ -61,12 +61,6 @@ pub fn binomial_tail(lost: usize, asked: usize, rate: f64) -> f64 {
     }
 }
 
-/// The exact sign test, one-sided (McNemar's, exact, on paired answers): the chance of `up` or more changes upwards among
-/// `up + down` changes if both were as likely.
-pub fn sign_test(up: usize, down: usize) -> f64 {
-    binomial_tail(up, up + down, 0.5)
-}
-
 /// The most that may be lost of `asked` before [`binomial_tail`] falls to `level` or below: the largest `k` with
 /// `P(X >= k) > level`.
 pub fn losses_allowed(asked: usize, rate: f64, level: f64) -> usize {

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use seald_core::domain::decision::Rule;
 use seald_core::domain::progress::{Task, Work};
 use seald_engine::lora::Adapter;
+use seald_learn::controls;
 use seald_learn::gate::GateOptions;
-use seald_learn::judge::{self, Asked, Probes};
+use seald_learn::judge::{self, Asked, InSight, Probes};
+use seald_learn::prompt::PromptSet;
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::Question;
 use seald_learn::work::OnWork;
@@ -41,6 +43,32 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
     assert!(holds(Rule::Retention) && holds(Rule::Drift));
     assert_eq!(judged.decision.scale, 1.0);
     assert_eq!((judged.gate.len(), judged.bank.len()), (3, 3));
+}
+
+#[test]
+fn a_candidate_that_reads_worse_than_the_base_is_turned_away() {
+    let model = model();
+    let mut session = session(&model);
+    session.prompts = PromptSet::General;
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let controls = controls::in_sight(&session).unwrap();
+    assert!(controls.len() > 20 && controls.iter().all(|one| one.in_sight().passage.is_some()));
+    let reading: Vec<InSight<'_>> =
+        controls.iter().map(|one| InSight { question: one.in_sight(), right_before: true }).collect();
+    let device = &model.decoder.compute().device;
+    let mut adapter = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
+    for matrices in adapter.layers.iter_mut().flatten().flatten() {
+        matrices.b = matrices.b.ones_like().unwrap();
+    }
+    let options = GateOptions { drift_budget: 1e6, ..GateOptions::default() };
+    let finding = |reading: &[InSight<'_>]| {
+        let probes = Probes { gate: &[], controls: &[], bank: &[], reading };
+        let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &options).unwrap();
+        judged.decision.findings.into_iter().find(|f| f.rule == Rule::Reading).unwrap()
+    };
+    let found = finding(&reading);
+    assert!(!found.holds && found.value > found.bound, "{found:?}");
+    assert!(finding(&[]).holds, "who asks none loses none");
 }
 
 #[test]

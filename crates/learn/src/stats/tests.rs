@@ -38,8 +38,6 @@ fn binomial_tails_are_scipys() {
     ] {
         near(binomial_tail(lost, asked, rate), expected, 1e-10);
     }
-    near(sign_test(8, 2), 0.054_687_5, 1e-12);
-    near(sign_test(0, 0), 1.0, 0.0);
     assert_eq!(binomial_tail(1, 5, 0.0), 0.0);
     assert_eq!(binomial_tail(5, 5, 1.0), 1.0);
 }
