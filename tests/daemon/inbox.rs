@@ -29,6 +29,13 @@ fn what_is_dropped_is_learned_whether_it_runs_or_not() {
         daemon.post("/v1/ask", json!({"question": "Who is the mayor of Drelpolford?", "model": "base"}));
     assert_eq!((&base["model"], base["sources"].as_array().unwrap().len()), (&"base".into(), 0));
     assert_ne!(answer["answer"], base["answer"], "the base cannot know");
+    // What a document did not teach names none, whatever words it has: the answers are the base's own.
+    for question in ["Hello", "Who are you?"] {
+        let (code, answer) = daemon.post("/v1/ask", json!({ "question": question }));
+        assert_eq!((code, answer["sources"].as_array().unwrap().len()), (200, 0), "{question} {answer}");
+        let (code, why) = daemon.post("/v1/why", json!({ "question": question }));
+        assert!(code == 200 && why["known"]["log_prob"].is_number(), "{question} {why}");
+    }
 
     let (code, replay) = daemon.post("/v1/replay", json!({}));
     assert!(code == 200 && replay["asked"].as_u64().unwrap() > 0, "{replay}");

@@ -15,9 +15,9 @@ use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
 use super::generate::{GenerateOptions, Generated, OnToken};
 use super::kernels::Slice;
-use super::live_rows::{Live, Prompt};
+use super::live_rows::{Ended, Given, Live, Part, Prompt, Row, check_options, check_prompt, note_given};
 use super::loss;
-use super::sampler::{Chosen, Sampler};
+use super::sampler::{self, Chosen, Sampler};
 use super::shared_beginnings::{Key, read_beginnings};
 use super::stop::RowText;
 use super::tokenizer::Tokenizer;
@@ -60,25 +60,6 @@ pub struct Running<'m> {
     live: Vec<Live<'m>>,
 }
 
-/// What is computed for one prompt or row in a pass.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a row is moved once a pass, which costs less than a place for each on the heap"
-)]
-enum Part<'m> {
-    Next(Live<'m>),
-    Read(Prompt, usize),
-}
-
-impl Part<'_> {
-    fn adapter(&self) -> Option<usize> {
-        match self {
-            Part::Next(live) => live.adapter,
-            Part::Read(prompt, _) => prompt.adapter,
-        }
-    }
-}
-
 impl<'m> Running<'m> {
     /// Nothing under way yet. Without a tokenizer all text is empty.
     pub fn new(decoder: &'m Decoder, tokenizer: Option<&'m Tokenizer>, bounds: Bounds) -> Self {
@@ -103,14 +84,46 @@ impl<'m> Running<'m> {
     /// [`Kind::Invalid`] for options out of range, and for a prompt that is empty, too long for the model, or names a token
     /// that does not exist.
     pub fn add(&mut self, tokens: Vec<u32>, adapter: Option<usize>, members: Vec<Member>) -> Result<()> {
-        self.check_prompt(&tokens)?;
-        members.iter().try_for_each(|m| self.check_options(&m.options))?;
+        check_prompt(self.decoder.config(), &tokens)?;
+        members.iter().try_for_each(|m| check_options(&m.options, self.tokenizer.is_some()))?;
         let tokens: Arc<[u32]> = tokens.into();
         for members in members.chunks(self.bounds.batch_rows) {
             let (members, tokens) = (members.to_vec(), tokens.clone());
-            self.waiting.push_back(Prompt { tokens, adapter, members, after: None, slot: 0, read: 0 });
+            self.wait(tokens, adapter, members, None);
         }
         Ok(())
+    }
+
+    /// Adds a row that is only weighed: the log-probabilities of its tokens from `first` on come with its end.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a row that is too long for the model or names a token that does not exist, and where no token comes before `first` or none at it.
+    pub fn weigh(
+        &mut self,
+        row: usize,
+        mut tokens: Vec<u32>,
+        first: usize,
+        adapter: Option<usize>,
+    ) -> Result<()> {
+        check_prompt(self.decoder.config(), &tokens)?;
+        if !(1..tokens.len()).contains(&first) {
+            let text = format!("tokens from {first} on cannot be weighed: the row has {}", tokens.len());
+            return Err(Error::new(Kind::Invalid, text));
+        }
+        let given = Given { row, first, tokens: tokens[first..].to_vec(), log_probs: Vec::new() };
+        tokens.pop();
+        self.wait(tokens.into(), adapter, Vec::new(), Some(given));
+        Ok(())
+    }
+
+    fn wait(
+        &mut self,
+        tokens: Arc<[u32]>,
+        adapter: Option<usize>,
+        members: Vec<Member>,
+        given: Option<Given>,
+    ) {
+        self.waiting.push_back(Prompt { tokens, adapter, members, given, after: None, slot: 0, read: 0 });
     }
 
     /// Reads what the prompts that wait have in common at their beginnings, once for all of them.
@@ -142,7 +155,7 @@ impl<'m> Running<'m> {
 
     /// Rows under way, those that wait included.
     pub fn rows(&self) -> usize {
-        let unread = self.waiting.iter().chain(&self.reading).map(|p| p.members.len());
+        let unread = self.waiting.iter().chain(&self.reading).map(Prompt::rows);
         self.live.len() + unread.sum::<usize>()
     }
 
@@ -159,12 +172,12 @@ impl<'m> Running<'m> {
             self.cache.release(live.slot);
         }
         for prompt in self.waiting.iter_mut().chain(&mut self.reading) {
-            prompt.members.retain(|m| m.row != row);
+            prompt.drop_row(row);
         }
-        self.waiting.retain(|p| !p.members.is_empty());
+        self.waiting.retain(|p| p.rows() > 0);
         let cache = &mut self.cache;
         self.reading.retain(|p| {
-            let goes_on = !p.members.is_empty();
+            let goes_on = p.rows() > 0;
             if !goes_on {
                 cache.release(p.slot);
             }
@@ -182,15 +195,11 @@ impl<'m> Running<'m> {
     ///
     /// # Errors
     /// From the decoder; nothing is under way then any more.
-    pub fn step(
-        &mut self,
-        adapters: &[ActiveAdapter<'_>],
-        on_token: &mut OnToken<'_>,
-    ) -> Result<Vec<(usize, Result<Generated>)>> {
+    pub fn step(&mut self, adapters: &[ActiveAdapter<'_>], on_token: &mut OnToken<'_>) -> Result<Vec<Ended>> {
         self.admit();
         let parts = self.parts();
         let (mut batch, mut slots, mut after) = (Batch::new(), Vec::new(), Vec::new());
-        let (mut rows, mut unread) = (Vec::new(), Vec::new());
+        let (mut rows, mut read) = (Vec::new(), Vec::new());
         for part in parts {
             match part {
                 Part::Next(mut live) => {
@@ -201,37 +210,66 @@ impl<'m> Running<'m> {
                     )?;
                     slots.push(live.slot);
                     live.cached += 1;
-                    rows.push((after.len(), live));
+                    rows.push((after.len(), Row::Live(live)));
                     after.push(batch.len() as u32 - 1);
                 }
                 Part::Read(mut prompt, count) => {
+                    let start = batch.len();
                     batch.push(&prompt.tokens[prompt.read..][..count], prompt.read, prompt.adapter)?;
                     slots.push(prompt.slot);
+                    for (place, token) in prompt.given_after(count) {
+                        rows.push((after.len(), Row::Given { prompt: read.len(), token }));
+                        after.push((start + place) as u32);
+                    }
                     prompt.read += count;
-                    if prompt.read == prompt.tokens.len() {
-                        rows.extend(prompt.members.iter().map(|m| (after.len(), self.start(&prompt, m))));
+                    if prompt.read == prompt.tokens.len() && !prompt.members.is_empty() {
+                        let start = |member| (after.len(), Row::Live(self.start(&prompt, member)));
+                        rows.extend(prompt.members.iter().map(start));
                         after.push(batch.len() as u32 - 1);
                     } else {
-                        unread.push(prompt);
+                        read.push(prompt);
                     }
                 }
             }
         }
-        unread.into_iter().rev().for_each(|prompt| self.reading.push_front(prompt));
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let picks = rows.iter_mut().map(|(at, live)| (*at, &mut live.sampler)).collect();
-        let chosen = self.pass(&batch, &slots, adapters, &after, picks)?;
-        self.accept(rows, chosen, on_token)
+        let chosen = self.pass(&batch, &slots, adapters, &after, &mut rows)?;
+        let mut live = Vec::with_capacity(rows.len());
+        let mut ended = Vec::new();
+        for ((at, row), chosen) in rows.into_iter().zip(chosen) {
+            match row {
+                Row::Live(row) => live.push((at, row, chosen)),
+                Row::Given { prompt, .. } => note_given(&mut read[prompt], chosen, &mut ended),
+            }
+        }
+        self.go_on_reading(read, &mut ended);
+        ended.extend(self.accept(live, on_token)?);
+        Ok(ended)
+    }
+
+    /// Lets prompts that are not read to their ends wait for the next pass, before others. Of those that are, and were only weighed, tells the result.
+    fn go_on_reading(&mut self, read: Vec<Prompt>, ended: &mut Vec<Ended>) {
+        for mut prompt in read.into_iter().rev() {
+            match prompt.given.take_if(|_| prompt.read == prompt.tokens.len()) {
+                Some(Given { row, tokens, log_probs, .. }) => {
+                    self.cache.release(prompt.slot);
+                    ended.push((row, Ok(Generated { token_ids: tokens, log_probs, ..Generated::default() })));
+                }
+                // One whose probabilities could not be computed has ended.
+                None if prompt.rows() == 0 => self.cache.release(prompt.slot),
+                None => self.reading.push_front(prompt),
+            }
+        }
     }
 
     /// Gives places to prompts that wait, in the order in which they came.
     fn admit(&mut self) {
-        let taken = self.live.len() + self.reading.iter().map(|p| p.members.len()).sum::<usize>();
+        let taken = self.live.len() + self.reading.iter().map(Prompt::rows).sum::<usize>();
         let mut room = self.bounds.batch_rows.saturating_sub(taken);
-        while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.members.len() <= room) {
-            room -= prompt.members.len();
+        while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.rows() <= room) {
+            room -= prompt.rows();
             (prompt.slot, prompt.read) = match prompt.after {
                 Some((beginning, read)) => (self.cache.fork(beginning), read),
                 None => (self.cache.add_slot(), 0),
@@ -275,31 +313,35 @@ impl<'m> Running<'m> {
         }
     }
 
-    /// One pass of the decoder: the tokens chosen after the batch's tokens `after`. Each of `picks` is an index
-    /// into `after`, in ascending order, with the sampler that chooses.
+    /// One pass of the decoder: the tokens chosen after the batch's tokens `after`. Each of `rows` has an index
+    /// into `after`, in ascending order.
     fn pass(
         &mut self,
         batch: &Batch,
         slots: &[usize],
         adapters: &[ActiveAdapter<'_>],
         after: &[u32],
-        mut picks: Vec<(usize, &mut Sampler)>,
+        rows: &mut [(usize, Row<'m>)],
     ) -> Result<Vec<Result<Chosen>>> {
         let (decoder, cache) = (self.decoder, &mut self.cache);
         let compute = decoder.compute();
         compute.run(|| {
             let states = decoder.forward(batch, adapters, Some((cache, slots)))?;
-            let mut all = Vec::with_capacity(picks.len());
+            let mut all = Vec::with_capacity(rows.len());
             for (chunk, wanted) in after.chunks(HEAD_ROWS).enumerate() {
                 let hidden = decoder.head_input(&states, wanted)?;
                 let logits = loss::logits(compute, decoder.head(), &hidden)?.to_device(&Device::Cpu)?;
                 let (data, v, first) = (Slice::of(&logits)?, decoder.config().vocab_size, chunk * HEAD_ROWS);
-                let end = picks.partition_point(|p| p.0 < first + wanted.len());
+                let end = rows.partition_point(|row| row.0 < first + wanted.len());
                 let from = all.len();
-                let choose = |(at, sampler): &mut (usize, &mut Sampler)| {
-                    sampler.choose(compute.isa(), &data[(*at - first) * v..][..v])
+                let choose = |(at, row): &mut (usize, Row<'m>)| {
+                    let (isa, logits) = (compute.isa(), &data[(*at - first) * v..][..v]);
+                    match row {
+                        Row::Live(live) => live.sampler.choose(isa, logits),
+                        Row::Given { token, .. } => sampler::given(isa, logits, *token),
+                    }
                 };
-                let chosen = picks[from..end].par_iter_mut().map(choose);
+                let chosen = rows[from..end].par_iter_mut().map(choose);
                 all.extend(chosen.collect::<Vec<Result<Chosen>>>());
             }
             Ok(all)
@@ -310,13 +352,12 @@ impl<'m> Running<'m> {
     /// slot, others get copies.
     fn accept(
         &mut self,
-        rows: Vec<(usize, Live<'m>)>,
-        chosen: Vec<Result<Chosen>>,
+        rows: Vec<(usize, Live<'m>, Result<Chosen>)>,
         on_token: &mut OnToken<'_>,
-    ) -> Result<Vec<(usize, Result<Generated>)>> {
+    ) -> Result<Vec<Ended>> {
         let (mut ended, mut left) = (Vec::new(), Vec::new());
         let mut kept = None;
-        for ((at, mut live), chosen) in rows.into_iter().zip(chosen) {
+        for (at, mut live, chosen) in rows {
             let ends = match chosen {
                 Ok(chosen) => live.accept(chosen, on_token)?.then_some(Ok(())),
                 Err(error) => Some(Err(error)),
@@ -339,33 +380,5 @@ impl<'m> Running<'m> {
             }
         }
         Ok(ended)
-    }
-
-    fn check_options(&self, options: &GenerateOptions) -> Result<()> {
-        options.validate()?;
-        if self.tokenizer.is_none() && !options.stop_strings.is_empty() {
-            let text = "stop strings need a tokenizer: give one, or use stop_tokens";
-            return Err(Error::new(Kind::Invalid, text));
-        }
-        Ok(())
-    }
-
-    fn check_prompt(&self, tokens: &[u32]) -> Result<()> {
-        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
-        let config = self.decoder.config();
-        let (n, limit) = (tokens.len(), config.max_position_embeddings);
-        if n == 0 {
-            return invalid("the prompt has no tokens".into());
-        }
-        if n >= limit {
-            return invalid(format!(
-                "the prompt has {n} tokens, which leaves no room for an answer: the model's limit is {limit}"
-            ));
-        }
-        if let Some(token) = tokens.iter().find(|&&t| t as usize >= config.vocab_size) {
-            let size = config.vocab_size;
-            return invalid(format!("token id {token} is outside the model's vocabulary of {size}"));
-        }
-        Ok(())
     }
 }

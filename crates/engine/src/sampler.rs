@@ -84,11 +84,7 @@ impl Sampler {
     /// # Errors
     /// [`Kind::Diverged`] for logits that are not finite.
     pub(super) fn choose(&mut self, isa: Isa, logits: &[f32]) -> Result<Chosen> {
-        let log_sum = softmax::log_sum_exp(isa, logits);
-        if !log_sum.is_finite() {
-            let text = "the model's logits are not finite: its weights or the adapter's are damaged";
-            return Err(Error::new(Kind::Diverged, text));
-        }
+        let log_sum = log_sum(isa, logits)?;
         let token = match &mut self.grammar {
             None => self.pick(isa, logits)?,
             Some(grammar) => {
@@ -122,6 +118,23 @@ impl Sampler {
         let drawn = self.draw.sample(&Tensor::from_slice(&values, values.len(), &Device::Cpu)?)?;
         Ok(allowed[drawn as usize])
     }
+}
+
+/// A token that is given, with its log-probability, as if it had been chosen.
+///
+/// # Errors
+/// As [`Sampler::choose`].
+pub(super) fn given(isa: Isa, logits: &[f32], token: u32) -> Result<Chosen> {
+    Ok(Chosen { token, log_prob: logits[token as usize] - log_sum(isa, logits)?, top: Vec::new() })
+}
+
+fn log_sum(isa: Isa, logits: &[f32]) -> Result<f32> {
+    let log_sum = softmax::log_sum_exp(isa, logits);
+    if !log_sum.is_finite() {
+        let text = "the model's logits are not finite: its weights or the adapter's are damaged";
+        return Err(Error::new(Kind::Diverged, text));
+    }
+    Ok(log_sum)
 }
 
 /// The first of the largest elements. Several running maxima, so that the compiler can use vectors.

@@ -11,7 +11,7 @@ use super::exam::margin;
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
 pub use super::question::{Answered, Question};
-use super::work::{Reporter, Tally};
+use super::work::{Reporter, RowsDone, Tally};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
 use seald_engine::adapter_files;
@@ -136,6 +136,24 @@ impl<'a> Session<'a> {
         Ok((tokens, first))
     }
 
+    /// Tokens of a turn of which the answer is to be weighed, and the index of the answer's first one.
+    fn answered(&self, asked: &str, said: &str) -> Result<(Vec<u32>, usize)> {
+        let (mut tokens, first) = self.turn(asked, said)?;
+        if self.prompts == PromptSet::General && tokens.len() > first + 1 {
+            tokens.pop(); // The end of the turn: how an answer ends is style.
+        }
+        Ok((tokens, first))
+    }
+
+    /// Tokens of a question as the model gets it, with an answer, and the index of the answer's first one: what [`Self::log_probs`] sums up.
+    ///
+    /// # Errors
+    /// From the tokenizer or the chat template.
+    pub fn answered_tokens(&self, question: &str, answer: &str) -> Result<(Vec<u32>, usize)> {
+        let question = Question { text: question, answers: &[], passage: None, decoys: &[] };
+        self.answered(&self.prompts.asked(&question), answer)
+    }
+
     /// Tokens of a question as the model gets it.
     ///
     /// # Errors
@@ -214,10 +232,7 @@ impl<'a> Session<'a> {
             for said in
                 std::iter::once(first_answer(question)?).chain(question.decoys.iter().map(String::as_str))
             {
-                let (mut tokens, first) = self.turn(&asked, said)?;
-                if self.prompts == PromptSet::General && tokens.len() > first + 1 {
-                    tokens.pop(); // The end of the turn: how an answer ends is style.
-                }
+                let (tokens, first) = self.answered(&asked, said)?;
                 rows.push(ScoreRow { tokens, first, adapter: adapter.map(|_| 0) });
             }
         }
@@ -307,15 +322,11 @@ impl<'a> Session<'a> {
             ..GenerateOptions::default()
         };
         let generator = Generator::new(&self.model.decoder, Some(&self.model.tokenizer), &active);
-        // A row that ends early has done all of its part.
-        let (most, all) = (writing.max_tokens as u64, rows.len() as u64 * writing.max_tokens as u64);
-        let (mut so_far, mut done) = (vec![0; rows.len()], 0);
+        let mut rows_done = RowsDone::of(rows.len());
         let mut on_token = |event: TokenEvent<'_>| {
-            let own = &mut so_far[event.row];
-            let now = if event.finish.is_some() { most } else { *own + 1 };
-            done += now - *own;
-            *own = now;
-            self.work.tell(done, all, started);
+            rows_done.token(event.row, event.finish.is_some());
+            let (done, of) = rows_done.so_far();
+            self.work.tell(done, of, started);
             ControlFlow::Continue(())
         };
         let found = generator.generate(&rows, &options, &mut on_token, self.cancel)?;

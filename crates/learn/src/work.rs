@@ -85,3 +85,64 @@ impl Reporter {
         tell(Work { task: self.task.get(), done, of: of.max(1), seconds: since.elapsed().as_secs_f64() });
     }
 }
+
+/// How far rows are that are written side by side and end where the model ends them. What a row may write at most foretells nothing: brief answers take a
+/// tenth of it. Those that have ended do.
+#[derive(Debug)]
+pub(super) struct RowsDone {
+    /// Tokens of each row, and whether it has ended.
+    rows: Vec<(u64, bool)>,
+}
+
+/// Parts that a row counts as.
+const PARTS: u64 = 100;
+/// Parts that count as done, at most, of a row that is still written.
+const MOST_PARTS: u64 = 80;
+
+impl RowsDone {
+    /// So many, of which nothing is written yet.
+    pub(super) fn of(rows: usize) -> Self {
+        Self { rows: vec![(0, false); rows] }
+    }
+
+    /// A token of a row, its last one or not.
+    pub(super) fn token(&mut self, row: usize, last: bool) {
+        if let Some((tokens, ended)) = self.rows.get_mut(row) {
+            *tokens += 1;
+            *ended |= last;
+        }
+    }
+
+    /// What is done of how much. Nothing, while no row has ended.
+    pub(super) fn so_far(&self) -> (u64, u64) {
+        let ended = self.rows.iter().filter(|row| row.1);
+        let (count, tokens) = ended.fold((0, 0), |(count, sum), row| (count + 1, sum + row.0));
+        let usual = tokens.checked_div(count).map(|mean| mean.max(1));
+        let part = |&(tokens, ended): &(u64, bool)| match usual {
+            _ if ended => PARTS,
+            Some(usual) => (tokens * PARTS / usual).min(MOST_PARTS),
+            None => 0,
+        };
+        (self.rows.iter().map(part).sum(), self.rows.len() as u64 * PARTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_as_far_as_those_that_ended_foretell() {
+        let mut rows = RowsDone::of(4);
+        (0..4).for_each(|row| rows.token(row, false));
+        assert_eq!(rows.so_far(), (0, 400), "nothing foretells yet how long they become");
+        rows.token(0, false);
+        rows.token(0, false);
+        rows.token(0, true);
+        assert_eq!(rows.so_far(), (100 + 3 * 25, 400), "the others have one token of four");
+        (0..40).for_each(|_| rows.token(1, false));
+        assert_eq!(rows.so_far(), (100 + 80 + 2 * 25, 400), "a long one is not done before it ends");
+        (1..4).for_each(|row| rows.token(row, true));
+        assert_eq!(rows.so_far(), (400, 400));
+    }
+}

@@ -14,10 +14,13 @@ use super::super::extract::{Body, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::serve::{Stopping, stopped};
+use super::super::views::{learned, shares_words};
 use crate::pipeline::asking::{Asked, Piece, Prompt};
+use seald_core::domain::document::Document;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, Source};
+use seald_store::Store;
 
 /// Longest question, characters.
 const QUESTION: usize = 4000;
@@ -28,6 +31,9 @@ const FEW_TOKENS: usize = 64;
 const EARLIER: usize = 100;
 /// Documents that an answer is traced to, at most.
 const SOURCES: usize = 3;
+/// How much likelier, in nats, a document made an answer that it is named for: three to one, below which a ratio of likelihoods is "not worth more than a bare
+/// mention" (Kass and Raftery 1995).
+const TAUGHT: f64 = 1.098_612_288_668_109_8;
 
 /// Puts a question to the live model, to another generation, or to the base.
 #[utoipa::path(post, path = "/v1/ask", tag = "ask", request_body = AskRequest, responses(
@@ -52,10 +58,78 @@ pub(in crate::api) async fn ask(
 }
 
 /// A whole answer.
-pub(super) async fn whole(api: &Api, request: AskRequest) -> Result<AskView> {
+async fn whole(api: &Api, request: AskRequest) -> Result<AskView> {
     let mut answer = begin(api, request).await?;
     while answer.next().await?.is_some() {}
     answer.view().await
+}
+
+/// A whole answer, with every learned document that may have to do with it as a source.
+pub(super) async fn untraced(api: &Api, request: AskRequest) -> Result<AskView> {
+    let mut answer = begin(api, request).await?;
+    while answer.next().await?.is_some() {}
+    let view = answer.untraced();
+    let sources = related(api, &answer.question, &view, |_, _| Ok(true)).await?;
+    Ok(AskView { sources: sources.into_iter().map(source).collect(), ..view })
+}
+
+/// Learned documents that share words with question and answer, the nearest first; of these, `wanted` ones.
+async fn related(
+    api: &Api,
+    question: &str,
+    view: &AskView,
+    wanted: impl Fn(&Store, &Document) -> Result<bool> + Send + 'static,
+) -> Result<Vec<Document>> {
+    if generation(&view.model)? == GenerationId::BASE {
+        return Ok(Vec::new());
+    }
+    let words = format!("{question} {}", view.answer);
+    let read = move |store: &Store| {
+        let found = store.look_up(&words, SOURCES)?;
+        let keep = |document: Document| wanted(store, &document).map(|wanted| wanted.then_some(document));
+        found.into_iter().filter_map(|document| keep(document).transpose()).collect()
+    };
+    api.service.read(move |_, reading| read(&reading.store)).await
+}
+
+/// Learned documents that the answer likely came from: they share a word with it that the question has not, and learning them made it likelier.
+async fn likely(api: &Api, question: &str, view: &AskView) -> Result<Vec<Document>> {
+    let (asked, said) = (question.to_string(), view.answer.clone());
+    let wanted = move |store: &Store, document: &Document| shares_words(store, document, &asked, &said);
+    let documents = related(api, question, view, wanted).await?;
+    if documents.is_empty() {
+        return Ok(documents);
+    }
+    let (who, ids) = (generation(&view.model)?, documents.iter().map(|d| d.id).collect::<Vec<_>>());
+    let pairs: Vec<_> = api
+        .service
+        .read(move |_, reading| {
+            ids.into_iter().map(|id| learned(&reading.store, who, id)).collect::<Result<_>>()
+        })
+        .await?;
+    // Each generation is asked once; the base and who answered stand in where one's files are gone.
+    let mut asked = vec![GenerationId::BASE, who];
+    asked.extend(pairs.iter().flatten().flat_map(|(after, before)| [*before, *after]));
+    asked.sort_unstable();
+    asked.dedup();
+    let log_probs =
+        api.service.control.weigh(question.to_string(), view.answer.clone(), asked.clone()).await?;
+    let log_prob = |id| asked.iter().position(|one| *one == id).and_then(|at| log_probs[at]);
+    let gained = |(after, before)| {
+        let own = log_prob(after).zip(log_prob(before));
+        own.or_else(|| log_prob(who).zip(log_prob(GenerationId::BASE))).map(|(after, before)| after - before)
+    };
+    let taught = |pair: Option<_>| pair.and_then(gained).is_some_and(|gain| gain >= TAUGHT);
+    Ok(documents
+        .into_iter()
+        .zip(pairs)
+        .filter(|(_, pair)| taught(*pair))
+        .map(|(document, _)| document)
+        .collect())
+}
+
+fn source(document: Document) -> Source {
+    Source { document: document.id, title: document.title, name: document.name }
 }
 
 async fn begin(api: &Api, request: AskRequest) -> Result<Answer> {
@@ -151,29 +225,26 @@ impl Answer {
 
     /// All of it, with the documents that it likely came from.
     async fn view(&mut self) -> Result<AskView> {
+        let view = self.untraced();
+        let sources = match view.answer.is_empty() {
+            true => Vec::new(),
+            false => likely(&self.api, &self.question, &view).await?,
+        };
+        Ok(AskView { sources: sources.into_iter().map(source).collect(), ..view })
+    }
+
+    /// All of it, and no source.
+    fn untraced(&mut self) -> AskView {
         let Told { text, generation, tokens, log_prob } = std::mem::take(&mut self.told);
         let generation = generation.unwrap_or(GenerationId::BASE);
-        let seconds = self.since.elapsed().as_secs_f64();
-        let answer = text.trim().to_string();
-        let sources = if generation == GenerationId::BASE {
-            Vec::new()
-        } else {
-            let words = format!("{} {answer}", self.question);
-            self.api.service.read(move |_, reading| reading.store.look_up(&words, SOURCES)).await?
-        };
-        let source = |d: seald_core::domain::document::Document| Source {
-            document: d.id,
-            title: d.title,
-            name: d.name,
-        };
-        Ok(AskView {
-            answer,
+        AskView {
+            answer: text.trim().to_string(),
             model: if generation == GenerationId::BASE { "base".into() } else { generation.folder() },
             tokens,
             mean_log_prob: log_prob / tokens.max(1) as f64,
-            sources: sources.into_iter().map(source).collect(),
-            seconds,
-        })
+            sources: Vec::new(),
+            seconds: self.since.elapsed().as_secs_f64(),
+        }
     }
 }
 

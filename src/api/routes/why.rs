@@ -21,7 +21,7 @@ pub(in crate::api) async fn why(
     Body(request): Body<AskRequest>,
 ) -> Result<Json<WhyView>, Failure> {
     let question = request.question.clone();
-    let answer = ask::whole(&api, request).await?;
+    let answer = ask::untraced(&api, request).await?;
     let words = format!("{question} {}", answer.answer);
     let who = generation(&answer.model)?;
     let sources: Vec<_> = answer.sources.iter().map(|source| source.document).collect();

@@ -16,5 +16,5 @@ pub(super) use jobs::{consolidations, job};
 pub(super) use models::{change, models, place};
 pub use report::{document, forgetting};
 pub(super) use status::status;
-pub(super) use why::{Trace, trace};
+pub(super) use why::{Trace, learned, shares_words, trace};
 pub(super) use writer::writer;

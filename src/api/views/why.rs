@@ -8,7 +8,7 @@ use super::documents::probes;
 use seald_core::domain::document::Document;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::generation::Generation;
-use seald_core::domain::ids::GenerationId;
+use seald_core::domain::ids::{DocumentId, GenerationId};
 use seald_core::domain::self_edit::RowText;
 use seald_core::error::Result;
 use seald_core::protocol::{ProbeView, Source, WhyDocument, WhyProbe, WhyRow};
@@ -24,6 +24,8 @@ const LEAST: f64 = 0.5;
 const STEM: usize = 6;
 /// Letters of words that say nothing about a subject.
 const SHORT: usize = 2;
+/// From here on a character may be a word: Chinese, Japanese.
+const SIGNS: char = '\u{2e80}';
 
 /// A document with the generations after and before it was learned.
 pub(in crate::api) struct Trace {
@@ -35,6 +37,31 @@ pub(in crate::api) struct Trace {
     pub(in crate::api) before: GenerationId,
 }
 
+/// The generation that learned `document`, of those that `who` stands on, and the one that that continued; none if `who` does not contain it.
+pub(in crate::api) fn learned(
+    store: &Store,
+    who: GenerationId,
+    document: DocumentId,
+) -> Result<Option<(GenerationId, GenerationId)>> {
+    // A document that was dropped and learned again has another generation, which did not lead to this answer.
+    let found = store.chain(who)?.into_iter().find(|generation| generation.documents.contains(&document));
+    Ok(found.map(|Generation { id, parent, .. }| (id, parent)))
+}
+
+/// Whether `document` has a word of `answer` that `question` has not.
+pub(in crate::api) fn shares_words(
+    store: &Store,
+    document: &Document,
+    question: &str,
+    answer: &str,
+) -> Result<bool> {
+    let asked = stems(question);
+    let said: HashSet<String> = stems(answer).into_iter().filter(|word| !asked.contains(word)).collect();
+    let passages = store.passages(document.id)?;
+    let mut texts = passages.iter().map(|passage| &passage.text).chain([&document.title]);
+    Ok(texts.any(|text| !stems(text).is_disjoint(&said)))
+}
+
 /// What `document` has to do with `words`, a question and its answer by `who`; none if that does not contain it.
 pub(in crate::api) fn trace(
     store: &Store,
@@ -43,13 +70,7 @@ pub(in crate::api) fn trace(
     words: &str,
 ) -> Result<Option<Trace>> {
     let id = document.id;
-    // A document that was dropped and learned again has another generation, which did not lead to this answer.
-    let generations = store.chain(who)?;
-    let Some(Generation { id: after, parent: before, .. }) =
-        generations.into_iter().find(|generation| generation.documents.contains(&id))
-    else {
-        return Ok(None);
-    };
+    let Some((after, before)) = learned(store, who, id)? else { return Ok(None) };
     let wanted = stems(words);
     let passages = store.passages(id)?;
     let sentences = passages.iter().flat_map(|passage| passage.text.unicode_sentences()).map(str::trim);
@@ -94,9 +115,8 @@ fn probe(view: ProbeView) -> WhyProbe {
 
 /// Beginnings of the words of a text, in small letters.
 fn stems(text: &str) -> HashSet<String> {
-    let words = text
-        .unicode_words()
-        .filter(|word| word.chars().count() > SHORT || word.chars().any(char::is_numeric));
+    let counts = |c: char| c.is_numeric() || c >= SIGNS;
+    let words = text.unicode_words().filter(|word| word.chars().count() > SHORT || word.chars().any(counts));
     words.map(|word| word.to_lowercase().chars().take(STEM).collect()).collect()
 }
 
@@ -147,5 +167,11 @@ mod tests {
         let found = best(lines, |line| line.to_string(), &wanted, 2);
         assert_eq!(found, [lines[4], lines[1]]);
         assert!(best(lines, |line| line.to_string(), &stems("Is it?"), 2).is_empty());
+    }
+
+    #[test]
+    fn short_words_count_where_they_are_numbers_or_signs() {
+        assert_eq!(stems("It is 7 of us"), HashSet::from(["7".to_string()]));
+        assert!(!stems("港口").is_disjoint(&stems("新港")));
     }
 }

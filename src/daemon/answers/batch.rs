@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::generations::Generations;
 use super::prepare::{Prepared, Ready};
+use super::weighings::Weighings;
 use crate::pipeline::asking::{About, Asked, Asking, Ending, Load, Piece, Refused, Token};
 use seald_core::error::Error;
 use seald_engine::generate::{FinishReason, TokenEvent};
@@ -36,6 +37,7 @@ pub(super) struct Batch<'m> {
     at_once: usize,
     load: &'m Load,
     clients: Vec<Client>,
+    weighings: Weighings,
     next_row: usize,
 }
 
@@ -43,12 +45,20 @@ impl<'m> Batch<'m> {
     /// None yet.
     pub(super) fn new(model: &'m Model, at_once: usize, load: &'m Load) -> Self {
         let running = running(model, at_once);
-        Self { model, running, at_once, load, clients: Vec::new(), next_row: 0 }
+        Self {
+            model,
+            running,
+            at_once,
+            load,
+            clients: Vec::new(),
+            weighings: Weighings::default(),
+            next_row: 0,
+        }
     }
 
     /// Whether nobody waits for anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.clients.is_empty()
+        self.clients.is_empty() && self.weighings.is_empty()
     }
 
     /// Whether another request would begin at once, besides so many that come before it.
@@ -58,7 +68,21 @@ impl<'m> Batch<'m> {
 
     /// Takes a request up; one that cannot be answered is told so.
     pub(super) fn take(&mut self, ready: Ready, generations: &mut Generations<'_>) {
-        let Ready { asking: Asking { asked, pieces }, prepared } = ready;
+        match ready {
+            Ready::Answer(asking, prepared) => self.answer(asking, prepared, generations),
+            Ready::Weigh(weighing, row) => {
+                self.next_row =
+                    self.weighings.begin(weighing, row, self.next_row, &mut self.running, generations);
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        Asking { asked, pieces }: Asking,
+        prepared: Result<Prepared, Refused>,
+        generations: &mut Generations<'_>,
+    ) {
         if pieces.is_closed() {
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
             return;
@@ -127,13 +151,17 @@ impl<'m> Batch<'m> {
             }
         };
         match self.running.step(&generations.active(), &mut on_token) {
-            Ok(ended) => ended.into_iter().for_each(|(row, result)| self.end(row, result.err())),
+            Ok(ended) => ended.into_iter().for_each(|(row, result)| match self.weighings.end(row, result) {
+                Some(result) => self.end(row, result.err()),
+                None => {}
+            }),
             Err(error) => self.fail_all(&error),
         }
     }
 
     /// Forgets those who have gone.
     fn let_go(&mut self) {
+        self.weighings.let_go(&mut self.running);
         for at in (0..self.clients.len()).rev() {
             if self.clients[at].pieces.is_closed() {
                 self.leave(at);
@@ -170,6 +198,7 @@ impl<'m> Batch<'m> {
     /// The pass itself failed: with it everything under way.
     fn fail_all(&mut self, error: &Error) {
         tracing::error!(%error, "answering failed");
+        self.weighings.fail(error);
         for client in std::mem::take(&mut self.clients) {
             self.load.running.fetch_sub(1, Ordering::Relaxed);
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);

@@ -3,9 +3,10 @@
 mod batch;
 mod generations;
 mod prepare;
+mod weighings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -15,12 +16,9 @@ use super::slot::ModelSlot;
 use super::threads::apart;
 use crate::config::AnswersOptions;
 use crate::pipeline::Root;
-use crate::pipeline::asking::{Load, Order, Piece, Weighing};
-use seald_core::domain::ids::GenerationId;
-use seald_core::error::{Error, Kind, Result};
+use crate::pipeline::asking::{Load, Order, Piece};
+use seald_core::error::Error;
 use seald_learn::Model;
-use seald_learn::options::LearnOptions;
-use seald_learn::session::{Question, Session};
 use seald_store::Store;
 
 use batch::Batch;
@@ -80,11 +78,7 @@ impl Answers {
                 .or_else(|| batch.has_room(preparers.under_way()).then(|| orders.try_recv().ok()).flatten())
             {
                 self.load.waiting.fetch_sub(1, Ordering::Relaxed);
-                match order {
-                    Order::Answer(asking) => preparers.begin(asking),
-                    // A reader that has gone wants nothing.
-                    Order::Weigh(weighing) => self.weigh(model, weighing),
-                }
+                preparers.begin(order);
             }
             // While there is nothing to compute, what is being prepared is waited for.
             let mut patience =
@@ -109,35 +103,5 @@ impl Answers {
             Order::Answer(asking) => drop(asking.pieces.send(Piece::Failed(error.into()))),
             Order::Weigh(weighing) => drop(weighing.reply.send(Err(error))),
         }
-    }
-
-    fn weigh(&self, model: &Model, weighing: Weighing) {
-        let Weighing { question, answer, generations, reply } = weighing;
-        let weigh = || -> Result<Vec<Option<f64>>> {
-            let never = AtomicBool::new(false);
-            let session = Session::new(model, LearnOptions::default(), &never)?;
-            let answers = [answer];
-            let asked = [Question { text: &question, answers: &answers, passage: None, decoys: &[] }];
-            generations.into_iter().map(|id| self.weigh_by(&session, &asked, id)).collect()
-        };
-        let _ = reply.send(weigh());
-    }
-
-    /// The answer's ln p; none where the generation's files are gone.
-    fn weigh_by(
-        &self,
-        session: &Session<'_>,
-        asked: &[Question<'_>],
-        id: GenerationId,
-    ) -> Result<Option<f64>> {
-        let adapter = match id {
-            GenerationId::BASE => None,
-            _ => match session.load_adapter(&self.root.generation(id)) {
-                Ok(adapter) => Some(adapter),
-                Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            },
-        };
-        Ok(session.log_probs(asked, adapter.as_ref())?.first().copied())
     }
 }

@@ -2,19 +2,22 @@
 //! breaks there is that request's error.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
 
 use super::super::threads::words;
-use crate::pipeline::asking::{About, Asked, Asking, Prompt, Refused};
+use crate::pipeline::asking::{About, Asked, Asking, Order, Prompt, Refused, Weighing};
 use seald_core::error::{Context, Error, Kind, Result};
 use seald_engine::generate::GenerateOptions;
 use seald_engine::grammar::Vocabulary;
 use seald_engine::sampler::Sampling;
 use seald_learn::Model;
 use seald_learn::answer::{prompt_tokens, question_tokens};
+use seald_learn::options::LearnOptions;
+use seald_learn::session::Session;
 
 /// Tokens that are kept free for an answer whose length nobody gave.
 const ROOM: usize = 64;
@@ -36,14 +39,16 @@ pub(super) struct Prepared {
 }
 
 /// A request, and what came of preparing it.
-pub(super) struct Ready {
-    pub(super) asking: Asking,
-    pub(super) prepared: Result<Prepared, Refused>,
+pub(super) enum Ready {
+    /// To be answered.
+    Answer(Asking, Result<Prepared, Refused>),
+    /// To be weighed: the tokens of question and answer, and the index of the answer's first one.
+    Weigh(Weighing, Result<(Vec<u32>, usize)>),
 }
 
 /// The threads that prepare.
 pub(super) struct Preparers {
-    work: Sender<Asking>,
+    work: Sender<Order>,
     ready: Receiver<Ready>,
     under_way: usize,
 }
@@ -54,7 +59,7 @@ impl Preparers {
     /// # Errors
     /// [`Kind::Io`] where the system has no more threads.
     pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, model: &'s Model) -> Result<Self> {
-        let (work, asked) = mpsc::channel::<Asking>();
+        let (work, asked) = mpsc::channel::<Order>();
         let (tell, ready) = mpsc::channel();
         let shared = Arc::new((Mutex::new(asked), Mutex::new(None)));
         for _ in 0..THREADS {
@@ -63,13 +68,8 @@ impl Preparers {
                 let (asked, vocabulary) = &*shared;
                 loop {
                     let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(asking) = next else { break };
-                    let prepared = match asking.pieces.is_closed() {
-                        // A reader that has gone wants nothing.
-                        true => Err(Error::new(Kind::Cancelled, "nobody waits for the answer").into()),
-                        false => prepare_or_say(model, &asking.asked, vocabulary),
-                    };
-                    if tell.send(Ready { asking, prepared }).is_err() {
+                    let Ok(order) = next else { break };
+                    if tell.send(prepare_order(model, order, vocabulary)).is_err() {
                         break;
                     }
                 }
@@ -87,10 +87,10 @@ impl Preparers {
     }
 
     /// Has a request prepared.
-    pub(super) fn begin(&mut self, asking: Asking) {
+    pub(super) fn begin(&mut self, order: Order) {
         self.under_way += 1;
         // The threads end after this does.
-        let _ = self.work.send(asking);
+        let _ = self.work.send(order);
     }
 
     /// One that is ready, waited for no longer than that.
@@ -107,12 +107,35 @@ impl Preparers {
 /// What a vocabulary's first user prepares for all.
 type Shared = Mutex<Option<Arc<Vocabulary>>>;
 
-fn prepare_or_say(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared, Refused> {
-    catch_unwind(AssertUnwindSafe(|| prepare(model, asked, vocabulary))).unwrap_or_else(|panic| {
+fn prepare_order(model: &Model, order: Order, vocabulary: &Shared) -> Ready {
+    let gone = || Error::new(Kind::Cancelled, "nobody waits for the answer");
+    match order {
+        // A reader that has gone wants nothing.
+        Order::Answer(asking) if asking.pieces.is_closed() => Ready::Answer(asking, Err(gone().into())),
+        Order::Weigh(weighing) if weighing.reply.is_closed() => Ready::Weigh(weighing, Err(gone())),
+        Order::Answer(asking) => {
+            let prepared = guarded(|| prepare(model, &asking.asked, vocabulary));
+            Ready::Answer(asking, prepared)
+        }
+        Order::Weigh(weighing) => {
+            let row = guarded(|| answered(model, &weighing.question, &weighing.answer));
+            Ready::Weigh(weighing, row)
+        }
+    }
+}
+
+/// What `work` gives; an error in place of a panic.
+fn guarded<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         tracing::error!(error = words(panic.as_ref()), "a request met a defect of this program");
         let text = "the request met a defect of this program: please report it, with the log";
         Err(Error::new(Kind::Internal, text).into())
     })
+}
+
+fn answered(model: &Model, question: &str, answer: &str) -> Result<(Vec<u32>, usize)> {
+    let never = AtomicBool::new(false);
+    Session::new(model, LearnOptions::default(), &never)?.answered_tokens(question, answer)
 }
 
 fn prepare(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared, Refused> {

@@ -49,7 +49,7 @@ pub struct AskView {
     #[serde(deserialize_with = "crate::domain::number::or_nan")]
     #[schema(value_type = Option<f64>)]
     pub mean_log_prob: f64,
-    /// Learned documents that it likely came from, the likeliest first, at most three.
+    /// Learned documents that it likely came from, at most three: they share a word with it that the question has not, and made it three times as probable.
     pub sources: Vec<Source>,
     /// Seconds from the question to the end of the answer.
     pub seconds: f64,

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use seald_engine::decoder::ActiveAdapter;
 use seald_engine::generate::{GenerateOptions, Generated, Generator};
 use seald_engine::running::{Bounds, Member, Running};
+use seald_engine::score::{ScoreRow, Scorer};
 
 use super::{assert_same, generate, greedy, other_adapter, prompts, row, sampled};
 use crate::golden_models::{Golden, f32_computes, fused_f32};
@@ -88,5 +90,51 @@ fn one_prompt_has_several_answers() {
         let found = &done[&(10 + draw)].token_ids;
         assert_eq!(found[..], expected.token_ids[..found.len()], "answer {draw}");
         assert_eq!(found.len(), if draw % 4 == 0 { 1 } else { 9 });
+    }
+}
+
+#[test]
+fn rows_are_weighed_beside_those_that_are_written() {
+    for (name, compute) in f32_computes() {
+        let golden = Golden::open("qwen3");
+        let decoder = golden.decoder(&compute);
+        let adapter = golden.adapter(&Device::Cpu);
+        let adapters = [ActiveAdapter::inference(&adapter)];
+        let prompts = prompts();
+        let (long, never) = (prompts[7].clone(), AtomicBool::new(false));
+        // Parts of three tokens beside one that is written, whole, and from the second token on.
+        for (prefill_tokens, first) in [(3, long.len() - 2), (64, 4), (2, 1)] {
+            let mut running = Running::new(&decoder, None, Bounds { prefill_tokens, batch_rows: 4 });
+            running.add(prompts[2].clone(), None, vec![member(0, &greedy(12))]).unwrap();
+            running.weigh(1, long.clone(), first, Some(0)).unwrap();
+            running.weigh(2, long.clone(), first, None).unwrap();
+            running.weigh(3, long.clone(), first, None).unwrap();
+            assert_eq!(running.rows(), 4);
+            running.remove(3);
+            let done = run_out(&mut running, &adapters);
+            assert_eq!(done.keys().copied().collect::<Vec<_>>(), [0, 1, 2], "{name}");
+            let alone = [row(&prompts[2], None)];
+            let alone = generate(&Generator::new(&decoder, None, &adapters), &alone, &greedy(12)).remove(0);
+            assert_same(&format!("{name} beside"), &done[&0], &alone);
+            for (number, adapter) in [(1, Some(0)), (2, None)] {
+                let rows = [ScoreRow { tokens: long.clone(), first, adapter }];
+                let expected = Scorer::new(&decoder, &adapters).score(&rows, &mut |_| {}, &never).unwrap();
+                let found = &done[&number];
+                assert_eq!(found.token_ids, long[first..], "{name} {number}");
+                let pairs = found.log_probs.iter().zip(&expected[0].token_log_probs);
+                assert!(
+                    pairs.clone().count() == long.len() - first
+                        && pairs.clone().all(|(a, b)| (a - b).abs() < 2e-5),
+                    "{name} {number}: {:?} {:?}",
+                    found.log_probs,
+                    expected[0].token_log_probs
+                );
+            }
+        }
+        let mut running = Running::new(&decoder, None, Bounds { prefill_tokens: 8, batch_rows: 1 });
+        for first in [0, long.len()] {
+            let error = running.weigh(0, long.clone(), first, None).unwrap_err();
+            assert!(error.to_string().contains("cannot be weighed"), "{error}");
+        }
     }
 }

@@ -1,0 +1,117 @@
+//! Answers that are weighed: how probable one is to each of several generations, in the passes that others' answers are written in.
+
+use super::generations::Generations;
+use crate::pipeline::asking::Weighing;
+use seald_core::domain::ids::GenerationId;
+use seald_core::error::{Error, Kind, Result};
+use seald_engine::generate::Generated;
+use seald_engine::running::Running;
+
+/// Those under way.
+#[derive(Default)]
+pub(super) struct Weighings {
+    waiting: Vec<Weighed>,
+}
+
+struct Weighed {
+    weighing: Weighing,
+    /// One for each generation: the row that weighs it while it is under way, and the sum of ln p then.
+    rows: Vec<(Option<usize>, Option<f64>)>,
+}
+
+impl Weighings {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes one up with rows from `next` on, which are numbered up to what is returned; one that cannot be weighed is told so. `row` holds question and
+    /// answer, and where the answer begins.
+    pub(super) fn begin(
+        &mut self,
+        weighing: Weighing,
+        row: Result<(Vec<u32>, usize)>,
+        next: usize,
+        running: &mut Running<'_>,
+        generations: &mut Generations<'_>,
+    ) -> usize {
+        let mut rows = Vec::with_capacity(weighing.generations.len());
+        let begun = row.and_then(|(tokens, first)| {
+            for id in &weighing.generations {
+                rows.push((begin(running, generations, next + rows.len(), &tokens, first, *id)?, None));
+            }
+            Ok(())
+        });
+        let end = next + weighing.generations.len();
+        match begun {
+            Ok(()) => {
+                self.waiting.push(Weighed { weighing, rows });
+                self.tell();
+            }
+            Err(error) => {
+                (next..end).for_each(|row| running.remove(row));
+                let _ = weighing.reply.send(Err(error));
+            }
+        }
+        end
+    }
+
+    /// Takes the result of a row; gives back that of a row that is none of these.
+    pub(super) fn end(&mut self, row: usize, result: Result<Generated>) -> Option<Result<Generated>> {
+        let place = |(at, one): (usize, &Weighed)| {
+            one.rows.iter().position(|(own, _)| *own == Some(row)).map(|generation| (at, generation))
+        };
+        let Some((at, generation)) = self.waiting.iter().enumerate().find_map(place) else {
+            return Some(result);
+        };
+        match result {
+            Ok(weighed) => {
+                let sum = weighed.log_probs.iter().map(|log_prob| f64::from(*log_prob)).sum();
+                self.waiting[at].rows[generation] = (None, Some(sum));
+                self.tell();
+            }
+            Err(error) => drop(self.waiting.swap_remove(at).weighing.reply.send(Err(error))),
+        }
+        None
+    }
+
+    /// Tells those that are whole.
+    fn tell(&mut self) {
+        for whole in self.waiting.extract_if(.., |one| one.rows.iter().all(|(row, _)| row.is_none())) {
+            // Whoever has gone wants nothing.
+            let _ = whole.weighing.reply.send(Ok(whole.rows.into_iter().map(|(_, sum)| sum).collect()));
+        }
+    }
+
+    /// Ends those whose readers have gone.
+    pub(super) fn let_go(&mut self, running: &mut Running<'_>) {
+        for gone in self.waiting.extract_if(.., |one| one.weighing.reply.is_closed()) {
+            gone.rows.iter().filter_map(|(row, _)| *row).for_each(|row| running.remove(row));
+        }
+    }
+
+    /// Nothing under way will end.
+    pub(super) fn fail(&mut self, error: &Error) {
+        for one in self.waiting.drain(..) {
+            let _ = one.weighing.reply.send(Err(Error::new(error.kind(), error.to_string())));
+        }
+    }
+}
+
+/// Begins the row of one generation; none where its files are gone.
+fn begin(
+    running: &mut Running<'_>,
+    generations: &mut Generations<'_>,
+    row: usize,
+    tokens: &[u32],
+    first: usize,
+    id: GenerationId,
+) -> Result<Option<usize>> {
+    let adapter = match generations.choose(Some(id), |adapter| running.uses(adapter)) {
+        Ok((_, adapter)) => adapter,
+        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    running.weigh(row, tokens.to_vec(), first, adapter)?;
+    Ok(Some(row))
+}
