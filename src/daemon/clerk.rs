@@ -217,7 +217,11 @@ impl Clerk {
     /// Why learning is held now, if it is: by a person first, then by the clock, then by others.
     fn held(&mut self, rules: &Rules) -> Result<Option<Held>> {
         let now = self.clock.now();
-        if let Some(Pause { since, until }) = self.store.pause()? {
+        if let Some(pause) = self.store.pause()? {
+            let Pause { since, until } = pause.seen_at(now);
+            if since != pause.since {
+                self.store.set_pause(Some(Pause { since, until }))?;
+            }
             if until.is_none_or(|until| now < until) {
                 return Ok(Some(Held::Paused { since, until }));
             }
@@ -248,6 +252,11 @@ impl Clerk {
         let mut next = Vec::new();
         for entry in &rules.entries {
             let (mut since, mut last) = match known.iter().find(|one| one.what == entry.what) {
+                // The clock was set back since: what was to come in that time would not come for as long.
+                Some(one) if one.since > now => {
+                    self.store.schedule_from(entry.what, now)?;
+                    (now, one.last_run)
+                }
                 Some(one) => (one.since, one.last_run),
                 None => {
                     self.store.schedule_from(entry.what, now)?;

@@ -2,6 +2,7 @@
 
 mod bases;
 mod chat;
+mod clock;
 mod damage;
 mod export;
 mod full_disk;

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::daemon::clock::InProcess;
 use crate::repository::repository;
-use sealctl::client::{Client, Place};
-use seald::config::Config;
-use seald::daemon::{self, Surroundings};
+use sealctl::client::Client;
 use seald::pipeline::{self, Root};
-use seald_core::clock::Clock;
 use seald_core::protocol::{Activity, StatusView};
-use seald_engine::kernels::Compute;
 use seald_store::Store;
 
 const DOCUMENTS: usize = 60;
@@ -108,22 +105,8 @@ async fn a_night_alone_ends_with_more_knowledge_and_nothing_below_the_base() {
     std::fs::create_dir_all(root.join("inbox")).unwrap();
     let start = 1_763_762_400_000;
     let time = Arc::new(AtomicI64::new(start));
-    let around = Surroundings {
-        program: crate::programs::seald().to_path_buf(),
-        compute: Arc::new(|| Compute::best_cpu(0)),
-        clock: Clock::Set(time.clone()),
-        release_memory: || {},
-        set_log_level: Arc::new(|_| Ok(())),
-    };
-    let config = Config::load(None, Some(&root)).unwrap();
-    let socket = config.socket_path();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(daemon::run(config, around, async { drop(stopped.await) }));
-    let client = Client::new(Place::Socket { path: socket, tried: Vec::new() });
-    while client.get("/v1/status").await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let night = Night { root: root.clone(), time, client };
+    let daemon = InProcess::start(&root, time.clone()).await;
+    let night = Night { root: root.clone(), time, client: daemon.client.clone() };
     for (hour, texts) in documents().chunks(DOCUMENTS / HOURS).enumerate() {
         night.documents(texts, hour * (DOCUMENTS / HOURS)).await;
         let begins = start + hour as i64 * HOUR_MS;
@@ -140,8 +123,7 @@ async fn a_night_alone_ends_with_more_knowledge_and_nothing_below_the_base() {
     }
     let status = Command::of(&root, &["status"]);
     println!("{status}\n{}\n{}", Command::of(&root, &["forgetting"]), Command::of(&root, &["adapters"]));
-    stop.send(()).unwrap();
-    running.await.unwrap().unwrap();
+    daemon.stop().await;
 
     let store = Store::open(&Root::open(&root).unwrap().database()).unwrap();
     let live = store.live().unwrap().expect("something was learned");

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
+    include_str!("migrations/0010.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -78,6 +79,7 @@ mod tests {
         include_str!("migrations/0007.rows.sql"),
         include_str!("migrations/0008.rows.sql"),
         include_str!("migrations/0009.rows.sql"),
+        include_str!("migrations/0010.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {
@@ -130,6 +132,10 @@ mod tests {
                 assert_eq!(store.base_samples("base", 1).unwrap(), Some(vec![vec![1, 2], vec![3]]));
                 let rate = store.calibration("base", "general").unwrap().map(|made| made.learning_rate);
                 assert_eq!(rate, (old >= 6).then_some(0.002), "from version {old}");
+                // Document 77 was forgotten in version 3.
+                let last = "SELECT seq FROM sqlite_sequence WHERE name = 'documents'";
+                let last: i64 = store.connection.query_row(last, [], |row| row.get(0)).unwrap();
+                assert_eq!(last, if old >= 3 { 77 } else { 1 }, "from version {old}");
             }
         }
     }

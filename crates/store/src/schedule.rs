@@ -16,6 +16,15 @@ pub struct Pause {
     pub until: Option<Timestamp>,
 }
 
+impl Pause {
+    /// The pause at a moment before its beginning: the clock was set back, and it lasts as long from now as it would have.
+    pub fn seen_at(self, now: Timestamp) -> Self {
+        let ahead = self.since.0.saturating_sub(now.0).max(0);
+        let moved = |time: Timestamp| Timestamp(time.0.saturating_sub(ahead));
+        Self { since: moved(self.since), until: self.until.map(moved) }
+    }
+}
+
 /// A kind of scheduled work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheduled {
@@ -71,14 +80,14 @@ impl Store {
         })
     }
 
-    /// Begins to look for the next time of scheduled work, that was never done so far.
+    /// Looks for the next time of scheduled work from `since` on.
     ///
     /// # Errors
     /// As [`Store::pause`].
     pub fn schedule_from(&mut self, what: &str, since: Timestamp) -> Result<()> {
         self.write(format_args!("schedule {what}"), |db| {
-            run(db, "INSERT OR IGNORE INTO schedule (what, since) VALUES (?, ?)", params![what, since.0])
-                .map(drop)
+            let sql = "INSERT INTO schedule (what, since) VALUES (?, ?) ON CONFLICT DO UPDATE SET since = excluded.since";
+            run(db, sql, params![what, since.0]).map(drop)
         })
     }
 

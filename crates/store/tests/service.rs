@@ -152,8 +152,11 @@ fn pauses_and_the_schedule_outlive_the_process() {
     drop(store);
     let mut store = root.open();
     assert_eq!(store.pause().unwrap(), Some(pause));
+    assert_eq!(pause.seen_at(NOW.plus_seconds(30)), pause);
+    let back = Pause { since: NOW.plus_seconds(-100), until: Some(NOW.plus_seconds(-40)) };
+    assert_eq!(pause.seen_at(NOW.plus_seconds(-100)), back, "the clock was set back: a minute from then");
     let one = |what: &str, since, last_run| Scheduled { what: what.into(), since, last_run };
-    let expected = [one("backup", NOW, None), one("replay", later, Some(later))];
+    let expected = [one("backup", NOW, None), one("replay", NOW, Some(later))];
     assert_eq!(store.scheduled().unwrap(), expected);
     store.set_pause(None).unwrap();
     assert_eq!(store.pause().unwrap(), None);

@@ -236,6 +236,19 @@ fn promote(store: &mut Store, documents: &[DocumentId]) -> WriterId {
 }
 
 #[test]
+fn the_number_of_a_forgotten_document_is_never_anothers() {
+    let mut store = taught();
+    let job = store.forget(DocumentId(5), false).unwrap();
+    let job = claim_job(&mut store, &job);
+    let job = store.finish_retrain(&job, None).unwrap();
+    let job = store.finish_compare(&job, None, None, NOW).unwrap();
+    let job = store.finish_swap(&job, &Swapped::Unchanged, NOW).unwrap();
+    store.finish_purge(&job, &[DocumentId(5)], NOW).unwrap();
+    receive(&mut store, 6);
+    assert_eq!(store.document(DocumentId(6)).map(|d| d.id).unwrap(), DocumentId(6), "the proof speaks of 5");
+}
+
+#[test]
 fn writers_that_learned_from_a_forgotten_document_give_way() {
     let mut store = taught();
     let first = promote(&mut store, &[DocumentId(1)]);

@@ -1,0 +1,97 @@
+//! A daemon in the test's own process, with a clock that the test moves.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use sealctl::client::{Client, Place};
+use seald::config::Config;
+use seald::daemon::{self, Surroundings};
+use seald_core::clock::Clock;
+use seald_core::error::Result;
+use seald_core::protocol::{Held, StatusView};
+use seald_engine::kernels::Compute;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A minute of 22 November 2025, milliseconds since 1970.
+pub(super) const START: i64 = 1_763_762_400_000;
+
+/// The daemon.
+pub(super) struct InProcess {
+    pub(super) client: Client,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<()>>,
+}
+
+impl InProcess {
+    /// Starts it on `root` and waits until it answers.
+    pub(super) async fn start(root: &Path, time: Arc<AtomicI64>) -> Self {
+        let around = Surroundings {
+            program: crate::programs::seald().to_path_buf(),
+            compute: Arc::new(|| Compute::best_cpu(0)),
+            clock: Clock::Set(time),
+            release_memory: || {},
+            set_log_level: Arc::new(|_| Ok(())),
+        };
+        let config = Config::load(None, Some(root)).unwrap();
+        let socket = config.socket_path();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(daemon::run(config, around, async { drop(stopped.await) }));
+        let client = Client::new(Place::Socket { path: socket, tried: Vec::new() });
+        while client.get("/v1/status").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { client, stop, running }
+    }
+
+    pub(super) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.await.unwrap().unwrap();
+    }
+
+    async fn until(&self, wanted: impl Fn(&StatusView) -> bool) {
+        // The clerk looks at the clock whenever somebody asks for something, and else every few seconds.
+        while !wanted(&self.client.read("/v1/status").await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+fn is_paused(status: &StatusView) -> bool {
+    matches!(status.held, Some(Held::Paused { .. }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_back_makes_neither_pauses_nor_schedules_last() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("seald.toml"), "[schedule]\nbackup = \"0 0 * * * *\"\n").unwrap();
+    let time = Arc::new(AtomicI64::new(START));
+    let daemon = InProcess::start(dir.path(), time.clone()).await;
+    let backed_up = |status: &StatusView| {
+        status.next.iter().find(|run| run.what == "backup").and_then(|run| run.last).map(|last| last.0)
+    };
+    daemon.until(|status| backed_up(status).is_some()).await;
+
+    daemon.client.post("/v1/pause", &json!({ "seconds": 1 })).await.unwrap();
+    daemon.until(is_paused).await;
+    let earlier = START - 7_200_000;
+    time.store(earlier, Ordering::Relaxed);
+    // A second on the new clock, wherever it stands, once the clerk has seen that.
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while is_paused(&daemon.client.read("/v1/status").await.unwrap()) {
+            time.fetch_add(100, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .expect("the pause lasts until the clock is where it was");
+
+    // The next full hour of the new clock lies before the last backup.
+    time.store(earlier + 3_600_000, Ordering::Relaxed);
+    daemon.client.post("/v1/resume", &Value::Null).await.unwrap();
+    daemon.until(|status| backed_up(status).is_some_and(|last| last < START)).await;
+    daemon.stop().await;
+}
