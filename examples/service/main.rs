@@ -1,8 +1,11 @@
-//! The daemon's own cost: time until it is ready, memory and processor time while it is idle, and how long a status takes with many documents.
+//! The daemon's own cost: time until it is ready, memory and processor time while it is idle, what large requests cost others, and how long a status takes
+//! with many documents.
 //!
 //!     cargo build --release --bins && cargo run --release --example service [-- --documents 10000 --idle-seconds 30 --program target/release/seald]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a measuring program: a panic ends it")]
 #![expect(clippy::print_stdout, reason = "a measuring program prints its figures")]
+
+mod beside;
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
     idle("never used the model", &daemon, options.idle_seconds)?;
     daemon.ask("POST /v1/ask", r#"{"question": "What are you?"}"#)?;
     println!("with the model in memory        {} MB", resident(&daemon)? / 1_000_000);
+    beside::table(&daemon)?;
     while daemon.ask("GET /v1/status", "")?.contains(r#""loaded":true"#) {
         std::thread::sleep(Duration::from_millis(200));
     }

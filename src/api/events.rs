@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::router::Api;
 use super::serve::{Stopping, stopped};
 use seald_core::error::Result;
-use seald_core::protocol::{EventView, Problem};
+use seald_core::protocol::{EventView, Problem, ServerSentEvent};
 use seald_store::EventRow;
 
 /// Kept events that are read at a time.
@@ -42,7 +42,7 @@ pub(super) struct After {
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(After, ("Last-Event-ID" = Option<i64>, Header, description = "As `after`.")),
     responses((status = 200, description = "Server-sent events: `id` where it is kept, `event` its kind, `data` an EventView",
-               content_type = "text/event-stream", body = EventView),
+               content_type = "text/event-stream", body = ServerSentEvent),
               (status = "default", body = Problem, content_type = "application/problem+json", description = "An error"))
 )]
 pub(super) async fn follow(

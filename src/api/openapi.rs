@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 
 use super::{events, openai, routes};
 use seald_core::domain::export::ExportManifest;
-use seald_core::protocol::AskEvent;
+use seald_core::protocol::{AskEvent, EventView};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -51,7 +51,7 @@ use seald_core::protocol::AskEvent;
         routes::upkeep::train_writer,
         routes::upkeep::job,
     ),
-    components(schemas(AskEvent, ExportManifest))
+    components(schemas(AskEvent, EventView, ExportManifest))
 )]
 struct Description;
 

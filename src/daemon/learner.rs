@@ -270,7 +270,10 @@ impl Learner {
     fn tell_replay(&mut self, view: Result<ReplayView>, reply: Option<Reply<ReplayView>>) {
         match &view {
             Ok(view) => self.note("replayed", serde_json::json!(view)),
-            Err(error) => tracing::error!(%error, "the replay failed"),
+            Err(error) => {
+                tracing::error!(%error, "the replay failed");
+                self.note("replay_failed", serde_json::json!({ "error": error.to_string() }));
+            }
         }
         if let Some(reply) = reply {
             let _ = reply.send(view);

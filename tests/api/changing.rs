@@ -45,6 +45,19 @@ async fn pausing_and_resuming_reach_the_learner_and_answer_with_the_status() {
 }
 
 #[tokio::test]
+async fn a_replay_that_takes_long_is_told_of_before_it_is_done() {
+    let mut daemon = Daemon::start(five).await;
+    // The learner has something else to do.
+    daemon.learner(|desk| {
+        let kept: Vec<_> = desk.requests.into_iter().collect();
+        assert!(matches!(&kept[..], [Request::Replay(_)]));
+    });
+    let reply = daemon.post("/v1/replay?wait_seconds=0", "").await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.json::<StatusView>().documents.accepted, 2);
+}
+
+#[tokio::test]
 async fn rollback_replay_and_retry_bring_back_what_the_learner_says() {
     let mut daemon = Daemon::start(five).await;
     daemon.learner(|desk| {
@@ -79,6 +92,7 @@ async fn rollback_replay_and_retry_bring_back_what_the_learner_says() {
     }
     let replay: ReplayView = daemon.post("/v1/replay", "").await.json();
     assert_eq!((replay.asked, replay.right, replay.lost), (8, 5, 1));
+    daemon.post("/v1/replay?wait_seconds=61", "").await.is_problem(400, "invalid", "give 0 to 60");
     let answer = daemon.post("/v1/documents/2.txt/retry", "").await;
     assert_eq!((answer.status, answer.json::<DocumentLine>().id), (202, DocumentId(2)));
     daemon.post("/v1/documents/5/retry", "").await.is_problem(409, "conflict", "document 5 waits already");

@@ -153,7 +153,7 @@ async fn errors_are_in_openais_words() {
         (CHAT, "{".to_string(), 400, "invalid_request_error", "body"),
         (CHAT, hello(json!({ "model": "gpt-4" })), 404, "invalid_request_error", "model"),
         (CHAT, hello(json!({})), 500, "server_error", ""),
-        ("/v1/embeddings", json!({ "input": "a" }).to_string(), 400, "invalid_request_error", ""),
+        ("/v1/embeddings", json!({ "input": "a" }).to_string(), 404, "invalid_request_error", ""),
     ];
     for (path, body, status, kind, param) in cases {
         let answer = daemon.post(path, &body).await;

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token};
+use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token, Weighing};
 use seald::pipeline::control::Desk;
 use seald_core::Kind;
 use seald_core::domain::ids::GenerationId;
@@ -172,7 +172,17 @@ async fn questions_are_answered_whole_or_in_pieces() {
     let mut daemon = Daemon::start(five).await;
     let (tell, told) = mpsc::channel();
     daemon.learner(move |mut desk| {
-        while let Some(asking) = next_asking(&mut desk) {
+        while let Some(order) = desk.orders.blocking_recv() {
+            let asking = match order {
+                Order::Answer(asking) => asking,
+                Order::Weigh(Weighing { question, generations, reply, .. }) => {
+                    // Each generation finds the answer e^2 times as probable as the one before, but where the base knew it.
+                    let taught = if question == "Which time?" { 1.0 } else { 2.0 };
+                    let sums = generations.iter().map(|id| Some(taught * id.0 as f64 - 9.0)).collect();
+                    reply.send(Ok(sums)).unwrap();
+                    continue;
+                }
+            };
             let fails = matches!(&asking.asked.prompts[0], Prompt::Question { text, .. } if text == "Why?");
             answer_at_noon(&asking, if fails { damaged() } else { Piece::Done });
             tell.send(asking.asked).unwrap();
@@ -180,6 +190,8 @@ async fn questions_are_answered_whole_or_in_pieces() {
     });
     let view: AskView = daemon.post("/v1/ask", r#"{"question":"When?"}"#).await.json();
     assert_eq!((view.answer.as_str(), view.tokens, view.model.as_str()), ("At noon.", 3, "gen-000002"));
+    let taught: Vec<_> = view.sources.iter().map(|source| source.document).collect();
+    assert_eq!(taught, [DocumentId(1), DocumentId(3)], "they have noon, and made it likelier");
     assert!((view.mean_log_prob + 0.25).abs() < 1e-6);
     let question = |generation, max_tokens, earlier| Asked {
         generation,
@@ -188,6 +200,12 @@ async fn questions_are_answered_whole_or_in_pieces() {
         ..Asked::new(Prompt::Question { text: "When?".into(), earlier })
     };
     assert_eq!(told.recv().unwrap(), question(None, 64, vec![]));
+    for known in ["Which time?", "At noon, or when?"] {
+        let body = serde_json::json!({ "question": known }).to_string();
+        let view: AskView = daemon.post("/v1/ask", body).await.json();
+        assert!(view.sources.is_empty(), "{known}: the base knew it, or the question says it: {view:?}");
+        told.recv().unwrap();
+    }
     let base =
         r#"{"question":"When?","model":"base","max_tokens":7,"earlier":[{"question":"Who?","answer":"I"}]}"#;
     daemon.post("/v1/ask", base).await.json::<AskView>();

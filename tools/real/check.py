@@ -1,4 +1,4 @@
-"""What a real model made of the three documents: each was learned, or turned away with its reasons, after questions about it were kept; and where
+"""What a real model made of the three documents: each was learned, or turned away with its reasons, after questions about it were kept and what the candidate reads was asked; and where
 anything was learned, the answer's source quotes the sentence. Usage: check.py ONCE.json WHY.json"""
 
 import json
@@ -13,6 +13,9 @@ for document in once["documents"]:
         faults.append(f"{name} ended {verdict}")
     if verdict == "rejected" and not document["reasons"]:
         faults.append(f"{name} was turned away without a reason")
+    asked = [finding for finding in document["findings"] if finding["rule"] == "reading"]
+    if not asked or "about other texts in sight lost" not in asked[0]["words"]:
+        faults.append(f"{name}: the gate did not ask what it reads")
     if not document["probes"]:
         faults.append(f"{name}: no question was kept")
 if any(document["verdict"] == "accepted" for document in once["documents"]):

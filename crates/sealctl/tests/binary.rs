@@ -123,6 +123,36 @@ fn the_daemons_no_is_an_exit_code() {
     assert_eq!(server.asked().len(), 2, "what is wrong here is not sent");
 }
 
+/// A stream of something else, and then of what came of a replay.
+fn replayed(kind: &str, body: serde_json::Value) -> Reply {
+    let event = |kind: &str, body| EventView {
+        id: None,
+        at: made_up::NOW,
+        job: None,
+        document: None,
+        kind: kind.into(),
+        body,
+    };
+    let events = [event("resumed", serde_json::Value::Null), event(kind, body)];
+    let text: String =
+        events.iter().map(|e| format!("data: {}\n\n", serde_json::to_string(e).unwrap())).collect();
+    Reply::pieces([text.as_bytes()])
+}
+
+#[test]
+fn a_replay_that_fails_says_why() {
+    let server = server();
+    server.on("POST /v1/replay?wait_seconds=0", Reply::Json(202, "{}".into())).on(
+        "GET /v1/events",
+        replayed("replay_failed", serde_json::json!({ "error": "the adapter is damaged" })),
+    );
+    let (code, _, err) = run(&server, &["replay"]);
+    assert!(code == Some(1) && err.contains("asking failed: the adapter is damaged"), "{code:?} {err}");
+    server.on("GET /v1/events", Reply::pieces(std::iter::empty::<&[u8]>()));
+    let (code, _, err) = run(&server, &["replay"]);
+    assert!(code == Some(1) && err.contains("went away"), "{code:?} {err}");
+}
+
 #[test]
 fn acts_are_sent_and_told() {
     let server = server();
@@ -136,7 +166,8 @@ fn acts_are_sent_and_told() {
         .on("POST /v1/documents?name=a%20b.md&tag=x", Reply::json(&AddView { path: "/in/x/a b.md".into() }))
         .on("POST /v1/documents/7/retry", Reply::Json(202, String::new()))
         .on("POST /v1/rollback", Reply::json(&view))
-        .on("POST /v1/replay", Reply::json(&replay))
+        .on("POST /v1/replay?wait_seconds=0", Reply::Json(202, "{}".into()))
+        .on("GET /v1/events", replayed("replayed", serde_json::json!(replay)))
         .on("POST /v1/pause", Reply::Json(204, String::new()))
         .on("POST /v1/resume", Reply::Json(200, "{}".into()));
     let out = |args: &[&str]| {

@@ -18,6 +18,7 @@ use reply::Form;
 use request::Wanted;
 use seald_core::clock::Timestamp;
 use seald_core::error::{Error, Kind};
+use seald_core::protocol::ServerSentEvent;
 use seald_core::protocol::openai::{
     ChatRequest, Completion, CompletionRequest, ErrorReply, ModelCard, ModelList,
 };
@@ -34,7 +35,7 @@ pub(super) fn is_spoken_at(path: &str) -> bool {
 /// Goes on with a chat.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = ChatRequest, responses(
     (status = 200, description = "The answers or, where `stream` is true, server-sent events with a Completion each, the last `[DONE]`",
-     content((Completion = "application/json"), (Completion = "text/event-stream"))),
+     content((Completion = "application/json"), (ServerSentEvent = "text/event-stream"))),
     (status = 429, body = ErrorReply, description = "Too many requests wait; `Retry-After` says when to try again"),
     (status = "default", body = ErrorReply, description = "An error")))]
 pub(super) async fn chat(
@@ -49,7 +50,7 @@ pub(super) async fn chat(
 /// Goes on with a text.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai", request_body = CompletionRequest, responses(
     (status = 200, description = "The texts or, where `stream` is true, server-sent events with a Completion each, the last `[DONE]`",
-     content((Completion = "application/json"), (Completion = "text/event-stream"))),
+     content((Completion = "application/json"), (ServerSentEvent = "text/event-stream"))),
     (status = 429, body = ErrorReply, description = "Too many requests wait; `Retry-After` says when to try again"),
     (status = "default", body = ErrorReply, description = "An error")))]
 pub(super) async fn completions(
@@ -123,8 +124,8 @@ async fn list(api: &Api) -> Result<ModelList, Error> {
 
 /// Says that there are no embeddings.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai", responses(
-    (status = 400, body = ErrorReply, description = "This program computes none")))]
+    (status = 404, body = ErrorReply, description = "This program computes none")))]
 pub(super) async fn embeddings() -> Refusal {
     let text = "seald computes no embeddings: use another server for them";
-    Refusal::from(Error::new(Kind::Invalid, text)).code("unsupported")
+    Refusal::from(Error::new(Kind::NotFound, text)).code("unsupported")
 }

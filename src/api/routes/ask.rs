@@ -19,7 +19,7 @@ use crate::pipeline::asking::{Asked, Piece, Prompt};
 use seald_core::domain::document::Document;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
-use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, Source};
+use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, ServerSentEvent, Source};
 use seald_store::Store;
 
 /// Longest question, characters.
@@ -38,7 +38,7 @@ const TAUGHT: f64 = 1.098_612_288_668_109_8;
 /// Puts a question to the live model, to another generation, or to the base.
 #[utoipa::path(post, path = "/v1/ask", tag = "ask", request_body = AskRequest, responses(
     (status = 200, description = "The answer or, where `stream` is true, server-sent events: `event` is `text`, `done` or `failed`, `data` an AskEvent",
-     content((AskView = "application/json"), (AskEvent = "text/event-stream"))),
+     content((AskView = "application/json"), (ServerSentEvent = "text/event-stream"))),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
 pub(in crate::api) async fn ask(
     State(api): State<Api>,

@@ -1,16 +1,25 @@
 //! What clients may ask of the learner: hold, go on, go back, ask again.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
-use super::super::extract::{Body, generation};
+use super::super::extract::{Body, Params, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
 use seald_core::protocol::{PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, StatusView};
 
+/// How long a replay is waited for where nobody says how long, and at most: proxies and clients give up after a minute or half of one.
+const REPLAY_SECONDS: u64 = 20;
+const MOST_REPLAY_SECONDS: u64 = 60;
+
 /// Holds learning, for a time or until somebody resumes.
-#[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = PauseRequest, responses(
+#[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = Option<PauseRequest>, responses(
     (status = 200, body = StatusView, description = "The daemon at a glance, held"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
 pub(in crate::api) async fn pause(
@@ -45,10 +54,35 @@ pub(in crate::api) async fn rollback(
     Ok(Json(api.service.control.rollback(generation(&to)?).await?))
 }
 
-/// Asks about everything that was learned, after the document under way; the answer comes when that is done.
-#[utoipa::path(post, path = "/v1/replay", tag = "control", responses(
+/// How long a request for a replay is waited for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct Waiting {
+    /// Seconds after which the answer comes even though it is not done, at most 60; 20 where it is left out.
+    #[param(maximum = 60)]
+    wait_seconds: Option<u64>,
+}
+
+/// Asks about everything that was learned, after the document under way.
+#[utoipa::path(post, path = "/v1/replay", tag = "control", params(Waiting), responses(
     (status = 200, body = ReplayView, description = "What the live generation still knows"),
+    (status = 202, body = StatusView, description = "The daemon at a glance: it is not done yet. An event of kind `replayed` tells what it finds, `replay_failed` why it does not"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn replay(State(api): State<Api>) -> Result<Json<ReplayView>, Failure> {
-    Ok(Json(api.service.control.replay().await?))
+pub(in crate::api) async fn replay(
+    State(api): State<Api>,
+    Params(Waiting { wait_seconds }): Params<Waiting>,
+) -> Result<Response, Failure> {
+    let seconds = wait_seconds.unwrap_or(REPLAY_SECONDS);
+    if seconds > MOST_REPLAY_SECONDS {
+        let text = format!("wait_seconds is {seconds}: give 0 to {MOST_REPLAY_SECONDS}");
+        return Err(Failure::invalid(text));
+    }
+    match tokio::time::timeout(Duration::from_secs(seconds), api.service.control.replay()).await {
+        Ok(found) => Ok(Json(found?).into_response()),
+        Err(_) => {
+            let status = api.service.read(views::status).await?;
+            Ok((StatusCode::ACCEPTED, Json(status)).into_response())
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub(in crate::api) struct Listing {
     /// Only those with a lower number: `next_before` of the page before.
     before: Option<i64>,
     /// At most so many, 1 to 500; 50 where it is left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
@@ -67,8 +68,10 @@ pub(in crate::api) async fn list(
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct Adding {
     /// Its name, 1 to 255 bytes, without folders; the ending says how it is read.
+    #[param(min_length = 1, max_length = 255, pattern = r"^[^./\x00][^/\x00]*$")]
     name: String,
-    /// The subfolder of the inbox that it goes into.
+    /// The subfolder of the inbox that it goes into; named like a file.
+    #[param(min_length = 1, max_length = 255, pattern = r"^[^./\x00][^/\x00]*$")]
     tag: Option<String>,
 }
 

@@ -43,7 +43,7 @@ pub(in crate::api) struct Exporting {
 
 /// Sends a generation as a tar in a form that other programs load.
 #[utoipa::path(get, path = "/v1/adapters/{generation}/export", tag = "overview",
-    params(("generation" = String, Path, description = "`live`, `gen-000007` or `7`"), Exporting),
+    params(("generation" = String, Path, pattern = r"^(live|(gen-)?0*[1-9][0-9]{0,17})$", description = "`live`, `gen-000007` or `7`"), Exporting),
     responses((status = 200, body = Vec<u8>, content_type = "application/x-tar",
      description = "Plain files; the last, `export.json`, is an ExportManifest. Without it the export is not whole"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]

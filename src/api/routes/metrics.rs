@@ -27,7 +27,7 @@ const HELD: [&str; 4] = ["paused", "quiet_hours", "busy", "trouble"];
 
 /// Figures for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "overview", responses(
-    (status = 200, body = String, content_type = "text/plain", description = "OpenMetrics text, names `seald_*`"),
+    (status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text, names `seald_*`"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
 pub(in crate::api) async fn show(State(api): State<Api>) -> Result<impl IntoResponse, Failure> {
     let text = api.service.read(|service, reading| {

@@ -39,7 +39,7 @@ async fn queue(api: &Api, kind: JobKind) -> Result<Started, Failure> {
 }
 
 /// Forgets a document with its earlier versions: everything else is trained anew without it, then its rows and files go.
-#[utoipa::path(post, path = "/v1/documents/{id}/forget", tag = "upkeep", request_body = ForgetRequest,
+#[utoipa::path(post, path = "/v1/documents/{id}/forget", tag = "upkeep", request_body = Option<ForgetRequest>,
     params(("id" = String, Path, description = "Its number, or its file name: of several, the newest")),
     responses((status = 202, body = JobStarted, description = "The job that does it; the one that was queued already, if one was"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
@@ -82,6 +82,7 @@ pub(in crate::api) async fn consolidations(
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct OfRound {
     /// The round that is told with examples, from 1 for the oldest; the newest that was examined where it is left out.
+    #[param(minimum = 1)]
     round: Option<usize>,
 }
 

@@ -10,16 +10,20 @@ use crate::domain::ids::DocumentId;
 #[serde(deny_unknown_fields)]
 pub struct AskRequest {
     /// The question, 1 to 4,000 characters.
+    #[schema(min_length = 1, max_length = 4000, pattern = r"\S")]
     pub question: String,
     /// Who answers: `live` (also where it is left out), `base`, or a generation (`gen-000007`).
     #[serde(default)]
+    #[schema(pattern = r"^(live|base|(gen-)?0*[1-9][0-9]{0,17})$")]
     pub model: Option<String>,
     /// Earlier questions with their answers, the oldest first, at most 100; the oldest are left out where the model cannot
     /// take all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
     pub earlier: Vec<Turn>,
     /// Most tokens of the answer, 1 to 1,024; 64 where it is left out.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1024)]
     pub max_tokens: Option<usize>,
     /// Whether the answer comes as an event stream of [`AskEvent`] instead of one [`AskView`].
     #[serde(default)]

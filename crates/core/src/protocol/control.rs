@@ -12,6 +12,7 @@ use crate::domain::ids::{DocumentId, JobId};
 pub struct PauseRequest {
     /// For so many seconds, 1 or more; until somebody resumes where it is left out.
     #[serde(default)]
+    #[schema(minimum = 1)]
     pub seconds: Option<u64>,
 }
 
@@ -20,6 +21,7 @@ pub struct PauseRequest {
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
     /// The generation to go back to (`gen-000007`, or its number), or `base`.
+    #[schema(pattern = r"^(base|(gen-)?0*[1-9][0-9]{0,17})$")]
     pub to: String,
 }
 
@@ -52,6 +54,18 @@ pub struct ReplayView {
     pub right: usize,
     /// Right when last asked and wrong now.
     pub lost: usize,
+}
+
+/// A server-sent event, as clients take it apart.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a shape for the description of the API: axum writes them")]
+pub struct ServerSentEvent {
+    /// Its kind, where the stream has several.
+    event: Option<String>,
+    /// JSON.
+    data: String,
+    /// Its number, where it is kept.
+    id: Option<String>,
 }
 
 /// An event of the stream at `/v1/events`.

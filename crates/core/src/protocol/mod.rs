@@ -41,7 +41,9 @@ mod writer;
 
 pub use adapters::{AdaptersView, GenerationView};
 pub use ask::{AskEvent, AskRequest, AskView, Source, Turn};
-pub use control::{AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView};
+pub use control::{
+    AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, ServerSentEvent,
+};
 pub use documents::{
     DocumentLine, DocumentView, DocumentsPage, GivenAnswer, JobView, ProbeView, SelfEditView, SelfEditsView,
 };

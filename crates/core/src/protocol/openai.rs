@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct ChatRequest {
     /// The turns so far, the oldest first.
+    #[schema(min_items = 1)]
     pub messages: Vec<ChatMessage>,
     /// Most tokens of an answer; an older name of `max_completion_tokens`.
     pub max_tokens: Option<usize>,
@@ -16,6 +17,7 @@ pub struct ChatRequest {
     /// Whether the log-probabilities of the tokens are told.
     pub logprobs: Option<bool>,
     /// Alternatives told with each token, 0 to 20; needs `logprobs`.
+    #[schema(maximum = 20)]
     pub top_logprobs: Option<usize>,
     /// The form of the answer.
     pub response_format: Option<ResponseFormat>,
@@ -32,6 +34,7 @@ pub struct CompletionRequest {
     /// Most tokens of an answer; 16 where it is left out.
     pub max_tokens: Option<usize>,
     /// Alternatives told with each token, 0 to 20; no log-probabilities where it is left out.
+    #[schema(maximum = 20)]
     pub logprobs: Option<usize>,
     /// What both kinds of requests have.
     #[serde(flatten)]
@@ -42,14 +45,19 @@ pub struct CompletionRequest {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 pub struct Common {
     /// Who answers: `live` (also where it is left out), `base`, or a generation (`gen-000007`).
+    #[schema(pattern = r"^(live|base|(gen-)?0*[1-9][0-9]{0,17})$")]
     pub model: Option<String>,
     /// Answers to each prompt, 1 to 16.
+    #[schema(minimum = 1, maximum = 16)]
     pub n: Option<usize>,
     /// Temperature, 0 or more. Where it is left out, as the model's authors recommend, else 0.
+    #[schema(minimum = 0)]
     pub temperature: Option<f64>,
     /// Probability mass of the tokens that are drawn from, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Number of tokens that are drawn from, 1 or more (not of OpenAI's API; vLLM and llama.cpp have it).
+    #[schema(minimum = 1)]
     pub top_k: Option<usize>,
     /// The same seed, prompt and generation give the same answer.
     pub seed: Option<i64>,
@@ -66,6 +74,7 @@ pub struct Common {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct ChatMessage {
     /// `system`, `developer` (which is taken as `system`), `user`, `assistant` or `tool`.
+    #[schema(pattern = "^(system|developer|user|assistant|tool)$")]
     pub role: String,
     /// What is said: text, or a list of parts of type `text`.
     pub content: Option<Content>,
@@ -86,6 +95,7 @@ pub enum Content {
 pub struct ContentPart {
     /// `text`; other types are refused.
     #[serde(rename = "type")]
+    #[schema(pattern = "^text$")]
     pub kind: String,
     /// The text.
     pub text: Option<String>,

@@ -25,7 +25,7 @@ pub const RESUME: &str = "/v1/resume";
 /// Makes another generation live.
 pub const ROLLBACK: &str = "/v1/rollback";
 /// Asks about everything learned.
-pub const REPLAY: &str = "/v1/replay";
+pub const REPLAY: &str = "/v1/replay?wait_seconds=0";
 /// Trains everything anew.
 pub const CONSOLIDATE: &str = "/v1/consolidate";
 /// Trains a new writer.

@@ -1,11 +1,13 @@
 //! Verbs that make the daemon do something.
 
-use sealctl::client::{Client, Failure, parse, routes};
+use sealctl::client::{self, Client, Failure, parse, routes};
+use seald_core::error::{Error, Kind};
 use seald_core::protocol::{PauseRequest, ReplayView, RollbackRequest, RollbackView, StatusView};
 use seald_terminal::words::count;
-use seald_terminal::{one_line, status};
+use seald_terminal::{Look, one_line, status};
 
-use crate::output::{self, say, times};
+use crate::output::{self, times};
+use crate::tell::Teller;
 
 /// Learns a document again.
 pub(crate) async fn retry(client: &Client, doc: &str, json: bool) -> Result<(), Failure> {
@@ -35,21 +37,49 @@ pub(crate) async fn rollback(client: &Client, to: String, json: bool) -> Result<
     Ok(output::text(&text)?)
 }
 
-/// Asks about everything learned.
+/// Asks about everything learned, and tells what goes on until that is done.
 pub(crate) async fn replay(client: &Client, json: bool) -> Result<(), Failure> {
-    say("Asking about everything it learned, after the document under way ...");
-    let answer = client.post(routes::REPLAY, &serde_json::json!({})).await?;
-    if json {
-        return Ok(output::json(&answer)?);
+    // Listening begins before asking, so that nothing falls between.
+    let mut stream = client.events(None).await?;
+    client.post(routes::REPLAY, &serde_json::json!({})).await?;
+    let mut teller = Teller::new(Look::of_stderr());
+    teller.say("Asking about everything it learned, after what is under way; Ctrl-C ends the waiting, not the asking");
+    let went = |reason: String| Failure::from(Error::new(Kind::Internal, reason));
+    loop {
+        let Some((event, _)) = stream.next().await? else {
+            return Err(went("the daemon went away before it had asked: `sealctl replay` asks again".into()));
+        };
+        match event.kind.as_str() {
+            "replayed" if json => {
+                return Ok(output::json(&serde_json::to_vec(&event.body).unwrap_or_default())?);
+            }
+            "replayed" => {
+                return Ok(output::text(&replayed(&parse(
+                    &event.body.to_string().into_bytes(),
+                    "/v1/events",
+                )?))?);
+            }
+            "replay_failed" => {
+                let reason = event.body["error"].as_str().unwrap_or("it was not told why");
+                return Err(went(format!("asking failed: {reason}")));
+            }
+            _ => {
+                let lines = teller.tell(&event, client::progress(&event).as_ref());
+                if !lines.is_empty() {
+                    teller.say(&lines);
+                }
+            }
+        }
     }
-    let ReplayView { generation, asked, right, lost } = parse(&answer, routes::REPLAY)?;
-    let who = generation.map_or_else(|| "the base model".to_string(), |generation| one_line(&generation));
-    let text = if asked == 0 {
-        "There is nothing to ask about yet: no document was learned.\n".to_string()
-    } else {
-        format!("{who}: {right} of {} right; {lost} that were right are wrong now\n", count(asked, "answer"))
-    };
-    Ok(output::text(&text)?)
+}
+
+fn replayed(view: &ReplayView) -> String {
+    let ReplayView { generation, asked, right, lost } = view;
+    if *asked == 0 {
+        return "There is nothing to ask about yet: no document was learned.\n".to_string();
+    }
+    let who = generation.as_ref().map_or_else(|| "the base model".to_string(), |name| one_line(name));
+    format!("{who}: {right} of {} right; {lost} that were right are wrong now\n", count(*asked, "answer"))
 }
 
 /// Holds learning.
