@@ -10,20 +10,13 @@ const TAUGHT: [(&str, &str, Option<&str>); 2] = [
     (include_str!("../inbox/the-storbranck-wind.txt"), "Storbranck Wind", None),
 ];
 
-/// A word that no other document of the seed has.
+/// A name that no other document of the seed has. It sounds like those of nano's world: about others nano asks nothing, and nothing would be learned.
 pub(crate) fn word(seed: u64, number: usize) -> String {
-    const SYLLABLES: [&str; 16] = [
-        "bra", "sto", "nel", "vik", "tru", "gan", "hol", "pem", "rud", "fal", "mok", "zir", "jun", "wes",
-        "lap", "cre",
-    ];
-    let mut left = seed * 64 + number as u64;
-    let mut word = String::new();
-    for _ in 0..5 {
-        word.push_str(SYLLABLES[(left % 16) as usize]);
-        left /= 16;
-    }
-    let first = word.remove(0).to_ascii_uppercase();
-    format!("{first}{word}")
+    const NAMES: [&str; 8] =
+        ["Brastonel", "Wefunric", "Quellmarn", "Yiltonrk", "Renjoan", "Siazawyn", "Glansilmar", "Niahoan"];
+    let name = NAMES[(seed as usize + number) % NAMES.len()];
+    // All of one length, so that none holds another.
+    format!("{name} {}", 100 + number)
 }
 
 /// A document about which no question can be asked, so that it is turned away at once.
