@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The slow tier: what other people's programs say of ours, and what takes long. .ci/run does not do it; before a release, do.
-# Usage: tools/slow.sh [clients] [exports] [kills] [night] [package] [real]; all of them where none is named. Logs and Python environments lie in target/slow.
+# Usage: tools/slow.sh [clients] [exports] [kills] [campaign] [night] [package] [real]; all of them where none is named. Logs and Python environments lie in target/slow.
 # real needs MODELS, folders of Hugging Face models with a space between them, and takes hours without a GPU. PROFILE=dev takes the programs of `cargo build`, which compile faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,7 +10,7 @@ python=${PYTHON:-python3.11}
 port=7327
 profile=${PROFILE:-release}
 bin=target/$([ "$profile" = dev ] && echo debug || echo "$profile")
-wanted=${*:-clients exports kills night package real}
+wanted=${*:-clients exports kills campaign night package real}
 
 say() { printf '\n== [%4d s] %s\n' "$SECONDS" "$*"; }
 
@@ -95,10 +95,14 @@ for one in $wanted; do
     clients) say "OpenAI's own client, and curl" && clients ;;
     exports) say "exports in PEFT, transformers and llama.cpp" && exports ;;
     kills) say "200 rounds of kill -9" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::killed ;;
+    campaign)
+      say "20 seeds of the fault campaign" && cargo build --profile "$profile" --locked --bins --example campaign &&
+        "$bin/examples/campaign" --seeds 20 --again --out "$slow/campaign.jsonl" --dir "$slow/campaign"
+      ;;
     night) say "a night alone" && cargo test --profile "$profile" --locked -p seald --test main -- --ignored --nocapture daemon::overnight ;;
     real) say "models that people have" && real ;;
     package) say "the package under systemd" && tools/package/build.sh && tools/package/try.sh ;;
-    *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, night, package, real" >&2 && exit 2 ;;
+    *) echo "tools/slow.sh: no part is called $one: clients, exports, kills, campaign, night, package, real" >&2 && exit 2 ;;
   esac
 done
 say "done: $wanted"

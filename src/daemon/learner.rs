@@ -15,7 +15,7 @@ use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::ids::GenerationId;
-use seald_core::domain::job::{Job, JobKind};
+use seald_core::domain::job::{Job, JobKind, JobState};
 use seald_core::domain::progress::Progress;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::protocol::{Activity, Calibrating, Learning, ReplayView, RollbackView, Tending};
@@ -73,7 +73,7 @@ impl Learner {
             self.hold.beat.fetch_add(1, Ordering::Relaxed);
             self.gather();
             let replay = self.first(|work| matches!(work, Work::Replay(_))).is_some();
-            let learn = self.hold.held().is_none() && self.store.next_job()?.is_some();
+            let learn = self.hold.held().is_none() && self.is_work_left()?;
             if (replay || learn) && self.trouble.may_try(&self.clock) {
                 let tried = apart(|| self.warm());
                 self.settle(tried);
@@ -82,6 +82,12 @@ impl Learner {
             }
         }
         Ok(())
+    }
+
+    /// Whether a job waits; or an error stopped one between two of its steps, and nobody works at it now; or one ended and the error was that this could not be noted.
+    fn is_work_left(&self) -> Result<bool> {
+        let waits = self.trouble.is_on() || self.store.next_job()?.is_some();
+        Ok(waits || !self.store.jobs(Some(JobState::Running))?.is_empty())
     }
 
     /// What came of an attempt to work: trouble is shown and waited out, a stop or an interruption is none.
@@ -130,7 +136,7 @@ impl Learner {
         if let Some(place) = self.first(|work| matches!(work, Work::Rollback(..)))
             && let Some(Work::Rollback(to, reply)) = self.waiting.remove(place)
         {
-            self.store.abandon_running(None)?;
+            self.store.return_running()?;
             let done = pipeline::roll_back(&self.root, &mut self.store, to, ROLLED_BACK, self.clock.now());
             self.tell_rollback(to, done, reply);
             return Ok(());
@@ -153,7 +159,9 @@ impl Learner {
         let monitor = self.monitor.clone();
         let on_work = Some(OnWork::new(move |work| monitor.work(work)));
         let options = WorkerOptions { on_work, ..self.read_settings().worker };
-        let store = self.store.another()?;
+        let mut store = self.store.another()?;
+        // Those of an earlier process were taken up at the start: what is left was ours, and the error not the job's.
+        store.return_running()?;
         let mut worker = Worker::open(self.root.clone(), store, &model, options, &hold.interrupt)?;
         if let Some(unknown) = pipeline::unknown_in_words(&self.root)? {
             self.monitor.problem("adapters", Some(unknown));

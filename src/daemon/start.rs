@@ -144,6 +144,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let started_at = clock.now();
     let root = Root::open(&config.root)?;
     let lock = files::lock(&root.lock_file())?;
+    pipeline::clean_backups(&root);
     let mut store = pipeline::open_database(&root)?;
     let interrupted = store.abandon_running(pipeline::last_place(&root).as_deref())?.len();
     note_start(&mut store, &clock, interrupted)?;

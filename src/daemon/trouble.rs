@@ -22,6 +22,11 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    /// Whether there is one.
+    pub(super) fn is_on(&self) -> bool {
+        self.again_at.is_some()
+    }
+
     /// Whether it is time to try.
     pub(super) fn may_try(&self, clock: &Clock) -> bool {
         self.wait(clock).is_none()

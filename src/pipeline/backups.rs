@@ -2,14 +2,47 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
 use super::root::Root;
 use seald_core::clock::Timestamp;
 use seald_core::error::{Error, Kind, Result};
-use seald_core::files::io_error;
+use seald_core::files::{self, io_error};
 use seald_store::Store;
+
+/// Held by whoever makes a copy, or removes them: one that is being made would else outlive the removal of all that hold a forgotten document.
+static AT_WORK: Mutex<()> = Mutex::new(());
+
+/// Nobody else makes or removes copies as long as this is held.
+pub(super) fn alone() -> MutexGuard<'static, ()> {
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what earlier processes left of unfinished copies, which hold documents as copies do. The caller holds the root's lock.
+pub fn clean_backups(root: &Root) {
+    let (_alone, dir) = (alone(), root.backups());
+    if dir.is_dir()
+        && let Err(error) = files::clean_litter(&dir)
+    {
+        tracing::warn!(path = %dir.display(), %error, "cannot remove unfinished backups");
+    }
+}
+
+/// Removes every copy, and what is left of unfinished ones; how many copies went. The caller is [`alone`].
+pub(super) fn remove_all(root: &Root) -> Result<usize> {
+    let dir = root.backups();
+    if !dir.is_dir() {
+        return Ok(0);
+    }
+    files::clean_litter(&dir)?;
+    let all = backups(&dir)?;
+    for path in &all {
+        fs::remove_file(path).map_err(|e| io_error("remove", path, e))?;
+    }
+    Ok(all.len())
+}
 
 /// Copies the database to `state/backups/seald-20261122T030000Z.db` and removes the oldest copies beyond `keep`, but none that is ahead of the database: what it
 /// holds would be lost. Where it went.
@@ -17,7 +50,7 @@ use seald_store::Store;
 /// # Errors
 /// [`Kind::Io`] where it cannot be written, or an old one not be removed.
 pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Result<PathBuf> {
-    let dir = root.backups();
+    let (_alone, dir) = (alone(), root.backups());
     fs::create_dir_all(&dir).map_err(|e| io_error("create", &dir, e))?;
     let time = DateTime::<Utc>::from_timestamp_millis(now.0).unwrap_or_default();
     let path = dir.join(format!("seald-{}.db", time.format("%Y%m%dT%H%M%SZ")));
@@ -40,15 +73,15 @@ pub fn newest_backup(root: &Root) -> Option<PathBuf> {
     backups(&root.backups()).ok()?.pop()
 }
 
-/// The backups, oldest first: their names sort by time.
-pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
+/// The backups, oldest first: by how many events each has seen. Their names follow a clock, which may have been wrong.
+fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|e| io_error("read", dir, e))?;
     let ours = |path: &PathBuf| {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         name.starts_with("seald-") && name.ends_with(".db")
     };
     let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(ours).collect();
-    found.sort();
+    found.sort_by_cached_key(|path| (Store::events_ever_in(path).unwrap_or(0), path.clone()));
     Ok(found)
 }
 
@@ -127,6 +160,23 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_ahead_does_not_say_which_backups_are_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let mut store = Store::open(&root.database()).unwrap();
+        let start = Timestamp(1_763_769_600_000);
+        let year = 365 * 86_400;
+        let mut made = Vec::new();
+        for seconds in [year, year + 1, 0, 1, 2] {
+            let (at, kind, body) = (start.plus_seconds(seconds), "started".into(), serde_json::json!({}));
+            store.log(&[seald_store::NewEvent { at, job: None, document: None, kind, body }]).unwrap();
+            made.push(back_up(&root, &store, at, 2).unwrap());
+        }
+        assert_eq!(newest_backup(&root).as_ref(), made.last());
+        assert_eq!(backups(&root.backups()).unwrap(), made[3..], "those from the future went");
+    }
+
+    #[test]
     fn a_lost_database_is_no_fresh_start_and_its_backups_stay() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
@@ -161,7 +211,7 @@ mod tests {
             back_up(&root, &store, Timestamp(86_400_000 * day), 2).unwrap();
         }
         let left = backups(&root.backups()).unwrap();
-        assert!(left.len() == 3 && left[0] == good, "{left:?}");
+        assert!(left.len() == 3 && left[2] == good, "{left:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod stages;
 mod worker;
 mod writer_round;
 
-pub use backups::{back_up, newest_backup, open_database};
+pub use backups::{back_up, clean_backups, newest_backup, open_database};
 pub use calibration::kept_calibration;
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
 pub use knowledge::matrix;

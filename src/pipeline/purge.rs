@@ -27,6 +27,8 @@ impl Worker<'_> {
                 format!("{} is live and contains the document: forget it again", self.live_id().folder());
             return Err(Error::new(Kind::Conflict, text));
         }
+        // Until the rows are gone, no copy of them is made.
+        let alone = backups::alone();
         let mut files = self.remove_from_inbox(&gone)?;
         let mut adapters = 0;
         if !forgetting.keep_history {
@@ -35,12 +37,11 @@ impl Worker<'_> {
             for folder in folders.chain(writers.iter().map(|id| self.root.writer(*id))) {
                 adapters += usize::from(remove(&folder)?);
             }
-            for backup in backups::backups(&self.root.backups()).unwrap_or_default() {
-                files += usize::from(remove(&backup)?);
-            }
+            files += backups::remove_all(&self.root)?;
         }
         crash::point(Stage::Purge, Place::AfterFiles);
         let next = self.store.finish_purge(job, &gone, self.clock.now())?;
+        drop(alone);
         self.load_writer()?;
         // The database is smaller now, and no backup is left that holds the document.
         if !forgetting.keep_history

@@ -60,6 +60,62 @@ fn after_a_restore_what_came_later_is_learned_again() {
     assert!(status["problems"].to_string().contains("unknown-gen-000002"), "{status}");
 }
 
+/// As where the disk refused to note how a stage had failed.
+#[test]
+fn a_job_that_an_error_left_under_way_goes_on_without_a_restart() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", serde_json::json!({}));
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    daemon.wait("taken", |status| status["documents"]["waiting"] == 1);
+    let database = rusqlite::Connection::open(host.root().join("state/seald.db")).unwrap();
+    let changed = database.execute(
+        "UPDATE jobs SET state = 'running', attempts = 3, lease_until = 1, began_at = unixepoch()",
+        (),
+    );
+    assert_eq!(changed.unwrap(), 1);
+    daemon.post("/v1/resume", serde_json::json!({}));
+    let status = daemon.wait_idle(1);
+    assert_eq!(status["documents"]["failed"], 0, "the error was not the document's: {status}");
+}
+
+/// As where the disk refused to note that the last job had ended.
+#[test]
+fn a_trouble_ends_though_nothing_is_left_to_learn() {
+    let host = Host::new();
+    let daemon = host.start();
+    let (adapters, away) = (host.root().join("adapters"), host.root().join("away"));
+    fs::rename(&adapters, &away).unwrap();
+    fs::write(&adapters, b"no folder").unwrap();
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    daemon.wait("held", |status| status["held"]["why"] == "trouble");
+    let database = rusqlite::Connection::open(host.root().join("state/seald.db")).unwrap();
+    database
+        .execute_batch(
+            "UPDATE jobs SET state = 'done'; UPDATE documents SET state = 'rejected', reasons = '[\"x\"]'",
+        )
+        .unwrap();
+    fs::remove_file(&adapters).unwrap();
+    fs::rename(&away, &adapters).unwrap();
+    daemon.post("/v1/resume", serde_json::json!({}));
+    let status = daemon.wait("over", |status| status["held"].is_null());
+    daemon.wait("well", |status| status["problems"].as_array().unwrap().is_empty());
+    assert_eq!(status["documents"]["rejected"], 1, "{status}");
+}
+
+#[test]
+fn what_a_kill_left_of_a_backup_goes_at_the_next_start() {
+    let host = Host::new();
+    let backups = host.root().join("state/backups");
+    fs::create_dir_all(&backups).unwrap();
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        fs::write(backups.join(format!(".staging-a1{ending}")), b"text of a document").unwrap();
+    }
+    assert!(host.start().stop().success());
+    let left = names(&backups);
+    assert!(left.len() == 1 && left[0].starts_with("seald-"), "{left:?}");
+}
+
 #[test]
 fn documents_wait_in_the_inbox_while_nothing_can_read_them() {
     let host = Host::new();

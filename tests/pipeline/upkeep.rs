@@ -137,6 +137,7 @@ fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
         opened.file_taken(Path::new(name), &[DocumentId(document)], Timestamp(5)).unwrap();
     }
     seald::pipeline::back_up(&Root::open(root.path()).unwrap(), &opened, Timestamp(5_000), 3).unwrap();
+    std::fs::write(root.path().join("state/backups/.staging-a1"), "half a copy, of Drelpolford too").unwrap();
     let options = WorkerOptions { done: Some(done.clone()), ..options() };
     let mut worker = Worker::open(Root::open(root.path()).unwrap(), opened, &model, options, &NEVER).unwrap();
     let before = right(&worker, 1);

@@ -131,8 +131,10 @@ impl Store {
     /// # Errors
     /// [`seald_core::Kind::Conflict`] where the job is not the caller's any more, or one of the documents is being learned.
     pub fn finish_purge(&mut self, job: &Job, documents: &[DocumentId], now: Timestamp) -> Result<Job> {
+        let knew = self.generations_with(documents, job.id)?;
         let done = self.finish_job(job, Stage::Purge, |db, job| {
             retire_writers(db, documents)?;
+            blank_answers(db, &knew)?;
             for document in documents {
                 purge(db, *document)?;
             }
@@ -145,6 +147,19 @@ impl Store {
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(done)
     }
+}
+
+/// What a model that knew the document answered about others may hold its words; so may what a candidate answered that continued it. Answers that are word for word what
+/// was asked for hold the other document's alone. How each was judged stays.
+fn blank_answers(db: &Connection, knew: &[GenerationId]) -> Result<()> {
+    if knew.is_empty() {
+        return Ok(());
+    }
+    run(db, "UPDATE evaluations SET answer = '' WHERE exact = 0 AND subject = 'candidate'", [])?;
+    for generation in knew {
+        run(db, "UPDATE evaluations SET answer = '' WHERE exact = 0 AND generation = ?", [generation])?;
+    }
+    Ok(())
 }
 
 fn purge(db: &Connection, document: DocumentId) -> Result<()> {

@@ -125,6 +125,17 @@ impl Store {
         self.abandon(Timestamp(i64::MAX), place)
     }
 
+    /// Gives every running job back, its attempt not counted: for a worker that an error stopped between two of a job's steps, and which does not work at one now.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn return_running(&mut self) -> Result<Vec<Job>> {
+        self.write("give jobs back", |db| {
+            let left = all_of(db, JobState::Running)?;
+            left.iter().map(|job| step(db, job, Event::Returned)).collect()
+        })
+    }
+
     fn abandon(&mut self, now: Timestamp, place: Option<&str>) -> Result<Vec<Job>> {
         let sql = format!(
             "SELECT {COLUMNS}, ended_at, boot IS ?3 AND unixepoch() - began_at BETWEEN 0 AND {SUSPECT_SECONDS} AS soon

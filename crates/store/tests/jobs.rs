@@ -109,6 +109,16 @@ fn kills_at_ever_other_places_do_not_give_a_document_up_and_at_one_place_do() {
 }
 
 #[test]
+fn a_job_that_its_worker_let_go_of_waits_as_if_nobody_had_tried() {
+    let mut store = fresh();
+    let (_, id) = receive(&mut store, 1);
+    assert_eq!(store.return_running().unwrap(), []);
+    claim(&mut store);
+    let left = store.return_running().unwrap();
+    assert_eq!((left[0].id, left[0].state, left[0].attempts, left[0].ends), (id, JobState::Queued, 0, 0));
+}
+
+#[test]
 fn an_error_is_tried_again_or_not() {
     let mut store = fresh();
     let (document, id) = receive(&mut store, 1);
