@@ -57,6 +57,8 @@ pub(super) async fn follow(
     })?;
     let asked = match headers.get("last-event-id") {
         None => after,
+        // What some clients send before the first event.
+        Some(id) if matches!(id.as_bytes().trim_ascii(), b"" | b"null") => after,
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
             Some(id.ok_or_else(|| Failure::invalid("`Last-Event-ID` is not the number of an event"))?)

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use seald_core::domain::ids::GenerationId;
@@ -47,7 +48,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// A JSON body; an empty one counts as `{}`.
+/// A JSON body; an empty one counts as `{}`, and so does `null`.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
@@ -56,9 +57,32 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let bytes = body_of(request, JSON_BYTES).await?;
-        let text = if bytes.iter().all(u8::is_ascii_whitespace) { &b"{}"[..] } else { &bytes[..] };
-        let read = serde_json::from_slice(text);
-        Ok(Self(read.map_err(|e| Failure::invalid(format!("the body is not what is expected here: {e}")))?))
+        let wrong = |e| Failure::invalid(format!("the body is not what is expected here: {e}"));
+        let value = match bytes.iter().all(u8::is_ascii_whitespace) {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes).map_err(wrong)?,
+        };
+        let value = if value.is_null() { Value::Object(Map::new()) } else { whole_numbers(value) };
+        Ok(Self(serde_json::from_value(value).map_err(wrong)?))
+    }
+}
+
+/// JSON knows no difference between 7.0 and 7, and some programs write the one for the other.
+pub(super) fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|n| !number.is_i64() && !number.is_u64() && n.fract() == 0.0);
+            // Within these every number with a fraction of 0 is exact.
+            match whole.filter(|n| n.abs() <= 9_007_199_254_740_992.0) {
+                Some(whole) => Value::from(whole as i64),
+                None => Value::Number(number),
+            }
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(whole_numbers).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, whole_numbers(value))).collect())
+        }
+        value => value,
     }
 }
 
@@ -98,6 +122,13 @@ pub(super) fn generation(word: &str) -> Result<GenerationId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_may_have_a_point() {
+        let read =
+            whole_numbers(serde_json::json!({ "n": [7.0, -1.0, 7.5, 1e300], "m": { "k": 3, "t": "7.0" } }));
+        assert_eq!(read, serde_json::json!({ "n": [7, -1, 7.5, 1e300], "m": { "k": 3, "t": "7.0" } }));
+    }
 
     #[test]
     fn generations_have_three_names() {

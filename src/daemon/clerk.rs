@@ -115,7 +115,7 @@ impl Clerk {
                 // It does not wait for the document under way, whose stage is given back and begun again.
                 self.hold.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
             }
-            Request::Replay(reply) => self.pass_on(Work::Replay(Some(reply))),
+            Request::Replay(reply) => self.pass_on(Work::Replay(vec![reply])),
             Request::Queue(kind, reply) => drop(reply.send(self.queue(kind, "asked for"))),
             Request::Forget(document, keep, reply) => drop(reply.send(self.forget(document, keep))),
             Request::UseModel(model, reply) => {
@@ -283,7 +283,7 @@ impl Clerk {
     fn start(&mut self, what: &str, rules: &Rules) -> Result<()> {
         tracing::info!(what, "scheduled work begins");
         match what {
-            "replay" => self.pass_on(Work::Replay(None)),
+            "replay" => self.pass_on(Work::Replay(Vec::new())),
             "consolidate" if self.store.learned_since_consolidation()? > 1 => {
                 self.queue(JobKind::Consolidate, "scheduled")?;
             }

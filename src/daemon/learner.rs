@@ -38,8 +38,32 @@ pub(super) enum Work {
     TryNow,
     /// Make another generation live.
     Rollback(GenerationId, Reply<RollbackView>),
-    /// Ask the whole bank.
-    Replay(Option<Reply<ReplayView>>),
+    /// Ask the whole bank; who waits for what it finds, nobody where it is scheduled.
+    Replay(Vec<Reply<ReplayView>>),
+}
+
+/// Puts work where its turn is: a rollback is not kept waiting by replays, and of these one waits at a time: whoever asks meanwhile is told what that
+/// one finds.
+fn enqueue(waiting: &mut VecDeque<Work>, work: Work) {
+    match work {
+        Work::Replay(mut asked) => match waiting.iter_mut().find_map(Work::replay) {
+            Some(others) => others.append(&mut asked),
+            None => waiting.push_back(Work::Replay(asked)),
+        },
+        work => {
+            let replay = waiting.iter().position(|one| matches!(one, Work::Replay(_)));
+            waiting.insert(replay.unwrap_or(waiting.len()), work);
+        }
+    }
+}
+
+impl Work {
+    fn replay(&mut self) -> Option<&mut Vec<Reply<ReplayView>>> {
+        match self {
+            Self::Replay(asked) => Some(asked),
+            _ => None,
+        }
+    }
 }
 
 /// What can change while the learner runs.
@@ -107,7 +131,7 @@ impl Learner {
 
     /// Whether this is not for now: scheduled work, while learning is held.
     fn must_wait(&self, work: &Work) -> bool {
-        matches!(work, Work::Replay(None)) && self.hold.held().is_some()
+        matches!(work, Work::Replay(asked) if asked.is_empty()) && self.hold.held().is_some()
     }
 
     /// The place of the first work of a kind that need not wait.
@@ -126,7 +150,7 @@ impl Learner {
         match work {
             Work::Look => {}
             Work::TryNow => self.trouble.try_now(),
-            work => self.waiting.push_back(work),
+            work => enqueue(&mut self.waiting, work),
         }
     }
 
@@ -192,7 +216,7 @@ impl Learner {
                 let done = worker.roll_back(to, ROLLED_BACK);
                 self.tell_rollback(to, done, reply);
             }
-            Work::Replay(reply) => {
+            Work::Replay(asked) => {
                 let since = self.clock.now();
                 self.monitor.turn_to(Activity::Replaying { since });
                 let live = worker.store().live()?.map(|g| g.id.folder());
@@ -204,7 +228,7 @@ impl Learner {
                     && error.kind() == Kind::Cancelled
                 {
                     // It is asked again once what interrupted it is done.
-                    self.waiting.push_back(Work::Replay(reply));
+                    self.accept(Work::Replay(asked));
                     return Ok(());
                 }
                 let view = found.map(|found| {
@@ -212,7 +236,7 @@ impl Learner {
                         found.unwrap_or(Replayed { asked: 0, right: 0, lost: 0 });
                     ReplayView { generation: live, asked, right, lost }
                 });
-                self.tell_replay(view, reply);
+                self.tell_replay(view, asked);
             }
         }
         Ok(())
@@ -275,16 +299,21 @@ impl Learner {
         let _ = reply.send(view);
     }
 
-    fn tell_replay(&mut self, view: Result<ReplayView>, reply: Option<Reply<ReplayView>>) {
-        match &view {
+    fn tell_replay(&mut self, found: Result<ReplayView>, asked: Vec<Reply<ReplayView>>) {
+        match &found {
             Ok(view) => self.note("replayed", serde_json::json!(view)),
             Err(error) => {
                 tracing::error!(%error, "the replay failed");
                 self.note("replay_failed", serde_json::json!({ "error": error.to_string() }));
             }
         }
-        if let Some(reply) = reply {
-            let _ = reply.send(view);
+        for reply in asked {
+            let found = match &found {
+                Ok(view) => Ok(view.clone()),
+                Err(error) => Err(Error::new(error.kind(), error.to_string())),
+            };
+            // Whoever asked may have gone.
+            let _ = reply.send(found);
         }
     }
 
@@ -312,4 +341,37 @@ fn refuse_full_disk(root: &Root, model: &Model) -> Result<()> {
         need >> 20
     );
     Err(Error::new(Kind::Io, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn one_replay_waits_at_a_time_and_rollbacks_go_before_it() {
+        let mut waiting = VecDeque::new();
+        let (first, mut told_first) = oneshot::channel();
+        let (second, mut told_second) = oneshot::channel();
+        enqueue(&mut waiting, Work::Replay(Vec::new()));
+        enqueue(&mut waiting, Work::Replay(vec![first]));
+        for to in [3, 4] {
+            enqueue(&mut waiting, Work::Rollback(GenerationId(to), oneshot::channel().0));
+        }
+        enqueue(&mut waiting, Work::Replay(vec![second]));
+        let order: Vec<_> = waiting
+            .iter()
+            .map(|work| match work {
+                Work::Rollback(to, _) => to.0,
+                _ => 0,
+            })
+            .collect();
+        assert_eq!(order, [3, 4, 0]);
+        let Some(Work::Replay(asked)) = waiting.pop_back() else { panic!("the replay is the last") };
+        for reply in asked {
+            reply.send(Ok(ReplayView { generation: None, asked: 1, right: 1, lost: 0 })).unwrap();
+        }
+        assert!(told_first.try_recv().is_ok() && told_second.try_recv().is_ok());
+    }
 }

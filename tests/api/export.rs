@@ -47,13 +47,13 @@ async fn what_cannot_leave_is_said() {
     let problem = async |path: &str, status, kind: &str, words: &str| {
         daemon.get(&format!("/v1/adapters/{path}")).await.is_problem(status, kind, words);
     };
-    problem("base/export", 400, "invalid", "nothing to export").await;
+    problem("base/export", 409, "conflict", "nothing to export").await;
     problem("gen-000009/export", 404, "not-found", "9").await;
     problem("newest/export", 400, "invalid", "is no generation").await;
     problem("1/export?format=onnx", 400, "invalid", "unknown variant `onnx`").await;
     problem("1/export?form=gguf", 400, "invalid", "unknown field `form`").await;
     let fresh = Daemon::start(|_| {}).await;
-    fresh.get("/v1/adapters/live/export").await.is_problem(400, "invalid", "the base model is live");
+    fresh.get("/v1/adapters/live/export").await.is_problem(409, "conflict", "the base model is live");
     let damaged: Export = Box::new(|_, _| Err(Error::new(Kind::Conflict, "made for another base model")));
     let damaged = Daemon::exporting(five, damaged).await;
     damaged.get("/v1/adapters/1/export").await.is_problem(409, "conflict", "another base model");

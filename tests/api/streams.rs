@@ -69,6 +69,7 @@ async fn clients_say_where_to_go_on() {
     };
     assert_eq!(from("/v1/events", Some("3")).await.ids(2).await, numbers(4, 5));
     assert_eq!(from("/v1/events?after=1", Some("4")).await.ids(1).await, numbers(5, 5));
+    assert_eq!(from("/v1/events?after=4", Some("null")).await.ids(1).await, numbers(5, 5));
     assert_eq!(from("/v1/events?after=0", None).await.ids(5).await, numbers(1, 5));
     assert_eq!(from("/v1/events?after=-7", None).await.ids(1).await, numbers(1, 1));
     // Without a number, and with one that this database never gave: from now on.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::super::extract::generation;
+use super::super::extract::{generation, whole_numbers};
 use super::failure::Refusal;
 use crate::pipeline::asking::{Asked, Message, Prompt, Role};
 use seald_core::domain::ids::GenerationId;
@@ -127,8 +127,9 @@ pub(super) fn completion(body: &[u8]) -> Result<Wanted, Refusal> {
 
 /// Reads a body; the error names the field.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    let mut value: Value = serde_json::from_slice(body)
+    let value: Value = serde_json::from_slice(body)
         .map_err(|e| Refusal::field("body", format!("the body is no JSON: {e}")))?;
+    let mut value = whole_numbers(value);
     let Value::Object(fields) = &mut value else {
         return Err(Refusal::field("body", "the body is no JSON object"));
     };

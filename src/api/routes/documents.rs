@@ -68,10 +68,18 @@ pub(in crate::api) async fn list(
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct Adding {
     /// Its name, 1 to 255 bytes, without folders; the ending says how it is read.
-    #[param(min_length = 1, max_length = 255, pattern = r"^[^./\x00][^/\x00]*$")]
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029][^/\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+    )]
     name: String,
     /// The subfolder of the inbox that it goes into; named like a file.
-    #[param(min_length = 1, max_length = 255, pattern = r"^[^./\x00][^/\x00]*$")]
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029][^/\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+    )]
     tag: Option<String>,
 }
 

@@ -74,7 +74,7 @@ pub(in crate::api) async fn export(
 
 /// The generation of that name.
 fn find(store: &Store, name: &str) -> Result<GenerationId> {
-    let nothing = |text: &str| Err(Error::new(Kind::Invalid, text));
+    let nothing = |text: &str| Err(Error::new(Kind::Conflict, text));
     if name == "live" {
         let live = store.live()?.map(|generation| generation.id);
         return live.map_or_else(|| nothing("the base model is live: there is nothing to export yet"), Ok);

@@ -12,7 +12,7 @@ use crate::domain::ids::{DocumentId, JobId};
 pub struct PauseRequest {
     /// For so many seconds, 1 or more; until somebody resumes where it is left out.
     #[serde(default)]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, format = "uint64")]
     pub seconds: Option<u64>,
 }
 

@@ -8,11 +8,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct ChatRequest {
     /// The turns so far, the oldest first.
-    #[schema(min_items = 1)]
+    #[schema(min_items = 1, value_type = Vec<ChatTurn>)]
     pub messages: Vec<ChatMessage>,
-    /// Most tokens of an answer; an older name of `max_completion_tokens`.
+    /// Most tokens of an answer; an older name of `max_completion_tokens`. In place of leaving it out, -1 will do.
+    #[schema(minimum = 1)]
     pub max_tokens: Option<usize>,
     /// Most tokens of an answer; as many as the model can take where it is left out.
+    #[schema(minimum = 1)]
     pub max_completion_tokens: Option<usize>,
     /// Whether the log-probabilities of the tokens are told.
     pub logprobs: Option<bool>,
@@ -32,6 +34,7 @@ pub struct CompletionRequest {
     /// One text or several, or token ids of one or several.
     pub prompt: PromptField,
     /// Most tokens of an answer; 16 where it is left out.
+    #[schema(minimum = 1)]
     pub max_tokens: Option<usize>,
     /// Alternatives told with each token, 0 to 20; no log-probabilities where it is left out.
     #[schema(maximum = 20)]
@@ -74,10 +77,32 @@ pub struct Common {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct ChatMessage {
     /// `system`, `developer` (which is taken as `system`), `user`, `assistant` or `tool`.
-    #[schema(pattern = "^(system|developer|user|assistant|tool)$")]
     pub role: String,
     /// What is said: text, or a list of parts of type `text`.
     pub content: Option<Content>,
+}
+
+/// A turn of a chat as the description of the API has it: an assistant may have said nothing.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+// A shape for the description of the API: ChatMessage is what is read.
+pub enum ChatTurn {
+    /// What the assistant said.
+    Assistant {
+        /// `assistant`.
+        #[schema(pattern = "^assistant$")]
+        role: String,
+        /// What it said.
+        content: Option<Content>,
+    },
+    /// What anybody else said.
+    Other {
+        /// `system`, `developer` (which is taken as `system`), `user` or `tool`.
+        #[schema(pattern = "^(system|developer|user|tool)$")]
+        role: String,
+        /// What is said.
+        content: Content,
+    },
 }
 
 /// What is said in a turn.
