@@ -21,6 +21,8 @@ mod questions;
 mod recover;
 mod root;
 mod stages;
+mod told;
+mod trainings;
 mod worker;
 mod writer_round;
 
