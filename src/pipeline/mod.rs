@@ -28,7 +28,7 @@ mod writer_round;
 
 pub use backups::{back_up, newest_backup, open_database};
 pub use calibration::kept_calibration;
-pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
+pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, read_opened, take_in};
 pub use knowledge::matrix;
 pub use lineage::choose_base;
 pub use pace::document_seconds;
