@@ -46,7 +46,14 @@ pub(crate) fn options() -> WorkerOptions {
     let consolidate =
         ConsolidateOptions { rows_in_step: 8, least_steps: 60, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
-    WorkerOptions { learn, consolidate, writer_rounds, clock, checkpoint_every: each_step(), ..WorkerOptions::default() }
+    WorkerOptions {
+        learn,
+        consolidate,
+        writer_rounds,
+        clock,
+        checkpoint_every: each_step(),
+        ..WorkerOptions::default()
+    }
 }
 
 /// After each step, in a process that is to die at one.

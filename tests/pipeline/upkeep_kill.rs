@@ -211,7 +211,11 @@ fn die_and_go_on(tiny: &TinyModel, root: &Path, place: &str, (expected, steps): 
     let earlier = steps_done(root);
     assert!(run(tiny, root, None));
     if place.contains(":step-") {
-        assert_eq!((earlier, steps_done(root)), (3, steps - 2), "{place}: steps were done again, or left out");
+        assert_eq!(
+            (earlier, steps_done(root)),
+            (3, steps - 2),
+            "{place}: steps were done again, or left out"
+        );
     }
     let opened = store(root);
     let last = opened.jobs(None).unwrap().pop().unwrap();

@@ -11,7 +11,7 @@
 //! the step.
 //!
 //! A run that was planned ([`Run::planned`]) goes on with [`take_up`]: its plan and the adapter that it began with are known to whoever plans it, who
-//! keeps their hash ([`beginning`]) in the note.
+//! keeps a hash of them ([`beginning`]) in the note.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -137,13 +137,16 @@ pub fn note(dir: &Path) -> Result<(serde_json::Value, usize)> {
     Ok((position.note, position.step))
 }
 
-/// A hash of what a planned run begins with besides its rows and options: the rows of every step, and the adapter.
+/// A hash of everything that decides where a run ends which has just begun: rows, options, the rows of every step, the adapter, the precision of the base.
 ///
 /// # Errors
 /// When a matrix cannot be read.
-pub fn beginning(adapter: &Adapter, plan: &[Vec<usize>]) -> Result<String> {
+pub fn beginning(run: &Run) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    for (layer, projection, LoraMatrices { a, b, scale }) in adapter.matrices() {
+    let options =
+        serde_json::to_string(&run.options).doing(Kind::Internal, || "cannot write options".into())?;
+    hasher.update(format!("{} {options} {}", rows_hash(&run.rows), run.precision.name()).as_bytes());
+    for (layer, projection, LoraMatrices { a, b, scale }) in run.adapter.matrices() {
         hasher.update(format!("{layer} {projection:?} {} {:?}", scale.to_bits(), a.dims()).as_bytes());
         for matrix in [a, b] {
             let values: Vec<f32> = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
@@ -152,7 +155,7 @@ pub fn beginning(adapter: &Adapter, plan: &[Vec<usize>]) -> Result<String> {
             });
         }
     }
-    for step in plan {
+    for step in &run.plan {
         hasher.update(&(step.len() as u64).to_le_bytes());
         step.iter().for_each(|row| {
             hasher.update(&(*row as u64).to_le_bytes());
@@ -163,7 +166,8 @@ pub fn beginning(adapter: &Adapter, plan: &[Vec<usize>]) -> Result<String> {
 
 fn read(dir: &Path) -> Result<Position> {
     let path = dir.join(POSITION);
-    serde_json::from_str(&files::read_text(&path)?).map_err(|e| damaged(&path, "not a position").with_source(e))
+    serde_json::from_str(&files::read_text(&path)?)
+        .map_err(|e| damaged(&path, "not a position").with_source(e))
 }
 
 fn damaged(path: &Path, what: &str) -> Error {
@@ -215,7 +219,8 @@ impl Position {
                 Some(t) if t.shape() == like.shape() && t.dtype() == like.dtype() => Ok(t),
                 _ => Err(damaged(&path, &format!("{which}.{i} is missing or of another shape"))),
             };
-            moments.push(Moments { first: take("first", &like.first)?, second: take("second", &like.second)? });
+            moments
+                .push(Moments { first: take("first", &like.first)?, second: take("second", &like.second)? });
         }
         run.continue_from(self.step, self.tokens)?;
         run.optimizer.moments = moments;

@@ -37,7 +37,14 @@ impl Checkpoints {
         let Some(folder) = &self.folder else { return Ok(None) };
         let (path, begun) = (folder.join(short(name)), begun()?);
         let every = self.every.unwrap_or(BETWEEN);
-        Ok(Some(Place { name: name.to_string(), path, begun, every, saved_at: Instant::now(), saved_step: 0 }))
+        Ok(Some(Place {
+            name: name.to_string(),
+            path,
+            begun,
+            every,
+            saved_at: Instant::now(),
+            saved_step: 0,
+        }))
     }
 
     /// Says once that something could not be kept.
@@ -91,7 +98,12 @@ impl Place {
         }
         match self.try_take_up(model, run, until) {
             Ok(found) => {
-                tracing::info!(training = self.name, step = run.step(), steps = run.steps(), "goes on where it was");
+                tracing::info!(
+                    training = self.name,
+                    step = run.step(),
+                    steps = run.steps(),
+                    "goes on where it was"
+                );
                 self.saved_step = run.step();
                 Some(found)
             }
@@ -104,8 +116,8 @@ impl Place {
 
     fn try_take_up(&self, model: &Model, run: &mut Run, until: usize) -> Result<(f64, f64)> {
         let (note, step) = checkpoint::note(&self.path)?;
-        let Note { begun, seconds, loss } =
-            serde_json::from_value(note).doing(Kind::Corrupt, || format!("{} is damaged", self.path.display()))?;
+        let Note { begun, seconds, loss } = serde_json::from_value(note)
+            .doing(Kind::Corrupt, || format!("{} is damaged", self.path.display()))?;
         let other = |what: &str| Err(Error::new(Kind::Conflict, format!("it was made {what}")));
         if begun != self.begun {
             return other("with another beginning: other rows, another adapter or another version of seald");

@@ -60,13 +60,12 @@ impl Training {
             seed,
             ..TrainOptions::default()
         };
-        // Rows, options and precision are compared by the engine.
+        let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
         let begun = || {
-            let beginning = checkpoint::beginning(&adapter, &plan.steps)?;
+            let beginning = checkpoint::beginning(&run)?;
             Ok(format!("{} {} {beginning}", env!("CARGO_PKG_VERSION"), session.model.fingerprint))
         };
         let place = name.map(|name| session.checkpoints.place(name, begun)).transpose()?.flatten();
-        let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
         let pass_tokens = memory::fit(model, &[&run], PASS_TOKENS, session.max_memory)?;
         Ok(Self { run, pass_tokens, seconds: 0.0, loss: f64::NAN, place })
     }
