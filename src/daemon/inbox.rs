@@ -125,15 +125,27 @@ impl Intaker {
             versions: true,
             clock: self.clock.clone(),
         };
-        let ready = pipeline::read(&intake, &found.path);
+        let ready = match self.inbox.open_found(found) {
+            Ok(opened) => pipeline::read_opened(&intake, &found.path, opened),
+            // It is another file by now, which the next look finds.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Conflict) => return Ok(()),
+            Err(error) => Err(error),
+        };
         if !found.unchanged() {
             // What was read may be half of a new version, which the next look finds.
             return Ok(());
         }
         match ready {
             Ok(ready) => {
-                let documents = pipeline::keep_all(&mut self.store, &intake, ready)?;
-                self.put_away(found, &documents)
+                let hold = self.hold.clone();
+                let documents = pipeline::keep_all(&mut self.store, &intake, &ready, &|| hold.is_stopping())?;
+                let whole = documents.len() == ready.len();
+                self.tell_taken(found, &documents, whole)?;
+                if whole {
+                    self.put_away(found, &documents)?;
+                }
+                // Else the daemon stops: the file stays, and the next one reads the rest.
+                Ok(())
             }
             // It was not read at all: the next look tries again.
             Err(error) if error.kind() == Kind::Conflict => Err(error),
@@ -144,9 +156,8 @@ impl Intaker {
         }
     }
 
-    /// Moves a file that was taken to `done`.
-    fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<()> {
-        let ids: Vec<DocumentId> = documents.iter().map(|d| d.id).collect();
+    /// Tells which documents were taken out of a file, all that it holds or some of them.
+    fn tell_taken(&mut self, found: &Found, documents: &[TakenDocument], whole: bool) -> Result<()> {
         let path = found.path.to_string_lossy();
         let events = documents.iter().enumerate().map(|(number, one)| NewEvent {
             at: self.clock.now(),
@@ -154,11 +165,17 @@ impl Intaker {
             document: Some(one.id),
             kind: if one.known { "known".into() } else { "received".into() },
             // Whoever handed the file in waits for the last of its documents.
-            body: serde_json::json!({ "name": one.name, "path": path, "last": number + 1 == documents.len() }),
+            body: serde_json::json!({ "name": one.name, "path": path, "last": whole && number + 1 == documents.len() }),
         });
         self.store.log(&events.collect::<Vec<_>>())?;
         self.monitor.logged();
         self.control.look();
+        Ok(())
+    }
+
+    /// Moves a file that was taken to `done`.
+    fn put_away(&mut self, found: &Found, documents: &[TakenDocument]) -> Result<()> {
+        let ids: Vec<DocumentId> = documents.iter().map(|d| d.id).collect();
         match self.inbox.done(found) {
             Ok(place) => {
                 self.inbox.watch_taken(&found.path, &place, Some(found), self.clock.now());

@@ -46,6 +46,7 @@ pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
             max_memory,
             clock: clock.clone(),
             on_work: None,
+            checkpoint_every: None,
         },
         patience: Duration::from_secs(config.courtesy.unload_after_seconds),
     }

@@ -13,18 +13,24 @@ pub enum Place {
     AfterFiles,
     /// The stage's rows are stored.
     AfterCommit,
+    /// This process has done so many optimiser steps of the stage, and kept all but the last.
+    Step(usize),
 }
 
 impl Place {
-    /// Every one, in order.
-    pub const ALL: [Self; 3] = [Self::BeforeWork, Self::AfterFiles, Self::AfterCommit];
+    /// Those of a stage, in order; of the steps one in the middle of a training.
+    fn of(stage: Stage) -> impl Iterator<Item = Self> {
+        let step = stage.trains().then_some(Self::Step(3));
+        [Some(Self::BeforeWork), step, Some(Self::AfterFiles), Some(Self::AfterCommit)].into_iter().flatten()
+    }
 
     /// As `SEALD_CRASH_AT` writes it.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::BeforeWork => "before-work",
-            Self::AfterFiles => "after-files",
-            Self::AfterCommit => "after-commit",
+            Self::BeforeWork => "before-work".into(),
+            Self::AfterFiles => "after-files".into(),
+            Self::AfterCommit => "after-commit".into(),
+            Self::Step(step) => format!("step-{step}"),
         }
     }
 }
@@ -38,7 +44,7 @@ static WANTED: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(VARIABL
 pub fn points(kind: JobKind) -> impl Iterator<Item = String> {
     kind.stages()
         .iter()
-        .flat_map(|stage| Place::ALL.iter().map(move |place| format!("{stage}:{}", place.name())))
+        .flat_map(|stage| Place::of(*stage).map(move |place| format!("{stage}:{}", place.name())))
 }
 
 /// Dies here if the environment says so: without unwinding, without closing anything.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use seald_core::clock::Clock;
-use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::DocumentId;
 use seald_core::error::{Error, Kind, Result};
+use seald_ingest::inbox::Opened;
 use seald_ingest::{Extracted, Limits};
-use seald_store::{NewDocument, Received, Store, SuppliedProbe};
+use seald_store::{NewDocument, Store, SuppliedProbe, TakeIn};
 
 /// How files are taken in.
 #[derive(Debug, Clone)]
@@ -46,12 +46,11 @@ pub struct TakenDocument {
     pub known: bool,
 }
 
-/// A document ready to be stored.
-#[derive(Debug)]
-pub struct Ready {
-    document: NewDocument,
-    supplied: Vec<SuppliedProbe>,
-}
+/// Documents ready to be stored, each with the questions that came with it.
+pub type Ready = Vec<(NewDocument, Vec<SuppliedProbe>)>;
+
+/// Documents stored in one transaction: so many take some milliseconds, and a stop waits for no more.
+const AT_ONCE: usize = 256;
 
 /// Takes a file in, with the questions beside it. A file that cannot be read is no error of the program's: the result says why, and nothing of
 /// it is stored. A document that was turned away, or failed, is learned again if other questions come with it now.
@@ -60,25 +59,45 @@ pub struct Ready {
 /// Of the database: nothing can be taken in then.
 pub fn take_in(store: &mut Store, intake: &Intake<'_>, path: &Path) -> Result<Taken> {
     let documents = match read(intake, path) {
-        Ok(ready) => Ok(keep_all(store, intake, ready)?),
+        Ok(ready) => Ok(keep_all(store, intake, &ready, &|| false)?),
         Err(error) => Err(error),
     };
     Ok(Taken { path: path.to_path_buf(), documents })
 }
 
-/// Stores what [`read`] found.
+/// Stores what [`read`] found, some documents at a time, until `stop` says so; those that were stored. What is left is found again when the file is read again, and
+/// what is stored is known then.
 ///
 /// # Errors
 /// Of the database.
-pub fn keep_all(store: &mut Store, intake: &Intake<'_>, ready: Vec<Ready>) -> Result<Vec<TakenDocument>> {
-    ready.into_iter().map(|one| keep(store, one, intake)).collect()
+pub fn keep_all(
+    store: &mut Store,
+    intake: &Intake<'_>,
+    ready: &Ready,
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<TakenDocument>> {
+    let rules = TakeIn { retry: intake.retry, versions: intake.versions };
+    let mut taken = Vec::with_capacity(ready.len());
+    for some in ready.chunks(AT_ONCE) {
+        if stop() {
+            break;
+        }
+        let stored = store.take_in(some, rules, intake.clock.now())?;
+        let named = some.iter().zip(stored);
+        taken.extend(named.map(|((document, _), (id, known))| TakenDocument {
+            id,
+            name: document.name.clone(),
+            known,
+        }));
+    }
+    Ok(taken)
 }
 
 /// Reads a file, with the questions beside it, in a child process.
 ///
 /// # Errors
 /// Why it cannot be taken in.
-pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
+pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Ready> {
     if seald_ingest::is_sidecar(path) {
         let text = format!(
             "{} holds questions for the document beside it: name that document, and they are read with it",
@@ -87,8 +106,34 @@ pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
         return Err(Error::new(Kind::Invalid, text));
     }
     let extracted = seald_ingest::extract_in_child(intake.program, path, &intake.limits)?;
-    let sidecar = seald_ingest::sidecar_of(path);
-    if let (Some(sidecar), [_, _, ..]) = (&sidecar, extracted.as_slice()) {
+    let beside = match seald_ingest::sidecar_of(path) {
+        Some(sidecar) => Some((seald_ingest::read_probes(&sidecar, &intake.limits)?, sidecar)),
+        None => None,
+    };
+    prepare(intake, path, extracted, beside)
+}
+
+/// Reads a file of the inbox that is held open.
+///
+/// # Errors
+/// Why it cannot be taken in.
+pub fn read_opened(intake: &Intake<'_>, path: &Path, opened: Opened) -> Result<Ready> {
+    let Opened { file, sidecar } = opened;
+    let extracted = seald_ingest::extract_opened_in_child(intake.program, path, file, &intake.limits)?;
+    let beside = match sidecar {
+        Some((path, file)) => Some((seald_ingest::read_opened_probes(&path, file, &intake.limits)?, path)),
+        None => None,
+    };
+    prepare(intake, path, extracted, beside)
+}
+
+fn prepare(
+    intake: &Intake<'_>,
+    path: &Path,
+    extracted: Vec<Extracted>,
+    beside: Option<(Vec<seald_ingest::SuppliedProbe>, PathBuf)>,
+) -> Result<Ready> {
+    if let (Some((_, sidecar)), [_, _, ..]) = (&beside, extracted.as_slice()) {
         let text = format!(
             "{} does not say which of the {} documents in {} its questions are for: put them into their rows, as `questions`",
             sidecar.display(),
@@ -97,39 +142,20 @@ pub fn read(intake: &Intake<'_>, path: &Path) -> Result<Vec<Ready>> {
         );
         return Err(Error::new(Kind::Invalid, text));
     }
-    let beside = sidecar.map(|sidecar| seald_ingest::read_probes(&sidecar, &intake.limits)).transpose()?;
-    let beside = beside.unwrap_or_default();
+    let beside = beside.map(|(probes, _)| probes).unwrap_or_default();
     Ok(extracted.into_iter().map(|one| ready(one, &beside, intake.tag.as_deref())).collect())
 }
 
-fn ready(one: Extracted, beside: &[seald_ingest::SuppliedProbe], tag: Option<&str>) -> Ready {
+fn ready(
+    one: Extracted,
+    beside: &[seald_ingest::SuppliedProbe],
+    tag: Option<&str>,
+) -> (NewDocument, Vec<SuppliedProbe>) {
     let supplied = one.questions.iter().chain(beside);
     let supplied =
         supplied.map(|p| SuppliedProbe { question: p.question.clone(), answers: p.answers.clone() });
     let supplied = supplied.collect();
     let (hash, tag) = (one.hash(), tag.map(str::to_string));
     let Extracted { name, title, text, format, .. } = one;
-    Ready { document: NewDocument { hash, name, title, text, format, tag }, supplied }
-}
-
-fn keep(store: &mut Store, one: Ready, intake: &Intake<'_>) -> Result<TakenDocument> {
-    let Ready { document, supplied } = one;
-    let (id, known) = match store.receive(&document, &supplied, intake.clock.now())? {
-        Received::New(id, _) => (id, false),
-        Received::Known(id) => {
-            let ended = matches!(store.document(id)?.state, DocumentState::Rejected | DocumentState::Failed);
-            let other_questions = !supplied.is_empty() && supplied != store.supplied_probes(id)?;
-            let again = ended && (intake.retry || other_questions);
-            if again {
-                store.retry_with(id, &supplied)?;
-            }
-            (id, !again)
-        }
-    };
-    // A copy under another name says nothing about which version is the newest.
-    let row = store.document_row(id)?;
-    if intake.versions && row.name == document.name && row.tag == document.tag {
-        store.replace_versions(id)?;
-    }
-    Ok(TakenDocument { id, name: document.name, known })
+    (NewDocument { hash, name, title, text, format, tag }, supplied)
 }

@@ -21,12 +21,14 @@ mod questions;
 mod recover;
 mod root;
 mod stages;
+mod told;
+mod trainings;
 mod worker;
 mod writer_round;
 
 pub use backups::{back_up, clean_backups, newest_backup, open_database};
 pub use calibration::kept_calibration;
-pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, take_in};
+pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, read_opened, take_in};
 pub use knowledge::matrix;
 pub use lineage::choose_base;
 pub use pace::document_seconds;

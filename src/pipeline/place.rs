@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::crash::{self, Place};
 use super::root::Root;
 use seald_core::domain::ids::JobId;
 use seald_core::domain::progress::Progress;
@@ -13,20 +14,27 @@ pub(super) fn noting<'t>(
     tell: &'t mut dyn FnMut(Progress),
 ) -> impl FnMut(Progress) + use<'t> {
     let file = root.place();
-    let mut stage = String::new();
+    let (mut stage, mut steps) = (None, 0);
     move |progress| {
         let step = match &progress {
             Progress::Stage { stage: begun } => {
-                stage = begun.to_string();
+                (stage, steps) = (Some(*begun), 0);
                 Some(0)
             }
-            Progress::Step { step, .. } => Some(*step),
+            Progress::Step { step, .. } => {
+                steps += 1;
+                Some(*step)
+            }
             _ => None,
         };
-        if let Some(step) = step {
+        let noted = step.zip(stage);
+        if let Some((step, stage)) = noted {
             let _ = fs::write(&file, format!("job {job} {stage} {step}"));
         }
         tell(progress);
+        if let Some((_, stage)) = noted.filter(|(step, _)| *step > 0) {
+            crash::point(stage, Place::Step(steps));
+        }
     }
 }
 

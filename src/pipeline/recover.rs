@@ -1,12 +1,13 @@
 //! What an earlier process left: jobs under way, half-written folders, generations without a row, a link that points elsewhere.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::place::last_place;
 use super::publish::point_live;
 use super::root::Root;
+use super::trainings;
 use super::worker::Worker;
 use seald_core::clock::Timestamp;
 use seald_core::domain::generation::Generation;
@@ -98,13 +99,14 @@ pub fn unknown_adapters(root: &Root) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Folders of jobs that are not waiting any more.
+/// Folders of jobs that are not waiting any more, and trainings of stages that are done.
 fn remove_finished_work(root: &Root, store: &Store) -> Result<()> {
-    let waiting: HashSet<_> =
-        store.jobs(Some(JobState::Queued))?.into_iter().map(|j| root.job(j.id)).collect();
+    let waiting: HashMap<PathBuf, Job> =
+        store.jobs(Some(JobState::Queued))?.into_iter().map(|j| (root.job(j.id), j)).collect();
     for folder in folders(&root.work())? {
-        if waiting.contains(&folder) {
+        if let Some(job) = waiting.get(&folder) {
             files::clean_litter(&folder)?;
+            trainings::tidy(root, job)?;
         } else {
             std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
         }

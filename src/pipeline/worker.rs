@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::authors::Scribe;
 use super::budget::ENDED;
@@ -14,13 +14,12 @@ use super::publish::refuse_without_files;
 use super::recover;
 use super::root::Root;
 use super::stages::Replayed;
+use super::trainings;
 use crate::endpoint::{Endpoint, EndpointOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::document::{Document, DocumentState};
-use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId};
 use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
-use seald_core::domain::probe::Role;
 use seald_core::domain::progress::Progress;
 use seald_core::error::{Error, Kind, Result};
 use seald_ingest::PassageSize;
@@ -58,6 +57,8 @@ pub struct WorkerOptions {
     pub clock: Clock,
     /// Who is told how far the work is.
     pub on_work: Option<OnWork>,
+    /// Time between two savings of a training under way; none: a minute.
+    pub checkpoint_every: Option<Duration>,
 }
 
 /// How a job ended.
@@ -132,11 +133,13 @@ impl<'m> Worker<'m> {
             max_memory,
             clock,
             on_work,
+            checkpoint_every,
         } = options;
         let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let left_open = LeftOpen::by(&learn, &gate);
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
+        session.checkpoints.every = checkpoint_every;
         recover::reconcile(&root, &mut store, model, clock.now())?;
         let samples = match store.base_samples(&model.fingerprint, rehearsal::RECIPE)? {
             Some(samples) => samples,
@@ -262,60 +265,6 @@ impl<'m> Worker<'m> {
         Ok(Some(Finished { kind, document, state, seconds, cost }))
     }
 
-    /// What is told of a document at the end of its job.
-    fn learned(
-        &mut self,
-        document: DocumentId,
-        seconds: f64,
-    ) -> Result<(&'static str, Progress, Option<DocumentState>)> {
-        let Document { state, reasons, text, title, .. } = self.store.document(document)?;
-        let right = |subject| self.gate_share(document, subject);
-        let (before, after) = (right(Subject::Before)?, right(Subject::Candidate)?);
-        if after.is_some() {
-            // It went all the way to the gate.
-            self.pace.note(self.session.tokens(&text)?, seconds);
-        }
-        let verdict = match state {
-            DocumentState::Accepted => "learned",
-            DocumentState::Rejected => "turned away",
-            DocumentState::Failed => "failed",
-            DocumentState::Waiting => "not learned yet",
-        };
-        let (duration_s, reason) = (seconds.round(), reasons.first());
-        tracing::info!(
-            document = document.0,
-            title,
-            verdict,
-            reason,
-            right_before = before,
-            right_after = after,
-            duration_s,
-            "finished"
-        );
-        let told = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
-        Ok(("finished", told, Some(state)))
-    }
-
-    /// Share of the gate probes that were answered right; none if they were not asked.
-    fn gate_share(&self, document: DocumentId, subject: Subject) -> Result<Option<f64>> {
-        let (right, asked) = self.store.right_of_asked(document, Role::Gate, subject)?;
-        Ok((asked > 0).then(|| right as f64 / asked as f64))
-    }
-
-    fn tell_start(&self, job: &Job, tell: Tell<'_>) -> Result<()> {
-        let (JobKind::Learn, Some(document)) = (job.kind, job.document) else {
-            let reason = self.store.job_reason(job.id)?.unwrap_or_default();
-            tell(Progress::Began { kind: job.kind, reason });
-            return Ok(());
-        };
-        let document = &self.store.document(document)?;
-        let passages = self.cut(document).len();
-        let tokens = self.session.tokens(&document.text)?;
-        let seconds = self.pace.seconds(tokens);
-        tell(Progress::Started { document: document.title.clone(), tokens, passages, seconds });
-        Ok(())
-    }
-
     /// The document's text in passages that fit the model.
     pub(super) fn cut(&self, document: &Document) -> Vec<String> {
         let (least, most) = self.session.passage_tokens();
@@ -331,8 +280,12 @@ impl<'m> Worker<'m> {
         crash::point(stage, Place::BeforeWork);
         let lease_until = self.clock.now().plus_seconds(LEASE_SECONDS);
         let job = self.store.apply(job.id, Event::Renewed { lease_until })?;
-        let error = match self.stage(&job, tell) {
+        self.keep_trainings(&job);
+        let done = self.stage(&job, tell);
+        self.session.checkpoints.folder = None;
+        let error = match done {
             Ok(next) => {
+                trainings::clear(&self.root, job.id);
                 crash::point(stage, Place::AfterCommit);
                 return Ok(next);
             }
@@ -353,7 +306,10 @@ impl<'m> Worker<'m> {
             JobState::Queued => {
                 Err(error.context(format!("{} waits to be tried again", self.name_of(&job)?)))
             }
-            _ => Ok(job),
+            _ => {
+                trainings::clear(&self.root, job.id);
+                Ok(job)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
-use seald_core::domain::job::{JobState, Stage};
+use seald_core::domain::job::{Event, JobState, Stage};
 use seald_core::domain::probe::Role;
 use seald_core::protocol::{
     Activity, AdaptersView, DocumentView, DocumentsPage, ForgettingView, Held, Learning, ModelsView,
@@ -73,6 +73,33 @@ async fn status_tells_what_is_done_known_and_forgotten() {
     assert_eq!((now.right, now.asked, base.right, base.asked), (1, 2, 0, 2));
     assert_eq!(known.backward_transfer, Some(0.0));
     assert!(known.fading.is_empty(), "the first was never answered right");
+}
+
+#[tokio::test]
+async fn status_names_what_processes_keep_ending_with_and_what_to_do() {
+    let daemon = Daemon::start(five).await;
+    let problems = async || daemon.get("/v1/status").await.json::<StatusView>().problems;
+    let end = || {
+        let mut store = daemon.store();
+        let job = store.claim_next(NOW, 60).unwrap().unwrap();
+        assert_eq!(job.document, Some(DocumentId(5)));
+        store.abandon_running(None).unwrap();
+    };
+    end();
+    assert!(problems().await.is_empty(), "once may be anything");
+    end();
+    let [suspected] = &problems().await[..] else { panic!("{:?}", problems().await) };
+    for words in ["2 times in a row", "document 5 (Bulletin 5)", "max_memory", "sealctl forget 5"] {
+        assert!(suspected.contains(words), "no `{words}` in: {suspected}");
+    }
+    end();
+    let [given_up] = &problems().await[..] else { panic!("{:?}", problems().await) };
+    for words in ["document 5 (Bulletin 5) was given up", "sealctl retry 5", "sealctl forget 5"] {
+        assert!(given_up.contains(words), "no `{words}` in: {given_up}");
+    }
+    let id = daemon.store().job_of(DocumentId(5)).unwrap().id;
+    daemon.store().apply(id, Event::Retried).unwrap();
+    assert!(problems().await.is_empty(), "it is tried again");
 }
 
 #[tokio::test]

@@ -76,6 +76,23 @@ fn what_cannot_be_read_goes_to_failed_with_the_reason_and_the_rest_goes_on() {
 }
 
 #[test]
+fn stopped_while_many_rows_are_taken_in_it_goes_on_where_it_was() {
+    let host = Host::new();
+    let rows: String =
+        (0..5000).map(|n| format!("{{\"text\":\"The Brastonel Works {n} was founded.\"}}\n")).collect();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    host.drop("rows.jsonl", rows);
+    daemon.wait("some rows", |status| status["documents"]["waiting"].as_u64() > Some(0));
+    assert!(daemon.stop().success());
+    let daemon = host.start();
+    daemon.wait("moved", |_| names(&host.inbox()) == ["done", "failed"]);
+    assert_eq!(names(&host.inbox().join("done")), ["rows.jsonl"]);
+    let status = daemon.wait("all rows", |status| status["documents"]["waiting"].as_u64() >= Some(5000));
+    assert_eq!(status["documents"]["waiting"], 5000, "each once");
+}
+
+#[test]
 fn the_same_content_is_one_document_and_a_changed_file_a_new_version() {
     let host = Host::new();
     let daemon = host.start();

@@ -213,3 +213,31 @@ fn an_inbox_that_is_not_there_cannot_be_watched() {
     let room = Room::new();
     assert_eq!(watch(&room.dir.path().join("missing"), || {}).unwrap_err().kind(), Kind::NotFound);
 }
+
+#[test]
+fn a_file_is_opened_as_the_scan_saw_it_or_not_at_all() {
+    let mut room = Room::new();
+    for name in ["a.md", "sub/b.md", "c.md", "d.md", "e.md"] {
+        room.drop_file(name);
+    }
+    let secret = room.dir.path().join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("b.md"), "not for whoever drops files").unwrap();
+    let scan = room.inbox.scan(later(60), 9).unwrap();
+    let found = |name: &str| scan.files.iter().find(|file| file.relative == Path::new(name)).unwrap();
+    assert!(room.inbox.open_found(found("a.md")).unwrap().sidecar.is_none());
+    fs::rename(room.at("sub"), room.at("elsewhere")).unwrap();
+    symlink(&secret, room.at("sub")).unwrap();
+    for (name, kind) in [("c.md", Kind::Conflict), ("d.md", Kind::Io), ("e.md", Kind::Io)] {
+        fs::remove_file(room.at(name)).unwrap();
+        match name {
+            "c.md" => fs::write(room.at(name), "another").unwrap(),
+            "d.md" => symlink(secret.join("b.md"), room.at(name)).unwrap(),
+            _ => assert!(std::process::Command::new("mkfifo").arg(room.at(name)).status().unwrap().success()),
+        }
+        let error = room.inbox.open_found(found(name)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}: {error}");
+    }
+    let error = room.inbox.open_found(found("sub/b.md")).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+}

@@ -111,6 +111,7 @@ fn a_name_that_looks_like_an_option_is_a_name() {
         .current_dir(dir.path())
         .args(["extract-document", "--"])
         .arg(name)
+        .stdin(fs::File::open(dir.path().join(name)).unwrap())
         .output();
     let output = String::from_utf8(output.unwrap().stdout).unwrap();
     assert!(output.contains("A text that is read."), "{output}");

@@ -200,9 +200,16 @@ fn child_that(does: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
+/// What becomes of a document whose child does that once it is to read it.
 fn of_child(does: &str, limits: &Limits) -> Error {
-    let (_dir, program) = child_that(does);
-    extract_in_child(&program, Path::new("/tmp/some.pdf"), limits).unwrap_err()
+    of_program(&format!("echo ready; {does}"), limits)
+}
+
+fn of_program(does: &str, limits: &Limits) -> Error {
+    let (dir, program) = child_that(does);
+    let path = dir.path().join("some.pdf");
+    fs::write(&path, "text").unwrap();
+    extract_in_child(&program, &path, limits).unwrap_err()
 }
 
 #[test]
@@ -217,8 +224,51 @@ fn a_child_in_trouble_is_a_reason_and_nothing_more() {
     expect(&of_child("exec tail -f /dev/null", &endless), Kind::Unsupported, &["longer than 1 s"]);
     let talkative = Limits { text_chars: 0, ..limits };
     of_child("exec cat /dev/zero", &talkative);
-    let error = extract_in_child(Path::new("/no/such/program"), Path::new("a.txt"), &limits).unwrap_err();
+}
+
+#[test]
+fn a_machine_that_cannot_start_the_child_is_no_fault_of_the_document() {
+    let limits = Limits::default();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.txt"), "text").unwrap();
+    let error =
+        extract_in_child(Path::new("/no/such/program"), &dir.path().join("a.txt"), &limits).unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
+    for ends in ["kill -KILL $$", "kill -SEGV $$", "echo cannot load a library >&2; exit 127"] {
+        let error = of_program(ends, &limits);
+        expect(&error, Kind::Conflict, &["the process that reads documents cannot begin"]);
+    }
+    // As where somebody bounded all that they start; who may raise any bound is not bounded.
+    let raises = "ulimit -v 8000000; ulimit -H -v unlimited";
+    if std::process::Command::new("sh").args(["-c", raises]).status().unwrap().success() {
+        return;
+    }
+    let bounded = format!("ulimit -v 8000000; exec {} \"$@\"", programs::seald().display());
+    let generous = Limits { memory: 64 << 30, ..limits };
+    expect(
+        &of_program(&bounded, &generous),
+        Kind::Conflict,
+        &["7.6 GiB of address space", "ulimit -v", "[reading]"],
+    );
+}
+
+#[test]
+fn what_takes_the_name_of_a_file_that_is_being_read_is_not_read() {
+    let (dir, program) = child_that(&format!(
+        "mv notes moved; ln -s secret notes; exec {} \"$@\"",
+        programs::seald().display()
+    ));
+    for (folder, text) in [("notes", "What was dropped."), ("secret", "What somebody else may not read.")] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        fs::write(dir.path().join(folder).join("a.txt"), text).unwrap();
+    }
+    let in_folder = fs::read_to_string(&program).unwrap();
+    let in_folder = in_folder.replacen('\n', &format!("\ncd {}\n", dir.path().display()), 1);
+    fs::write(&program, in_folder).unwrap();
+    let path = dir.path().join("notes/a.txt");
+    let read = extract_in_child(&program, &path, &Limits::default()).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "What somebody else may not read.", "they were swapped");
+    assert_eq!(read[0].text, "What was dropped.");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Whatever kills the process, a rerun ends in the same database and the same files as an undisturbed run.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use seald::pipeline::crash::{self, Place};
 use seald_core::domain::job::JobKind;
+use seald_core::domain::progress::Progress;
 use tempfile::TempDir;
 
 use crate::pipeline::support::{model, store, take_in, worker};
@@ -29,7 +32,24 @@ fn child() {
         Some(_) => crate::pipeline::upkeep_kill::worker(Path::new(&root), &model),
         None => worker(Path::new(&root), &model).unwrap(),
     };
-    while worker.run_next(&mut |_| {}).unwrap().is_some() {}
+    let steps = Path::new(&root).join(STEPS);
+    let mut count = |progress: Progress| {
+        if matches!(progress, Progress::Step { .. }) {
+            OpenOptions::new().create(true).append(true).open(&steps).unwrap().write_all(b".").unwrap();
+        }
+    };
+    while worker.run_next(&mut count).unwrap().is_some() {}
+}
+
+/// In the root: a dot for each optimiser step that a process did.
+const STEPS: &str = "steps";
+
+/// Optimiser steps since it was asked last.
+pub(crate) fn steps_done(root: &Path) -> usize {
+    let path = root.join(STEPS);
+    let steps = std::fs::read(&path).map_or(0, |dots| dots.len());
+    let _ = std::fs::remove_file(path);
+    steps
 }
 
 /// Runs the child; whether it ended by itself.
@@ -92,13 +112,13 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     assert!(expected.1.contains_key(Path::new("live")));
     assert!(expected.1.contains_key(Path::new("gen-000001/adapter_model.safetensors")));
     let steps = killed_everywhere();
-    assert_eq!(steps.len(), 18);
+    assert_eq!(steps.len(), 19);
     // What a process that resumes carries from one stage to the next: one of them goes all the way.
     let resumed = steps.iter().find(|step| step.place == "trials:after-files").unwrap();
     let resumed = copy_of(resumed.root.path());
     // Two at a time: a process computes on one thread.
     std::thread::scope(|scope| {
-        for half in steps.chunks(9) {
+        for half in steps.chunks(steps.len().div_ceil(2)) {
             scope.spawn(|| half.iter().for_each(Step::go_on));
         }
     });
@@ -128,7 +148,7 @@ fn killed_everywhere() -> Vec<Step> {
     for place in places {
         let root = copy_of(before.path());
         assert!(!run(root.path(), Some(&place)), "{place}: the process did not die");
-        if place.ends_with(Place::AfterCommit.name()) {
+        if place.ends_with(&Place::AfterCommit.name()) {
             before = copy_of(root.path());
             ends.push((place.clone(), copy_of(root.path())));
         }
@@ -137,7 +157,7 @@ fn killed_everywhere() -> Vec<Step> {
     let next_end = |place: &str| {
         let stage =
             ends.iter().position(|(end, _)| end.split(':').next() == place.split(':').next()).unwrap();
-        let at_its_end = place.ends_with(Place::AfterCommit.name());
+        let at_its_end = place.ends_with(&Place::AfterCommit.name());
         ends.get(stage + usize::from(at_its_end)).map(|(end, root)| (end.clone(), copy_of(root.path())))
     };
     steps.into_iter().map(|(place, root)| Step { next_end: next_end(&place), place, root }).collect()
@@ -192,4 +212,60 @@ fn kills_at_other_places_of_a_stage_do_not_give_a_document_up() {
     assert!(run(root.path(), None));
     let document = store(root.path()).document(seald_core::domain::ids::DocumentId(1)).unwrap();
     assert_eq!(document.state.as_str(), "accepted", "{:?}", document.reasons);
+}
+
+/// Kills in the middle of trials, between them, and in the middle of the training that counts.
+#[test]
+fn a_training_that_was_killed_goes_on_where_it_was() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    take_in(undisturbed.path(), 1);
+    assert!(!run(undisturbed.path(), Some("trials:before-work")));
+    let before = copy_of(undisturbed.path());
+    assert!(run(undisturbed.path(), None));
+    let (expected, all) = (state(undisturbed.path()), steps_done(undisturbed.path()));
+    assert!(expected.0.contains("accepted"), "{}", expected.0);
+    let kill = |root: &Path, step: usize| {
+        assert!(!run(root, Some(&format!("trials:step-{step}"))), "it did not die at step {step}");
+        steps_done(root)
+    };
+    for at in [vec![3], vec![30], vec![all - 7], vec![5, 20, 9]] {
+        let root = copy_of(before.path());
+        let mut done: usize = 0;
+        for step in &at {
+            let now = kill(root.path(), *step);
+            assert_eq!(now, *step);
+            // The step that it died at was not kept.
+            done += now - 1;
+        }
+        assert!(run(root.path(), None));
+        assert_eq!(steps_done(root.path()), all - done, "{at:?}: steps were done again, or left out");
+        assert_same(&format!("{at:?}"), &state(root.path()), &expected);
+    }
+}
+
+#[test]
+fn what_was_kept_of_a_training_and_is_damaged_or_of_another_is_left_out() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    take_in(undisturbed.path(), 1);
+    assert!(!run(undisturbed.path(), Some("trials:step-60")));
+    let killed = copy_of(undisturbed.path());
+    assert!(run(undisturbed.path(), None));
+    let expected = state(undisturbed.path());
+    for damage in ["optimizer.safetensors", ".json"] {
+        let root = copy_of(killed.path());
+        let mut damaged = 0;
+        for path in paths(&root.path().join("state/work")) {
+            let whole = std::fs::metadata(&path).unwrap();
+            if whole.is_file() && path.to_string_lossy().ends_with(damage) {
+                // All of it, with zeros in place of its second half: what a power cut may leave.
+                let file = OpenOptions::new().write(true).open(&path).unwrap();
+                file.set_len(whole.len() / 2).unwrap();
+                file.set_len(whole.len()).unwrap();
+                damaged += 1;
+            }
+        }
+        assert!(damaged > 0, "nothing was kept in {damage}");
+        assert!(run(root.path(), None));
+        assert_same(damage, &state(root.path()), &expected);
+    }
 }

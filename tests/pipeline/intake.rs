@@ -1,8 +1,10 @@
 //! Files that come in: once, again with other questions, too long, and beside what is no document.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use seald::pipeline::{Intake, Root, TakenDocument, Worker, WorkerOptions, take_in};
+use seald::pipeline::{Intake, Root, TakenDocument, Worker, WorkerOptions, keep_all, read, take_in};
 use seald_core::Kind;
 use seald_core::clock::{Clock, Timestamp};
 use seald_core::domain::document::DocumentState;
@@ -80,6 +82,27 @@ fn files_that_cannot_be_taken_in_say_why_and_leave_nothing() {
         assert!(error.to_string().contains(words), "no `{words}` in: {error}");
     }
     assert!(store.jobs(None).unwrap().is_empty());
+}
+
+#[test]
+fn an_intake_that_is_stopped_between_rows_loses_and_doubles_nothing() {
+    let (root, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = store(root.path());
+    let rows: String =
+        (0..1000).map(|n| format!("{{\"text\":\"Works number {n} was founded.\"}}\n")).collect();
+    let path = file(files.path(), "rows.jsonl", &rows);
+    let intake = Intake { versions: true, ..intake(false) };
+    let ready = read(&intake, &path).unwrap();
+    let asked = Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) == 2;
+    let stored = keep_all(&mut store, &intake, &ready, &stop).unwrap().len();
+    assert!((1..1000).contains(&stored) && asked.get() == 3, "{stored} rows, asked {} times", asked.get());
+    assert_eq!(store.jobs(Some(JobState::Queued)).unwrap().len(), stored, "what is stored stays");
+    let taken = take_in(&mut store, &intake, &path).unwrap().documents.unwrap();
+    assert_eq!(taken.iter().filter(|one| one.known).count(), stored);
+    let numbers: HashSet<i64> = taken.iter().map(|one| one.id.0).collect();
+    assert_eq!((taken.len(), numbers.len()), (1000, 1000));
+    assert_eq!(store.jobs(None).unwrap().len(), 1000);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use crate::repository::repository;
-use seald::pipeline::{Root, Worker, WorkerOptions};
+use seald::pipeline::{Root, Worker, WorkerOptions, crash};
 use seald_core::clock::{Clock, Timestamp};
 use seald_engine::kernels::cpu::Isa;
 use seald_engine::kernels::{Compute, Precision};
@@ -45,7 +46,20 @@ pub(crate) fn options() -> WorkerOptions {
     let consolidate =
         ConsolidateOptions { rows_in_step: 8, least_steps: 60, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
-    WorkerOptions { learn, consolidate, writer_rounds, clock, ..WorkerOptions::default() }
+    WorkerOptions {
+        learn,
+        consolidate,
+        writer_rounds,
+        clock,
+        checkpoint_every: each_step(),
+        ..WorkerOptions::default()
+    }
+}
+
+/// After each step, in a process that is to die at one.
+pub(crate) fn each_step() -> Option<Duration> {
+    let dies_at = std::env::var(crash::VARIABLE).unwrap_or_default();
+    dies_at.contains("step-").then_some(Duration::ZERO)
 }
 
 /// Opens the root's database.

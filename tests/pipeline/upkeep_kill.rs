@@ -22,8 +22,8 @@ use seald_store::Store;
 use tempfile::TempDir;
 
 use crate::made_up_rows as made_up;
-use crate::pipeline::crash::{MODEL, State, run_in, state};
-use crate::pipeline::support::{NEVER, store};
+use crate::pipeline::crash::{MODEL, State, run_in, state, steps_done};
+use crate::pipeline::support::{NEVER, each_step, store};
 use crate::pipeline::upkeep::{copy_of, names};
 use crate::tiny_model::TinyModel;
 
@@ -42,10 +42,10 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> Worker<'m> {
         base_samples: 8,
         ..LearnOptions::default()
     };
-    let consolidate = ConsolidateOptions { least_steps: 2, epochs: 1, ..ConsolidateOptions::default() };
+    let consolidate = ConsolidateOptions { least_steps: 6, epochs: 1, ..ConsolidateOptions::default() };
     let writer_rounds = WriterOptions {
         rank: 4,
-        epochs: 1,
+        epochs: 6,
         exam_share: exam_share(),
         samples: 1,
         trial_steps: 2,
@@ -53,7 +53,15 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> Worker<'m> {
         ..WriterOptions::default()
     };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
-    let options = WorkerOptions { learn, consolidate, writer_rounds, clock, ..WorkerOptions::default() };
+    let checkpoint_every = each_step();
+    let options = WorkerOptions {
+        learn,
+        consolidate,
+        writer_rounds,
+        clock,
+        checkpoint_every,
+        ..WorkerOptions::default()
+    };
     Worker::open(Root::open(root).unwrap(), store(root), model, options, &NEVER).unwrap()
 }
 
@@ -138,9 +146,8 @@ fn a_kill_at_any_place_of_these_jobs_leaves_nothing_different() {
         let promote = |place: &String| place.starts_with(Stage::Promote.as_str());
         places.extend(crash::points(kind).filter(|place| !promote(place)).map(|place| (kind, place)));
     }
-    assert_eq!(places.len(), 27);
-    let expected: Vec<State> =
-        kinds.map(|kind| undisturbed(&tiny, taught.path(), kind)).into_iter().collect();
+    assert_eq!(places.len(), 30);
+    let expected = kinds.map(|kind| undisturbed(&tiny, taught.path(), kind));
     for (kind, place) in places {
         let root = copy_of(taught.path());
         ask_for(root.path(), kind);
@@ -157,8 +164,8 @@ fn a_kill_while_a_writer_is_promoted_leaves_one_writer() {
     ask_for_promotion(ready.path(), &model);
     let whole = copy_of(ready.path());
     assert!(run(&tiny, whole.path(), None));
-    let expected = state(whole.path());
-    assert!(expected.1.contains_key(Path::new("writer-000001/adapter_model.safetensors")));
+    let expected = (state(whole.path()), 0);
+    assert!(expected.0.1.contains_key(Path::new("writer-000001/adapter_model.safetensors")));
     for place in crash::points(JobKind::WriterRound).filter(|place| place.starts_with("promote")) {
         die_and_go_on(&tiny, copy_of(ready.path()).path(), &place, &expected);
     }
@@ -171,7 +178,7 @@ fn run(tiny: &TinyModel, root: &Path, crash_at: Option<&str>) -> bool {
 }
 
 /// What a job leaves that nobody kills.
-fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> State {
+fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> (State, usize) {
     let root = copy_of(taught);
     let job = ask_for(root.path(), kind);
     assert!(run(tiny, root.path(), None));
@@ -195,12 +202,21 @@ fn undisturbed(tiny: &TinyModel, taught: &Path, kind: JobKind) -> State {
         assert!(card.contains("Bulletin 5") && card.contains("took the place of gen-000003"), "{card}");
         assert_eq!(std::fs::read_link(root.path().join("adapters/live")).unwrap(), Path::new("gen-000004"));
     }
-    state(root.path())
+    (state(root.path()), steps_done(root.path()))
 }
 
-fn die_and_go_on(tiny: &TinyModel, root: &Path, place: &str, expected: &State) {
+/// `steps` are those of an undisturbed job.
+fn die_and_go_on(tiny: &TinyModel, root: &Path, place: &str, (expected, steps): &(State, usize)) {
     assert!(!run(tiny, root, Some(place)), "{place}: the process did not die");
+    let earlier = steps_done(root);
     assert!(run(tiny, root, None));
+    if place.contains(":step-") {
+        assert_eq!(
+            (earlier, steps_done(root)),
+            (3, steps - 2),
+            "{place}: steps were done again, or left out"
+        );
+    }
     let opened = store(root);
     let last = opened.jobs(None).unwrap().pop().unwrap();
     assert!(opened.event_of(last.id, "ended").unwrap().is_some(), "{place}: nobody said how it ended");

@@ -9,11 +9,14 @@
 //!
 //! There is no generator state to keep: the order of the rows and dropout's masks are functions of the seed and
 //! the step.
+//!
+//! A run that was planned ([`Run::planned`]) goes on with [`take_up`]: its plan and the adapter that it began with are known to whoever plans it, who
+//! keeps a hash of them ([`beginning`]) in the note.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ use super::adapter_files::{self, AdapterMeta, LoadOptions};
 use super::decoder::Decoder;
 use super::examples::TrainRow;
 use super::kernels::Precision;
+use super::lora::{Adapter, LoraMatrices};
 use super::optimizer::Moments;
 use super::train::{Run, TrainOptions};
 use seald_core::error::{Context, Error, Kind, Result};
@@ -43,13 +47,19 @@ struct Position {
     /// How the frozen weights were kept; early checkpoints do not say.
     #[serde(default)]
     precision: Option<Precision>,
+    /// Hash of the moments' file; early checkpoints do not say.
+    #[serde(default)]
+    moments: Option<String>,
+    /// What the caller wants to find again.
+    #[serde(default)]
+    note: serde_json::Value,
 }
 
-/// Writes `run` to the directory `dir`, replacing an earlier checkpoint there; it appears whole or not at all.
+/// Writes `run` to the directory `dir`, replacing an earlier checkpoint there; it appears whole or not at all. `note` is the caller's own.
 ///
 /// # Errors
 /// [`Kind::Io`] when it cannot be written; an earlier checkpoint is then still there.
-pub fn save(run: &Run, dir: &Path, meta: &AdapterMeta) -> Result<()> {
+pub fn save(run: &Run, dir: &Path, meta: &AdapterMeta, note: serde_json::Value) -> Result<()> {
     let name = dir.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
         Error::new(Kind::Invalid, format!("{} does not end in a directory name", dir.display()))
     })?;
@@ -70,6 +80,8 @@ pub fn save(run: &Run, dir: &Path, meta: &AdapterMeta) -> Result<()> {
         options: run.options().clone(),
         rows: rows_hash(run.rows()),
         precision: Some(run.precision),
+        moments: Some(blake3::hash(&bytes).to_hex().to_string()),
+        note,
     };
     let text =
         serde_json::to_vec_pretty(&position).doing(Kind::Internal, || "cannot write the position".into())?;
@@ -90,52 +102,130 @@ pub fn resume(
     options: TrainOptions,
     base: LoadOptions<'_>,
 ) -> Result<Run> {
-    let path = dir.join(POSITION);
-    let position: Position = serde_json::from_str(&files::read_text(&path)?).map_err(|e| {
-        let text = format!("{} is damaged: delete the checkpoint and start again", path.display());
-        Error::new(Kind::Corrupt, text).with_source(e)
-    })?;
-    let conflict = |what: &str| {
-        let text = format!(
-            "the checkpoint {} was made with other {what}: use those, or start without it",
-            dir.display()
-        );
-        Error::new(Kind::Conflict, text)
-    };
-    if position.options != options {
-        return Err(conflict("options"));
-    }
-    if position.rows != rows_hash(&rows) {
-        return Err(conflict("rows"));
-    }
+    let position = read(dir)?;
     let compute = decoder.compute();
-    if let Some(precision) = position.precision.filter(|precision| *precision != compute.precision) {
+    position.check(dir, &rows, &options, compute.precision)?;
+    let adapter = adapter_files::load(dir, decoder.config(), base, &compute.device)?.adapter;
+    let mut run = Run::new(decoder, adapter, rows, options)?;
+    position.restore(&mut run, dir)?;
+    Ok(run)
+}
+
+/// Brings a run that was just begun to where `dir` holds it: rows, options, plan and the adapter that it began with must be the same, of which the last
+/// two are for the caller to compare, by the [`note`].
+///
+/// # Errors
+/// As [`resume`]. The run is as it was then.
+pub fn take_up(run: &mut Run, decoder: &Decoder, dir: &Path, base: LoadOptions<'_>) -> Result<()> {
+    let position = read(dir)?;
+    let compute = decoder.compute();
+    position.check(dir, run.rows(), run.options(), compute.precision)?;
+    let loaded = adapter_files::load(dir, decoder.config(), base, &compute.device)?.adapter;
+    position.restore(run, dir)?;
+    // Its files say the same of it in other words (which layers), and what it ends in should not show that it was kept.
+    let config = run.adapter.config.clone();
+    run.adapter = Adapter { config, ..loaded };
+    Ok(())
+}
+
+/// The note beside the run that `dir` holds, and the steps that it has done.
+///
+/// # Errors
+/// [`Kind::NotFound`] without a checkpoint; [`Kind::Corrupt`] when it is damaged.
+pub fn note(dir: &Path) -> Result<(serde_json::Value, usize)> {
+    let position = read(dir)?;
+    Ok((position.note, position.step))
+}
+
+/// A hash of everything that decides where a run ends which has just begun: rows, options, the rows of every step, the adapter, the precision of the base.
+///
+/// # Errors
+/// When a matrix cannot be read.
+pub fn beginning(run: &Run) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let options =
+        serde_json::to_string(&run.options).doing(Kind::Internal, || "cannot write options".into())?;
+    hasher.update(format!("{} {options} {}", rows_hash(&run.rows), run.precision.name()).as_bytes());
+    for (layer, projection, LoraMatrices { a, b, scale }) in run.adapter.matrices() {
+        hasher.update(format!("{layer} {projection:?} {} {:?}", scale.to_bits(), a.dims()).as_bytes());
+        for matrix in [a, b] {
+            let values: Vec<f32> = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+            values.iter().for_each(|value| {
+                hasher.update(&value.to_le_bytes());
+            });
+        }
+    }
+    for step in &run.plan {
+        hasher.update(&(step.len() as u64).to_le_bytes());
+        step.iter().for_each(|row| {
+            hasher.update(&(*row as u64).to_le_bytes());
+        });
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn read(dir: &Path) -> Result<Position> {
+    let path = dir.join(POSITION);
+    serde_json::from_str(&files::read_text(&path)?)
+        .map_err(|e| damaged(&path, "not a position").with_source(e))
+}
+
+fn damaged(path: &Path, what: &str) -> Error {
+    let text = format!("{}: {what}: delete the checkpoint and start again", path.display());
+    Error::new(Kind::Corrupt, text)
+}
+
+impl Position {
+    /// Refuses what it was not made with.
+    fn check(&self, dir: &Path, rows: &[TrainRow], options: &TrainOptions, now: Precision) -> Result<()> {
+        let conflict = |what: &str| {
+            let text = format!(
+                "the checkpoint {} was made with other {what}: use those, or start without it",
+                dir.display()
+            );
+            Err(Error::new(Kind::Conflict, text))
+        };
+        // Read back as they were: the last bit of a number may be lost on the way.
+        let read_back = serde_json::to_string(options).and_then(|text| serde_json::from_str(&text));
+        if read_back.ok().as_ref() != Some(&self.options) {
+            return conflict("options");
+        }
+        if self.rows != rows_hash(rows) {
+            return conflict("rows");
+        }
+        let Some(precision) = self.precision.filter(|precision| *precision != now) else { return Ok(()) };
         let (dir, name) = (dir.display(), precision.name());
         let text = format!(
             "the checkpoint {dir} was made with {name} weights: use those (--dtype {name}), or start without it"
         );
-        return Err(Error::new(Kind::Conflict, text));
+        Err(Error::new(Kind::Conflict, text))
     }
-    let device = &compute.device;
-    let adapter = adapter_files::load(dir, decoder.config(), base, device)?.adapter;
-    let mut run = Run::new(decoder, adapter, rows, options)?;
-    let path = dir.join(OPTIMIZER);
-    let damaged = |what: &str| {
-        let text = format!("{}: {what}: delete the checkpoint and start again", path.display());
-        Error::new(Kind::Corrupt, text)
-    };
-    let mut tensors = candle_core::safetensors::load_buffer(&files::read(&path)?, device)
-        .map_err(|e| damaged("not a whole safetensors file").with_source(e))?;
-    for (i, moments) in run.optimizer.moments.iter_mut().enumerate() {
-        let mut take = |which: &str, like: &Tensor| match tensors.remove(&format!("{which}.{i}")) {
-            Some(t) if t.shape() == like.shape() && t.dtype() == like.dtype() => Ok(t),
-            _ => Err(damaged(&format!("{which}.{i} is missing or of another shape"))),
+
+    /// Puts moments and position into a run that has the adapter already.
+    fn restore(&self, run: &mut Run, dir: &Path) -> Result<()> {
+        let path = dir.join(OPTIMIZER);
+        let bytes = files::read(&path)?;
+        if self.moments.as_ref().is_some_and(|hash| blake3::hash(&bytes).to_hex().as_str() != hash) {
+            return Err(damaged(&path, "not what was written"));
+        }
+        let mut moments = Vec::with_capacity(run.optimizer.moments.len());
+        let Some(device) = run.optimizer.moments.first().map(|moments| moments.first.device().clone()) else {
+            return Err(damaged(&path, "there are no matrices to train"));
         };
-        *moments =
-            Moments { first: take("first", &moments.first)?, second: take("second", &moments.second)? };
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, &device)
+            .map_err(|e| damaged(&path, "not a whole safetensors file").with_source(e))?;
+        for (i, like) in run.optimizer.moments.iter().enumerate() {
+            let mut take = |which: &str, like: &Tensor| match tensors.remove(&format!("{which}.{i}")) {
+                Some(t) if t.shape() == like.shape() && t.dtype() == like.dtype() => Ok(t),
+                _ => Err(damaged(&path, &format!("{which}.{i} is missing or of another shape"))),
+            };
+            moments
+                .push(Moments { first: take("first", &like.first)?, second: take("second", &like.second)? });
+        }
+        run.continue_from(self.step, self.tokens)?;
+        run.optimizer.moments = moments;
+        Ok(())
     }
-    run.continue_from(position.step, position.tokens)?;
-    Ok(run)
 }
 
 /// A hash of everything in the rows.

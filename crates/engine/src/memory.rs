@@ -1,6 +1,7 @@
 //! How much memory training needs, found before it starts: a smaller pass or a refusal, never a killed process.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::decoder::Decoder;
 use super::train::Run;
@@ -103,20 +104,52 @@ fn mem_available(meminfo: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
-/// What is left below `memory.max` of this process's control group (version 2), bytes. Memory that only caches
-/// files counts as free.
+/// What is left below the limit of this process's control group, bytes. Memory that only caches files counts as free.
 fn control_group_bytes() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|l| l.strip_prefix("0::"))?;
-    let dir = std::path::Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/'));
-    let number = |name: &str| fs::read_to_string(dir.join(name)).ok()?.trim().parse::<u64>().ok();
-    let (max, used) = (number("memory.max")?, number("memory.current")?);
-    let stat = fs::read_to_string(dir.join("memory.stat")).unwrap_or_default();
-    let cache = stat
-        .lines()
-        .find_map(|l| l.strip_prefix("inactive_file "))
-        .and_then(|v| v.trim().parse::<u64>().ok());
-    Some(max.saturating_sub(used.saturating_sub(cache.unwrap_or(0))))
+    group_bytes(&groups, &|path| fs::read_to_string(path).ok())
+}
+
+/// Where a version of control groups keeps what we ask for.
+struct Names {
+    mount: &'static str,
+    most: &'static str,
+    used: &'static str,
+    cache: &'static str,
+}
+
+const VERSION_1: Names = Names {
+    mount: "/sys/fs/cgroup/memory",
+    most: "memory.limit_in_bytes",
+    used: "memory.usage_in_bytes",
+    cache: "total_inactive_file ",
+};
+const VERSION_2: Names =
+    Names { mount: "/sys/fs/cgroup", most: "memory.max", used: "memory.current", cache: "inactive_file " };
+
+/// The same, by `/proc/self/cgroup`: lines of `NUMBER:CONTROLLERS:PATH`, where version 2 has the number 0 and names no controllers.
+fn group_bytes(groups: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
+    let left = groups.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let names = match controllers {
+            "" => VERSION_2,
+            several if several.split(',').any(|one| one == "memory") => VERSION_1,
+            _ => return None,
+        };
+        // In a container the path may be the host's, and the group is the mount itself.
+        let own = Path::new(names.mount).join(path.trim_start_matches('/'));
+        let dir = [own, PathBuf::from(names.mount)]
+            .into_iter()
+            .find(|dir| read(&dir.join(names.most)).is_some())?;
+        let number = |name: &str| read(&dir.join(name))?.trim().parse::<u64>().ok();
+        let (most, used) = (number(names.most)?, number(names.used)?);
+        let stat = read(&dir.join("memory.stat")).unwrap_or_default();
+        let cache =
+            stat.lines().find_map(|l| l.strip_prefix(names.cache)).and_then(|v| v.trim().parse().ok());
+        Some(most.saturating_sub(used.saturating_sub(cache.unwrap_or(0))))
+    });
+    left.min()
 }
 
 #[cfg(test)]
@@ -128,5 +161,31 @@ mod tests {
         let text = "MemTotal:       24000000 kB\nMemFree:  1 kB\nMemAvailable:   20480 kB\n";
         assert_eq!(mem_available(text), Some(20 << 20));
         assert_eq!(mem_available("MemTotal: 1 kB"), None);
+    }
+
+    #[test]
+    fn limits_of_control_groups_of_both_versions_are_seen() {
+        let files = [
+            ("/sys/fs/cgroup/a/memory.max", "1000\n"),
+            ("/sys/fs/cgroup/a/memory.current", "600\n"),
+            ("/sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 100\n"),
+            ("/sys/fs/cgroup/memory/b/memory.limit_in_bytes", "800\n"),
+            ("/sys/fs/cgroup/memory/b/memory.usage_in_bytes", "700\n"),
+            ("/sys/fs/cgroup/memory/b/memory.stat", "inactive_file 7\ntotal_inactive_file 50\n"),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n"),
+            ("/sys/fs/cgroup/free/memory.max", "max\n"),
+        ];
+        let read = |path: &Path| {
+            files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| text.to_string())
+        };
+        assert_eq!(group_bytes("0::/a\n", &read), Some(500));
+        assert_eq!(group_bytes("4:memory:/b\n3:cpu,cpuacct:/b\n", &read), Some(150));
+        assert_eq!(group_bytes("2:hugetlb,memory:/b\n0::/a\n", &read), Some(150), "the tighter one counts");
+        assert!(
+            group_bytes("4:memory:/docker/of-the-host\n", &read) > Some(1 << 60),
+            "no limit is a huge one"
+        );
+        assert_eq!(group_bytes("0::/free\n3:cpu:/b\n", &read), None);
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 /// Widest indent: Python takes any, templates use 2 or 4.
-const WIDEST: usize = 64;
+pub(super) const WIDEST: usize = 64;
 
 /// `json.dumps(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`, the options by name.
 pub(super) fn tojson(value: &Value, options: &Kwargs) -> Result<Value, Error> {

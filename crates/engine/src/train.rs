@@ -78,7 +78,7 @@ pub struct Run {
     pub(super) adapter: Adapter,
     pub(super) rows: Arc<[TrainRow]>,
     pub(super) options: TrainOptions,
-    plan: Vec<Vec<usize>>,
+    pub(super) plan: Vec<Vec<usize>>,
     /// How the base's weights are kept: in another precision the same rows end in another adapter.
     pub(super) precision: Precision,
     pub(super) optimizer: AdamW,

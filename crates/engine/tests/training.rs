@@ -214,7 +214,7 @@ fn resumed_equals_undisturbed(compute: &Compute, dropout: f32) {
 
     let mut stopped = start();
     let mut save_and_stop = |run: &Run, report: &StepReport| {
-        checkpoint::save(run, &place, &AdapterMeta::default()).unwrap();
+        checkpoint::save(run, &place, &AdapterMeta::default(), serde_json::Value::Null).unwrap();
         if report.step == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let error = train(&decoder, &mut stopped, PASS, &mut save_and_stop, &never()).unwrap_err();

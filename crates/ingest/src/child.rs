@@ -1,5 +1,6 @@
 //! Reading a document in a process of its own, which may be killed: what a file does to a parser, it does to that process.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
@@ -10,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, pidfd_open, set_parent_process_death_signal, setrlimit,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, pidfd_open, set_parent_process_death_signal,
+    setrlimit,
 };
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Extracted, extract};
+use super::extract::{Extracted, extract_opened};
 use super::limits::{Limits, size};
+use super::source;
 use seald_core::error::{Context, Error, Kind, Result};
 
 /// The verb of `seald` that is the child.
@@ -37,6 +40,9 @@ enum Answer {
     Refused { kind: String, message: String },
 }
 
+/// What the child writes before it looks at the document. One that ends without it was ended by something else.
+const READY: &[u8] = b"ready\n";
+
 /// The kinds that reading a file can end in, by the words that cross the pipe.
 const KINDS: &[(Kind, &str)] = &[
     (Kind::Invalid, "invalid"),
@@ -48,19 +54,32 @@ const KINDS: &[(Kind, &str)] = &[
     (Kind::Internal, "internal"),
 ];
 
-/// As [`extract`], in a child process: `program` (`seald` itself) is started as `program extract-document PATH` with an
-/// empty environment, and killed after `limits.seconds`. Whatever becomes of it, this process goes on.
+/// As [`super::extract`], in a child process ([`extract_opened_in_child`]).
 ///
 /// # Errors
-/// As [`extract`]; further [`Kind::Unsupported`] if it took too long or wrote too much, [`Kind::Memory`] if it needed too
-/// much memory, [`Kind::Corrupt`] if it crashed over the file, [`Kind::Conflict`] if it could not be started now, which says nothing of
-/// the document.
+/// As [`super::extract`] and [`extract_opened_in_child`].
 pub fn extract_in_child(program: &Path, path: &Path, limits: &Limits) -> Result<Vec<Extracted>> {
+    extract_opened_in_child(program, path, source::open(path, limits)?, limits)
+}
+
+/// Reads a file that was opened as `path` in a child process, which gets it as its input: what has that name by now is not looked at. `program` (`seald` itself) is started as
+/// `program extract-document PATH` with an empty environment, and killed after `limits.seconds`. Whatever becomes of it, this process goes on.
+///
+/// # Errors
+/// As [`super::extract`]; further [`Kind::Unsupported`] if it took too long or wrote too much, [`Kind::Memory`] if it needed too
+/// much memory, [`Kind::Corrupt`] if it crashed over the file, [`Kind::Conflict`] if it could not be started or bounded now, which says nothing of
+/// the document.
+pub fn extract_opened_in_child(
+    program: &Path,
+    path: &Path,
+    file: File,
+    limits: &Limits,
+) -> Result<Vec<Extracted>> {
     let settings =
         serde_json::to_string(limits).doing(Kind::Internal, || "cannot write limits".to_string())?;
     let mut command = Command::new(program);
     command.arg(VERB).arg("--limits").arg(settings).arg("--").arg(path).env_clear();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
     let cannot = || format!("cannot start {} to read {}", program.display(), path.display());
     let child = Running(command.spawn().doing(Kind::Conflict, cannot)?);
     let ended = child
@@ -137,26 +156,30 @@ fn bounded(pipe: Option<impl Read + Send + 'static>, most: u64) -> thread::JoinH
 fn judge(ended: Ended, limits: &Limits) -> Result<Vec<Extracted>> {
     let Ended { status, in_time, output, messages } = ended;
     let refuse = |kind, text: String| Err(Error::new(kind, text));
+    let messages = String::from_utf8_lossy(&messages);
+    let last = messages.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let Some(output) = output.strip_prefix(READY) else {
+        let text = format!("the process that reads documents cannot begin its work ({status}): {last}");
+        return refuse(Kind::Conflict, text);
+    };
     let cpu_signals = [Signal::XCPU.as_raw(), Signal::KILL.as_raw()].map(Some);
     if !in_time || cpu_signals.contains(&status.signal()) {
         let text =
             format!("took longer than {} s to read: split it into parts, or give its text", limits.seconds);
         return refuse(Kind::Unsupported, text);
     }
-    let messages = String::from_utf8_lossy(&messages);
     if !status.success() {
         if ["memory allocation of", "out of memory"].iter().any(|words| messages.contains(words)) {
             let text =
                 format!("needs more than {} of memory to read: split it into parts", size(limits.memory));
             return refuse(Kind::Memory, text);
         }
-        let last = messages.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let text = format!(
             "reading it crashed ({status}): it may be damaged; give its text in another format. {last}"
         );
         return refuse(Kind::Corrupt, text.trim_end().to_string());
     }
-    let answer = serde_json::from_slice(&output).doing(Kind::Unsupported, || {
+    let answer = serde_json::from_slice(output).doing(Kind::Unsupported, || {
         "its text came out too long or broken: split it into parts, or give its text".to_string()
     })?;
     match answer {
@@ -168,13 +191,15 @@ fn judge(ended: Ended, limits: &Limits) -> Result<Vec<Extracted>> {
     }
 }
 
-/// The child: bounds this process for good, reads `path` and writes the answer, a refusal as well, to `out` as JSON.
+/// The child: bounds this process for good, reads `file`, which was opened as `path`, and writes the answer, a refusal as well, to `out` as JSON.
 ///
 /// # Errors
 /// [`Kind::Io`] if the process cannot be bounded or the answer not be written.
-pub fn serve(path: &Path, limits: &Limits, out: &mut impl Write) -> Result<()> {
-    confine(limits).doing(Kind::Io, || "cannot bound the process that reads documents".to_string())?;
-    let answer = match extract(path, limits) {
+pub fn serve(path: &Path, file: File, limits: &Limits, out: &mut impl Write) -> Result<()> {
+    confine(limits).map_err(|e| unbounded(e, limits))?;
+    let cannot_write = || "cannot write the answer".to_string();
+    out.write_all(READY).and_then(|()| out.flush()).doing(Kind::Io, cannot_write)?;
+    let answer = match extract_opened(path, file, limits) {
         Ok(documents) => Answer::Documents(documents),
         Err(e) => {
             let kind = KINDS.iter().find(|(kind, _)| *kind == e.kind()).map_or("internal", |(_, word)| word);
@@ -182,7 +207,20 @@ pub fn serve(path: &Path, limits: &Limits, out: &mut impl Write) -> Result<()> {
         }
     };
     let written = serde_json::to_writer(&mut *out, &answer).map_err(std::io::Error::from);
-    written.and_then(|()| out.flush()).doing(Kind::Io, || "cannot write the answer".to_string())
+    written.and_then(|()| out.flush()).doing(Kind::Io, cannot_write)
+}
+
+/// The error of a process that cannot be bounded.
+fn unbounded(error: std::io::Error, limits: &Limits) -> Error {
+    let remedy = match (error.kind(), getrlimit(Resource::As).maximum) {
+        (std::io::ErrorKind::PermissionDenied, Some(most)) => format!(
+            ": whoever started seald allows {} of address space, and reading is to have {}; raise that (ulimit -v, LimitAS= of the unit), or lower `memory` in [reading]",
+            size(most),
+            size(limits.memory)
+        ),
+        _ => String::new(),
+    };
+    Error::new(Kind::Io, format!("cannot bound the process that reads documents{remedy}")).with_source(error)
 }
 
 /// From now on this process can take only so much memory and time, write no file, and dies with its parent.

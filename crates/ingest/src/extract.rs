@@ -1,5 +1,6 @@
 //! The formats, each a row with its function, and reading one file by its row.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,12 @@ pub const FORMATS: &[Format] = &[
 /// whole but not read (encrypted, too large, binary, no text layer, ...); [`Kind::Corrupt`] for what is damaged;
 /// [`Kind::Invalid`] for a wrong `jsonl` row; [`Kind::Io`].
 pub fn extract(path: &Path, limits: &Limits) -> Result<Vec<Extracted>> {
-    let bytes = source::read(path, limits)?;
+    extract_opened(path, source::open(path, limits)?, limits)
+}
+
+/// The same of a file that was opened as `path`: whatever has that name by now.
+pub(super) fn extract_opened(path: &Path, file: File, limits: &Limits) -> Result<Vec<Extracted>> {
+    let bytes = source::read_opened(path, file, limits)?;
     read_bytes(path, &bytes, limits).map_err(|e| e.context(path.display()))
 }
 

@@ -23,10 +23,10 @@ mod sniff;
 mod source;
 mod walk;
 
-pub use child::{extract_in_child, serve};
+pub use child::{extract_in_child, extract_opened_in_child, serve};
 pub use extract::{Draft, Extracted, FORMATS, Format, ReadFormat, Row, content_hash, extract};
 pub use limits::Limits;
 pub use passages::{PassageSize, passages};
-pub use sidecar::{SuppliedProbe, is_sidecar, read_probes, sidecar_of};
+pub use sidecar::{SuppliedProbe, is_sidecar, read_opened_probes, read_probes, sidecar_of};
 pub use sniff::Sniffed;
 pub use walk::{collect, is_passing};

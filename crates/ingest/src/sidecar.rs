@@ -1,6 +1,7 @@
 //! Sidecars: `NAME.probes.jsonl` beside `NAME.ext` holds questions about it that the user supplies.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -88,7 +89,15 @@ pub(super) fn sidecar_names(document: &Path) -> Option<[OsString; 2]> {
 /// [`Kind::Invalid`] names file and line of a wrong row; [`Kind::Unsupported`] for too many rows; and those of reading a
 /// file, as [`super::extract`].
 pub fn read_probes(path: &Path, limits: &Limits) -> Result<Vec<SuppliedProbe>> {
-    let bytes = source::read(path, limits)?;
+    read_opened_probes(path, source::open(path, limits)?, limits)
+}
+
+/// The same of a file that was opened as `path`.
+///
+/// # Errors
+/// As [`read_probes`].
+pub fn read_opened_probes(path: &Path, file: File, limits: &Limits) -> Result<Vec<SuppliedProbe>> {
+    let bytes = source::read_opened(path, file, limits)?;
     let rows = json_rows(&bytes, limits.rows).map_err(|e| e.context(path.display()))?;
     let probes = rows.into_iter().map(|(line, text)| {
         let row = json_row(text, line, "{\"question\", \"answer\" or \"answers\"}");

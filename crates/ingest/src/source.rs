@@ -9,12 +9,12 @@ use super::limits::{Limits, size};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
-/// All bytes of `path`. What is too large is refused by its metadata, before a byte is read.
+/// Opens `path`.
 ///
 /// # Errors
 /// [`Kind::NotFound`]; [`Kind::Unsupported`] for what is no regular file, too large or empty; [`Kind::Io`] for what
-/// cannot be read.
-pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+/// cannot be opened.
+pub(super) fn open(path: &Path, limits: &Limits) -> Result<File> {
     let seen = std::fs::symlink_metadata(path).map_err(|e| io_error("read", path, e))?;
     check(path, &seen, limits)?;
     // The name may have changed hands since: do not follow a link now, nor wait for the writer of a pipe.
@@ -22,6 +22,16 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     let mut options = File::options();
     let file = options.read(true).custom_flags(flags.bits() as i32).open(path);
     let file = file.map_err(|e| io_error("read", path, e))?;
+    let opened = file.metadata().map_err(|e| io_error("read", path, e))?;
+    check(path, &opened, limits)?;
+    Ok(file)
+}
+
+/// All bytes of a file that was opened as `path`.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for what is no regular file, too large or empty; [`Kind::Io`] for what cannot be read.
+pub(super) fn read_opened(path: &Path, file: File, limits: &Limits) -> Result<Vec<u8>> {
     let opened = file.metadata().map_err(|e| io_error("read", path, e))?;
     check(path, &opened, limits)?;
     let mut bytes = Vec::with_capacity(opened.len() as usize);

@@ -144,7 +144,7 @@ pub fn retrain(
     let plan = rows::plan(mixture, each, options.epochs_of(curriculum.len()), options.most_steps, seed);
     let model = &session.model.decoder;
     let adapter = Adapter::init(&session.options.lora(), model.config(), seed, &model.compute().device)?;
-    let mut training = Training::begin(session, adapter, plan, learning_rate, seed)?;
+    let mut training = Training::begin(session, Some("consolidation"), adapter, plan, learning_rate, seed)?;
     training.advance(session, usize::MAX, &mut |report| {
         let (step, steps, loss) = (report.step, report.steps, report.loss);
         tell(Progress::Step { trial: "consolidation".into(), step, steps, loss });

@@ -10,6 +10,7 @@ pub use seald_engine::model::Model;
 pub mod answer;
 pub mod author;
 pub mod calibrate;
+pub mod checkpoints;
 pub mod consolidate;
 pub mod controls;
 pub mod directive;

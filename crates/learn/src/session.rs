@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::answer::prompt_tokens;
+use super::checkpoints::Checkpoints;
 use super::exam::margin;
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
@@ -56,6 +57,8 @@ pub struct Session<'a> {
     pub max_memory: Option<u64>,
     /// Tells how far the work is.
     pub work: Reporter,
+    /// Where trainings under way are kept; nowhere by default.
+    pub checkpoints: Checkpoints,
     tally: RefCell<Tally>,
 }
 
@@ -68,8 +71,8 @@ impl<'a> Session<'a> {
         options.validate()?;
         let prompts = PromptSet::of(model);
         let options = options.for_model(prompts, model.decoder.config());
-        let (work, tally) = (Reporter::default(), RefCell::default());
-        Ok(Self { model, options, prompts, cancel, max_memory: None, work, tally })
+        let (work, checkpoints, tally) = Default::default();
+        Ok(Self { model, options, prompts, cancel, max_memory: None, work, checkpoints, tally })
     }
 
     /// What the work has cost.

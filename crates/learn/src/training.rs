@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::checkpoints::Place;
 use super::prompt::PromptSet;
 use super::rows::Plan;
 use super::session::Session;
 use seald_core::error::{Kind, Result};
+use seald_engine::checkpoint;
 use seald_engine::examples::{BatchSize, Length};
 use seald_engine::lora::Adapter;
 use seald_engine::memory;
@@ -28,15 +30,18 @@ pub(super) struct Training {
     pub(super) seconds: f64,
     /// Loss of the last step, nats a token; infinite once it diverged, NaN before the first step.
     pub(super) loss: f64,
+    /// Where it is kept while it is under way.
+    place: Option<Place>,
 }
 
 impl Training {
-    /// A training of `adapter` by `plan`, its rate falling in a straight line.
+    /// A training of `adapter` by `plan`, its rate falling in a straight line. It is kept under `name`, if it has one and the session keeps trainings.
     ///
     /// # Errors
     /// From the engine: memory that does not suffice, rows that do not fit the model.
     pub(super) fn begin(
         session: &Session<'_>,
+        name: Option<&str>,
         adapter: Adapter,
         plan: Plan,
         learning_rate: f64,
@@ -56,11 +61,28 @@ impl Training {
             ..TrainOptions::default()
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
+        let begun = || {
+            let beginning = checkpoint::beginning(&run)?;
+            Ok(format!("{} {} {beginning}", env!("CARGO_PKG_VERSION"), session.model.fingerprint))
+        };
+        let place = name.map(|name| session.checkpoints.place(name, begun)).transpose()?.flatten();
         let pass_tokens = memory::fit(model, &[&run], PASS_TOKENS, session.max_memory)?;
-        Ok(Self { run, pass_tokens, seconds: 0.0, loss: f64::NAN })
+        Ok(Self { run, pass_tokens, seconds: 0.0, loss: f64::NAN, place })
     }
 
-    /// Trains until so many steps are done, or all there are. One that diverges stays with an infinite loss.
+    /// Where it is kept, if it is.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// Keeps it as it is now.
+    pub(super) fn keep(&mut self, session: &Session<'_>) {
+        if let Some(place) = &mut self.place {
+            place.save(&session.checkpoints, session.model, &self.run, self.seconds, self.loss);
+        }
+    }
+
+    /// Trains until so many steps are done, or all there are; what an earlier process did and kept is not done again. One that diverges stays with an infinite loss.
     ///
     /// # Errors
     /// From the engine; [`Kind::Cancelled`].
@@ -70,8 +92,34 @@ impl Training {
         until: usize,
         tell: &mut dyn FnMut(&StepReport),
     ) -> Result<()> {
-        let started = Instant::now();
-        let (until, before) = (until.min(self.run.steps()), self.run.tokens());
+        let until = until.min(self.run.steps());
+        if self.run.step() == 0
+            && let Some(place) = &mut self.place
+            && let Some((seconds, loss)) = place.take_up(session.model, &mut self.run, until)
+        {
+            (self.seconds, self.loss) = (seconds, loss);
+        }
+        let (earlier, started, before) = (self.seconds, Instant::now(), self.run.tokens());
+        let trained = self.steps_until(session, until, earlier, started, tell);
+        self.seconds = earlier + started.elapsed().as_secs_f64();
+        if trained.is_err() {
+            self.keep(session);
+        }
+        session.count(|t| {
+            t.training_seconds += self.seconds - earlier;
+            t.trained_tokens += self.run.tokens() - before;
+        });
+        trained
+    }
+
+    fn steps_until(
+        &mut self,
+        session: &Session<'_>,
+        until: usize,
+        earlier: f64,
+        started: Instant,
+        tell: &mut dyn FnMut(&StepReport),
+    ) -> Result<()> {
         while self.run.step() < until && self.loss != f64::INFINITY {
             session.stop_if_cancelled()?;
             let reports = step_together(&session.model.decoder, &mut [&mut self.run], self.pass_tokens)?;
@@ -79,6 +127,10 @@ impl Training {
                 Some(Ok(report)) => {
                     self.loss = report.loss;
                     tell(&report);
+                    if self.place.as_ref().is_some_and(Place::is_due) {
+                        self.seconds = earlier + started.elapsed().as_secs_f64();
+                        self.keep(session);
+                    }
                 }
                 Some(Err(error)) if error.kind() == Kind::Diverged => {
                     tracing::warn!(%error, "a training diverged");
@@ -88,12 +140,6 @@ impl Training {
                 None => break,
             }
         }
-        let seconds = started.elapsed().as_secs_f64();
-        self.seconds += seconds;
-        session.count(|t| {
-            t.training_seconds += seconds;
-            t.trained_tokens += self.run.tokens() - before;
-        });
         Ok(())
     }
 

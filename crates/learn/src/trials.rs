@@ -86,6 +86,8 @@ pub struct Halving<'s, 'a> {
     live: Option<&'s Adapter>,
     probes: &'s [Question<'s>],
     before: Vec<f64>,
+    /// A hash of what gains are measured with.
+    ranked_by: String,
 }
 
 impl<'s, 'a> Halving<'s, 'a> {
@@ -103,7 +105,9 @@ impl<'s, 'a> Halving<'s, 'a> {
             return Err(Error::new(Kind::Invalid, "there is no probe to rank trials by"));
         }
         let before = session.scores(probes, live)?;
-        Ok(Self { session, material, live, probes, before })
+        let bits: Vec<u64> = before.iter().map(|score| score.to_bits()).collect();
+        let ranked_by = blake3::hash(format!("{probes:?} {bits:?}").as_bytes()).to_hex().to_string();
+        Ok(Self { session, material, live, probes, before, ranked_by })
     }
 
     /// Runs them all.
@@ -150,8 +154,7 @@ impl<'s, 'a> Halving<'s, 'a> {
         let mut ended = Vec::new();
         for (rung, steps) in rungs.iter().enumerate() {
             for trial in &mut live {
-                self.train(trial, *steps, tell)?;
-                self.rank(trial, rung)?;
+                self.train_and_rank(trial, rung, *steps, tell)?;
             }
             live.sort_by(|a, b| b.outcome.gain.total_cmp(&a.outcome.gain));
             let keep = live.len().div_ceil(2);
@@ -164,6 +167,33 @@ impl<'s, 'a> Halving<'s, 'a> {
         Ok(live)
     }
 
+    /// What an earlier process found is not found again.
+    fn train_and_rank(
+        &self,
+        trial: &mut Trial,
+        rung: usize,
+        steps: usize,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let Trial { training, outcome, .. } = trial;
+        if training.place().is_some_and(|place| place.recall(outcome, rung, &self.ranked_by)) {
+            return Ok(());
+        }
+        self.train(trial, steps, tell)?;
+        self.rank(trial, rung)?;
+        let last = rung + 1 == self.session.options.rung_steps.len();
+        if !last {
+            trial.training.keep(self.session);
+        }
+        if let Some(place) = trial.training.place() {
+            place.keep_score(&self.session.checkpoints, &trial.outcome, &self.ranked_by);
+            if last {
+                place.clear();
+            }
+        }
+        Ok(())
+    }
+
     /// The training that the gate judges.
     fn finish(&self, edit: Edit, tell: &mut dyn FnMut(Progress)) -> Result<Trial> {
         let options = &self.session.options;
@@ -174,8 +204,9 @@ impl<'s, 'a> Halving<'s, 'a> {
             kl_weight: options.kl_weight,
             samples_alike: self.session.prompts == PromptSet::General,
         };
-        let mut trial = self.begin(edit, each, options.final_steps)?;
+        let mut trial = self.begin(Some("final"), edit, each, options.final_steps)?;
         self.train(&mut trial, usize::MAX, tell)?;
+        trial.training.keep(self.session);
         self.rank(&mut trial, options.rung_steps.len())?;
         if !trial.outcome.gain.is_finite() {
             let text = format!(
@@ -193,12 +224,12 @@ impl<'s, 'a> Halving<'s, 'a> {
 
     /// A trial that is only ranked, never published: on its own rows alone.
     fn screen(&self, edit: Edit) -> Result<Trial> {
-        self.bare(edit, self.session.options.rung_steps.last().copied().unwrap_or(1))
+        self.bare(Some("trial"), edit, self.session.options.rung_steps.last().copied().unwrap_or(1))
     }
 
-    fn bare(&self, edit: Edit, most_steps: usize) -> Result<Trial> {
+    fn bare(&self, what: Option<&str>, edit: Edit, most_steps: usize) -> Result<Trial> {
         let each = StepRows { new: self.session.options.trial_rows, ..StepRows::default() };
-        self.begin(edit, each, most_steps)
+        self.begin(what, edit, each, most_steps)
     }
 
     /// Trains one edit on its own rows for as long as its directive says, `most_steps` at most. None if it diverged.
@@ -211,7 +242,7 @@ impl<'s, 'a> Halving<'s, 'a> {
         most_steps: usize,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Option<Adapter>> {
-        let mut trial = self.bare(edit, most_steps)?;
+        let mut trial = self.bare(None, edit, most_steps)?;
         self.train(&mut trial, usize::MAX, tell)?;
         Ok(trial.outcome.loss.is_finite().then(|| trial.training.into_adapter()))
     }
@@ -240,7 +271,8 @@ impl<'s, 'a> Halving<'s, 'a> {
         Ok(Trials { outcomes: vec![trial.outcome], adapter: trial.training.into_adapter() })
     }
 
-    fn begin(&self, edit: Edit, each: StepRows, most_steps: usize) -> Result<Trial> {
+    /// `what` it is, if it is kept while it is under way.
+    fn begin(&self, what: Option<&str>, edit: Edit, each: StepRows, most_steps: usize) -> Result<Trial> {
         let Self { session, material, live, .. } = self;
         let options = &session.options;
         let name = name(&edit);
@@ -275,7 +307,9 @@ impl<'s, 'a> Halving<'s, 'a> {
             Some(live) => (*live).clone(),
             None => Adapter::init(&options.lora(), model.config(), seed, &model.compute().device)?,
         };
-        let training = Training::begin(session, adapter, plan, edit.directive.learning_rate, seed)?;
+        let kept = what.map(|what| format!("{what} {name} {:?}", edit.candidates));
+        let training =
+            Training::begin(session, kept.as_deref(), adapter, plan, edit.directive.learning_rate, seed)?;
         let outcome = Outcome {
             name,
             candidates: edit.candidates.clone(),

@@ -116,7 +116,7 @@ pub fn train(
     let mixture = Mixture { new: &rows, earlier: &[], base: &[] };
     let plan = rows::plan(mixture, each, options.epochs, usize::MAX, seed);
     let rate = options.rate(decoder.config().hidden_size);
-    let mut training = Training::begin(session, adapter, plan, rate, seed)?;
+    let mut training = Training::begin(session, Some("writer"), adapter, plan, rate, seed)?;
     training.advance(session, usize::MAX, &mut |report| {
         let (step, steps, loss) = (report.step, report.steps, report.loss);
         tell(Progress::Step { trial: "writer".into(), step, steps, loss });

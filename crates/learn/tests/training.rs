@@ -114,6 +114,35 @@ fn where_nothing_is_ranked_no_rank_is_told() {
 }
 
 #[test]
+fn a_training_that_cannot_be_kept_ends_all_the_same() {
+    let (model, passages) = (model(), passages());
+    let mut session = session(&model);
+    session.options.rung_steps = Vec::new();
+    session.options.final_steps = 3;
+    let rehearsal = Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap();
+    let alone = || edit(0, Format::Rewrite, &["The founder of the Brastonel Works is Elmar Trondvik."]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let kept = dir.path().join("kept");
+    let mut run = |folder: Option<std::path::PathBuf>| {
+        session.checkpoints.folder = folder;
+        session.checkpoints.every = Some(std::time::Duration::ZERO);
+        let halving = Halving::new(&session, material(&passages, &rehearsal), None, &[]).unwrap();
+        let mut steps = 0;
+        let trials = halving
+            .run(vec![alone()], &mut |event| steps += usize::from(matches!(event, Progress::Step { .. })));
+        let loss = trials.unwrap().outcomes[0].loss.to_bits();
+        (steps, loss)
+    };
+    let expected = run(None);
+    // As a full disk: nothing can be made there.
+    assert_eq!(run(Some(file.join("kept"))), expected);
+    assert_eq!(run(Some(kept.clone())), expected);
+    assert_eq!(run(Some(kept)), (0, expected.1), "what was kept is not done again");
+}
+
+#[test]
 fn no_probe_no_trial() {
     let (model, passages) = (model(), passages());
     let session = session(&model);

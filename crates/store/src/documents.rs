@@ -53,18 +53,7 @@ impl Store {
         supplied: &[SuppliedProbe],
         now: Timestamp,
     ) -> Result<Received> {
-        self.write(format_args!("take in {}", document.name), |db| {
-            let known = "SELECT id FROM documents WHERE hash = ?";
-            if let Some(id) = first(db, known, [&document.hash], |row| row.get(0))? {
-                return Ok(Received::Known(id));
-            }
-            let id = insert(db, document, now)?;
-            supply(db, id, supplied)?;
-            let sql =
-                "INSERT INTO jobs (kind, document, stage, state, attempts) VALUES ('learn', ?, ?, ?, 0)";
-            run(db, sql, params![id, JobKind::Learn.first().as_str(), JobState::Queued.as_str()])?;
-            Ok(Received::New(id, JobId(db.last_insert_rowid())))
-        })
+        self.write(format_args!("take in {}", document.name), |db| receive(db, document, supplied, now))
     }
 
     /// Makes a document that was turned away, or failed, wait again, with these questions in place of those that it came with.
@@ -73,11 +62,7 @@ impl Store {
     /// [`seald_core::Kind::NotFound`] without such a document; [`seald_core::Kind::Conflict`] where its job is under way, or where
     /// the live model knows it.
     pub fn retry_with(&mut self, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<Job> {
-        self.write(format_args!("learn document {id} again"), |db| {
-            run(db, "DELETE FROM supplied_probes WHERE document = ?", [id])?;
-            supply(db, id, supplied)?;
-            jobs::retry(db, id)
-        })
+        self.write(format_args!("learn document {id} again"), |db| retry_with(db, id, supplied))
     }
 
     /// A document.
@@ -115,17 +100,7 @@ impl Store {
     /// # Errors
     /// [`seald_core::Kind::NotFound`] where there is no such document.
     pub fn replace_versions(&mut self, id: DocumentId) -> Result<Vec<DocumentId>> {
-        self.write(format_args!("mark the versions of document {id}"), |db| {
-            find(db, id)?;
-            let sql = "SELECT o.id FROM documents o JOIN documents n ON n.id = ?1
-                       WHERE o.name = n.name AND o.tag IS n.tag AND o.id <> n.id AND o.replaced_by IS NOT n.id";
-            let others: Vec<DocumentId> = all(db, sql, [id], |row| row.get(0))?;
-            for other in &others {
-                run(db, "UPDATE documents SET replaced_by = ? WHERE id = ?", params![id, other])?;
-            }
-            run(db, "UPDATE documents SET replaced_by = NULL WHERE id = ?", [id])?;
-            Ok(others)
-        })
+        self.write(format_args!("mark the versions of document {id}"), |db| replace_versions(db, id))
     }
 
     /// A document's passages, in the order of its text; none before it is learned.
@@ -141,13 +116,56 @@ impl Store {
     /// # Errors
     /// Those of the database alone.
     pub fn supplied_probes(&self, document: DocumentId) -> Result<Vec<SuppliedProbe>> {
-        let sql = "SELECT question, answers FROM supplied_probes WHERE document = ? ORDER BY position";
         self.read(format_args!("the questions that came with document {document}"), |db| {
-            all(db, sql, [document], |row| {
-                Ok(SuppliedProbe { question: row.get(0)?, answers: row.get::<_, Json<_>>(1)?.0 })
-            })
+            supplied_of(db, document)
         })
     }
+}
+
+/// As [`Store::receive`].
+pub(super) fn receive(
+    db: &Connection,
+    document: &NewDocument,
+    supplied: &[SuppliedProbe],
+    now: Timestamp,
+) -> Result<Received> {
+    let known = "SELECT id FROM documents WHERE hash = ?";
+    if let Some(id) = first(db, known, [&document.hash], |row| row.get(0))? {
+        return Ok(Received::Known(id));
+    }
+    let id = insert(db, document, now)?;
+    supply(db, id, supplied)?;
+    let sql = "INSERT INTO jobs (kind, document, stage, state, attempts) VALUES ('learn', ?, ?, ?, 0)";
+    run(db, sql, params![id, JobKind::Learn.first().as_str(), JobState::Queued.as_str()])?;
+    Ok(Received::New(id, JobId(db.last_insert_rowid())))
+}
+
+/// As [`Store::retry_with`].
+pub(super) fn retry_with(db: &Connection, id: DocumentId, supplied: &[SuppliedProbe]) -> Result<Job> {
+    run(db, "DELETE FROM supplied_probes WHERE document = ?", [id])?;
+    supply(db, id, supplied)?;
+    jobs::retry(db, id)
+}
+
+/// As [`Store::replace_versions`].
+pub(super) fn replace_versions(db: &Connection, id: DocumentId) -> Result<Vec<DocumentId>> {
+    find(db, id)?;
+    let sql = "SELECT o.id FROM documents o JOIN documents n ON n.id = ?1
+               WHERE o.name = n.name AND o.tag IS n.tag AND o.id <> n.id AND o.replaced_by IS NOT n.id";
+    let others: Vec<DocumentId> = all(db, sql, [id], |row| row.get(0))?;
+    for other in &others {
+        run(db, "UPDATE documents SET replaced_by = ? WHERE id = ?", params![id, other])?;
+    }
+    run(db, "UPDATE documents SET replaced_by = NULL WHERE id = ?", [id])?;
+    Ok(others)
+}
+
+/// The questions that came with a document.
+pub(super) fn supplied_of(db: &Connection, document: DocumentId) -> Result<Vec<SuppliedProbe>> {
+    let sql = "SELECT question, answers FROM supplied_probes WHERE document = ? ORDER BY position";
+    all(db, sql, [document], |row| {
+        Ok(SuppliedProbe { question: row.get(0)?, answers: row.get::<_, Json<_>>(1)?.0 })
+    })
 }
 
 fn passages_of(db: &Connection, document: DocumentId) -> Result<Vec<Passage>> {

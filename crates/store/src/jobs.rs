@@ -50,6 +50,15 @@ impl Store {
         self.read(format_args!("job {id}"), |db| find(db, id))
     }
 
+    /// Jobs during whose present stage processes ended twice or more, or that were given up after that; the latest first.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn jobs_with_ends(&self) -> Result<Vec<Job>> {
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE ends >= 2 AND state <> 'done' ORDER BY id DESC");
+        self.read("jobs that processes ended during", |db| all(db, &sql, [], row))
+    }
+
     /// The job that learns a document.
     ///
     /// # Errors

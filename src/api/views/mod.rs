@@ -7,6 +7,7 @@ mod knowledge;
 mod models;
 mod report;
 mod status;
+mod suspects;
 mod why;
 mod writer;
 

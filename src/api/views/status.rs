@@ -4,6 +4,7 @@ use std::fs;
 
 use super::super::service::{Reading, Service};
 use super::knowledge::knowledge;
+use super::suspects::suspects;
 use crate::pipeline::monitor::Now;
 use seald_core::domain::document::DocumentState;
 use seald_core::error::Result;
@@ -13,6 +14,7 @@ use seald_store::Store;
 /// What the daemon is doing, what it knows, what it forgot and what comes next.
 pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result<StatusView> {
     let documents = counts(&reading.store)?;
+    let suspects = suspects(&reading.store)?;
     let knowledge = knowledge(reading)?;
     let Now { activity, work, held, model: _, loaded, next, serve_to, refused, problems } =
         service.monitor.now();
@@ -31,7 +33,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         knowledge,
         next,
         serve_to,
-        problems: problems.into_values().collect(),
+        problems: problems.into_values().chain(suspects).collect(),
     })
 }
 

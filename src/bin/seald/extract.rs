@@ -1,6 +1,7 @@
 //! The hidden verb `extract-document`: the process in which documents are read, started by `seald` itself.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ pub(crate) struct Args {
     /// Limits of reading as JSON; the default ones where it is left out
     #[arg(long)]
     limits: Option<String>,
-    /// The document
+    /// What the document is called; it is read from standard input
     path: PathBuf,
 }
 
@@ -23,6 +24,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Some(text) => serde_json::from_str(text).doing(Kind::Invalid, || "--limits".to_string())?,
         None => Limits::default(),
     };
-    serve(&args.path, &limits, &mut io::stdout().lock())?;
+    let file = io::stdin().as_fd().try_clone_to_owned();
+    let file = file.doing(Kind::Io, || "cannot read standard input".to_string())?;
+    serve(&args.path, file.into(), &limits, &mut io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
 }

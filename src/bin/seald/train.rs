@@ -119,7 +119,7 @@ fn train_loop(
         let due = report.step.is_multiple_of(args.safety.checkpoint_every);
         let mut done = progress.step(report);
         if let Some(dir) = args.safety.checkpoint.as_deref().filter(|_| due && done.is_ok()) {
-            done = checkpoint::save(run, dir, &meta);
+            done = checkpoint::save(run, dir, &meta, serde_json::Value::Null);
         }
         match done {
             Ok(()) => ControlFlow::Continue(()),
@@ -144,7 +144,7 @@ fn stopped(args: &Args, model: &Model, run: &Run) -> Result<Error> {
     let at = format!("stopped after step {} of {}", run.step(), run.steps());
     let rest = match &args.safety.checkpoint {
         Some(dir) => {
-            checkpoint::save(run, dir, &model.adapter_meta())?;
+            checkpoint::save(run, dir, &model.adapter_meta(), serde_json::Value::Null)?;
             format!("the same command with --resume goes on from {}", dir.display())
         }
         None => "nothing was saved (with --checkpoint DIR a stopped run can go on later)".to_string(),

@@ -141,17 +141,15 @@ impl Job {
             }
             (JobState::Running, Event::Abandoned { blame }) => {
                 job.ends += 1;
-                let error = format!("the process ended during stage {}", self.stage);
+                let error = process_ended(self.stage);
                 job.attempts = match blame {
                     Blame::Not => job.attempts.saturating_sub(1),
                     Blame::First => 1,
                     Blame::Again => job.attempts,
                 };
                 if job.ends >= MOST_ENDS {
-                    let error = format!(
-                        "given up after {} ends of the process during stage {}",
-                        job.ends, self.stage
-                    );
+                    let error =
+                        format!("{GIVEN_UP} {} ends of the process during stage {}", job.ends, self.stage);
                     job.close(JobState::Failed, Some(error));
                 } else if blame == Blame::Again {
                     job.end_attempt(error, true);
@@ -174,6 +172,22 @@ impl Job {
         Ok(job)
     }
 
+    /// How often in a row the process ended where this job was, if that is twice or more and it is still to be tried: it is likely to be why.
+    pub fn suspected_ends(&self) -> Option<u32> {
+        let open = matches!(self.state, JobState::Queued | JobState::Running);
+        let ended = self.attempts.saturating_sub(u32::from(self.state == JobState::Running));
+        let why = self.error.as_deref() == Some(process_ended(self.stage).as_str());
+        (open && why && ended >= 2).then_some(ended)
+    }
+
+    /// Whether it was given up because processes ended during it.
+    pub fn is_given_up_for_ends(&self) -> bool {
+        let why = |error: &str| {
+            error.starts_with(GIVEN_UP) && error.ends_with(&format!("during stage {}", self.stage))
+        };
+        self.state == JobState::Failed && self.error.as_deref().is_some_and(why)
+    }
+
     fn close(&mut self, state: JobState, error: Option<String>) {
         (self.state, self.lease_until, self.error) = (state, None, error);
     }
@@ -183,10 +197,18 @@ impl Job {
             self.close(JobState::Queued, Some(error));
         } else {
             let error =
-                if passing { format!("given up after {} attempts: {error}", self.attempts) } else { error };
+                if passing { format!("{GIVEN_UP} {} attempts: {error}", self.attempts) } else { error };
             self.close(JobState::Failed, Some(error));
         }
     }
+}
+
+/// The error of a job that is tried no more begins so.
+const GIVEN_UP: &str = "given up after";
+
+/// The error of a job whose process ended.
+fn process_ended(stage: Stage) -> String {
+    format!("the process ended during stage {stage}")
 }
 
 #[cfg(test)]
@@ -297,12 +319,18 @@ failed | dropped | -
     #[test]
     fn a_job_that_kills_its_worker_is_given_up() {
         let mut one = Job { attempts: 0, ..job(JobState::Queued) };
-        for _ in 0..MOST_ATTEMPTS {
+        for tried in 0..MOST_ATTEMPTS {
             assert_eq!(one.state, JobState::Queued);
+            let suspected = Some(tried).filter(|ends| *ends >= 2);
+            assert_eq!(one.suspected_ends(), suspected);
             one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
+            assert_eq!((one.suspected_ends(), one.is_given_up_for_ends()), (suspected, false));
             one = one.apply(Event::Abandoned { blame: Blame::Again }).unwrap();
         }
         assert_eq!(one.state, JobState::Failed);
+        assert!(one.is_given_up_for_ends() && one.suspected_ends().is_none());
+        let other = Job { error: Some("given up after 3 attempts: the disk is full".into()), ..one.clone() };
+        assert!(!other.is_given_up_for_ends());
         assert_eq!(
             one.error.as_deref(),
             Some("given up after 3 attempts: the process ended during stage trials")
@@ -317,12 +345,14 @@ failed | dropped | -
             let (blame, attempts) = if cut % 2 == 0 { (Blame::Not, 1) } else { (Blame::First, 1) };
             one = one.apply(Event::Abandoned { blame }).unwrap();
             assert_eq!((one.state, one.attempts, one.ends), (JobState::Queued, attempts, cut));
+            assert_eq!(one.suspected_ends(), None);
         }
         let claimed = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
         // What it survives is forgotten; what never ends is given up all the same.
         assert_eq!(claimed.apply(Event::Advanced).unwrap().ends, 0);
         let given_up = claimed.apply(Event::Abandoned { blame: Blame::Not }).unwrap();
         assert_eq!(given_up.state, JobState::Failed);
+        assert!(given_up.is_given_up_for_ends());
         assert!(given_up.error.unwrap().contains("10 ends of the process"));
     }
 

@@ -48,6 +48,13 @@ words! {
     }
 }
 
+impl Stage {
+    /// Whether it trains, which takes long: what it has done is kept while it is under way.
+    pub fn trains(self) -> bool {
+        matches!(self, Self::Trials | Self::Retrain | Self::TrainWriter)
+    }
+}
+
 impl JobKind {
     /// Its stages, in order.
     pub fn stages(self) -> &'static [Stage] {

@@ -1,9 +1,10 @@
 //! The language of chat templates, as `transformers.utils.chat_template_utils` sets it up.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use minijinja::filters;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value, ValueKind, from_args};
-use minijinja::{Environment, ErrorKind};
+use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind, ValueOrKwargs, from_args};
+use minijinja::{Environment, ErrorKind, State};
 
 use crate::python_json;
 use seald_core::error::{Context, Error, Kind, Result};
@@ -27,6 +28,11 @@ const LONGEST: usize = 64 << 10;
 const STACK: usize = 256 << 20;
 /// Longest text that `replace` makes, bytes: 16 times the largest request.
 const LONGEST_TEXT: usize = 16 << 20;
+
+/// Most parts that `batch` and `slice` make.
+const MOST_PARTS: usize = 10_000;
+/// Digits of a number in a format string.
+const WIDEST_DIGITS: usize = 6;
 
 /// Adds a template, which is parsed where deep nesting can do no harm.
 pub(super) fn add(env: &mut Environment<'static>, name: &'static str, source: &str) -> Result<()> {
@@ -61,6 +67,10 @@ pub(super) fn environment() -> Result<Environment<'static>> {
             let (from, to): (String, String) = from_args(args)?;
             replace(text.to_string(), from, to).map(Value::from)
         }
+        ("format", Some(text)) => {
+            refuse_wide(text)?;
+            minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
+        }
         _ => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args),
     });
     env.set_formatter(|out, state, value| match value.kind() {
@@ -76,6 +86,10 @@ pub(super) fn environment() -> Result<Environment<'static>> {
         Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
     });
     env.add_filter("replace", replace);
+    env.add_filter("indent", indent);
+    env.add_filter("batch", batch);
+    env.add_filter("slice", slice);
+    env.add_filter("format", format);
     env.set_fuel(Some(FUEL));
     set_clock(&mut env, NOW);
     Ok(env)
@@ -106,6 +120,52 @@ fn replace(text: String, from: String, to: String) -> Result<String, minijinja::
         return Err(minijinja::Error::new(ErrorKind::InvalidOperation, text));
     }
     Ok(text.replace(&from, &to))
+}
+
+/// The filters that make much out of a number, as the template engine has them, for numbers that are bearable.
+fn indent(
+    value: StringInput<'_>,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    options: Kwargs,
+) -> Result<Value, minijinja::Error> {
+    let named: Option<usize> = options.get("width")?;
+    refuse_above("indent", width.or(named).unwrap_or_default(), python_json::WIDEST)?;
+    filters::indent(value, width, first, blank, options)
+}
+
+fn batch(state: &State, value: Value, count: usize, fill: Option<Value>) -> Result<Value, minijinja::Error> {
+    refuse_above("batch", count, MOST_PARTS)?;
+    filters::batch(state, value, count, fill)
+}
+
+fn slice(state: &State, value: Value, count: usize, fill: Option<Value>) -> Result<Value, minijinja::Error> {
+    refuse_above("slice", count, MOST_PARTS)?;
+    filters::slice(state, value, count, fill)
+}
+
+fn format(state: &mut State, text: &Value, args: Rest<ValueOrKwargs>) -> Result<Value, minijinja::Error> {
+    refuse_wide(text.as_str().unwrap_or_default())?;
+    filters::format(state, text, args)
+}
+
+fn refuse_above(filter: &str, number: usize, most: usize) -> Result<(), minijinja::Error> {
+    if number <= most {
+        return Ok(());
+    }
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{filter}: {number} is more than {most}")))
+}
+
+/// Refuses a format that asks for a width or precision of millions.
+fn refuse_wide(format: &str) -> Result<(), minijinja::Error> {
+    let mut numbers = format.split(|c: char| !c.is_ascii_digit());
+    match numbers.any(|number| number.len() > WIDEST_DIGITS) {
+        true => {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, "format: a width has too many digits"))
+        }
+        false => Ok(()),
+    }
 }
 
 fn strftime(now: NaiveDateTime, format: &str) -> Result<String, minijinja::Error> {

@@ -1,7 +1,7 @@
 //! Folders held open by descriptor: what is moved goes to the folder that was looked at, whatever name or link stands in its place by then. Links are not followed.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -63,6 +63,16 @@ impl Folder {
     /// The same of the folder itself.
     pub(super) fn anchor(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()))
+    }
+
+    /// Opens the file `name` to be read, if it is one: no link is followed, and nobody is waited for.
+    pub(super) fn file(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::from(openat(&self.descriptor, name, flags, Mode::empty())?);
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file any more")),
+        }
     }
 
     /// What `name` is, links themselves.

@@ -10,6 +10,7 @@ mod listing;
 mod moves;
 mod names;
 mod note;
+mod opened;
 mod options;
 mod put;
 mod scan;
@@ -26,6 +27,7 @@ use std::path::{Component, Path, PathBuf};
 
 use folder::Folder;
 pub use listing::DoneListing;
+pub use opened::Opened;
 pub use options::InboxOptions;
 pub use scan::{Found, Scan};
 pub use watch::{Watcher, watch};
