@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::crash::{self, Place};
 use super::worker::{Tell, Worker};
-use super::{back_up, backups};
+use super::{back_up, backups, restore};
 use seald_core::domain::ids::DocumentId;
 use seald_core::domain::job::{Job, Stage};
 use seald_core::domain::progress::Progress;
@@ -35,8 +35,9 @@ impl Worker<'_> {
             for folder in folders.chain(writers.iter().map(|id| self.root.writer(*id))) {
                 adapters += usize::from(remove(&folder)?);
             }
-            for backup in backups::backups(&self.root.backups()).unwrap_or_default() {
-                files += usize::from(remove(&backup)?);
+            let backups = backups::backups(&self.root.backups()).unwrap_or_default();
+            for copy in backups.iter().chain(&restore::replaced(&self.root)?) {
+                files += usize::from(remove(copy)?);
             }
         }
         crash::point(Stage::Purge, Place::AfterFiles);

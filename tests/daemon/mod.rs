@@ -12,3 +12,4 @@ mod lifecycle;
 mod overnight;
 mod pushes;
 mod requests;
+mod restore;

@@ -26,6 +26,7 @@ mod rollback;
 mod samples;
 mod schedule;
 mod self_edits;
+mod snapshots;
 mod stages;
 mod trials;
 mod writers;
@@ -52,6 +53,7 @@ pub use probes::{NewProbe, SuppliedProbe};
 pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
+pub use snapshots::Snapshot;
 pub use trials::NewTrial;
 pub use writers::{NewWriter, WinningEdit};
 
