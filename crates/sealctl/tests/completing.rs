@@ -171,7 +171,13 @@ fn each_word_says_what_it_is_and_zsh_and_fish_ask_for_them() {
     let script = |shell: &str| run(&server, &["completions", shell]).1;
     let zsh = script("zsh");
     assert_eq!(zsh.matches(":_sealctl_documents'").count(), 4, "show, edits, retry, forget");
-    assert_eq!(zsh.matches(":_sealctl_generations'").count(), 4, "rollback, export, ask, why");
+    assert_eq!(zsh.matches(":_sealctl_generations'").count(), 2, "ask, why");
+    for (finds, verb) in
+        [("_sealctl_generations_or_base", "rollback"), ("_sealctl_generations_or_live", "export")]
+    {
+        assert_eq!(zsh.matches(&format!(":{finds}'")).count(), 1, "{verb}");
+        assert!(zsh.contains(&format!("\n{finds}() {{")), "{verb}");
+    }
     let (words, end) = (zsh.find("_sealctl_words() {").unwrap(), zsh.find("if [ \"$funcstack[1]\"").unwrap());
     assert!(words < end && zsh.starts_with("#compdef sealctl"), "defined before it is used");
     let fish = script("fish");

@@ -18,9 +18,10 @@ const ZSH: &str = include_str!("complete/words.zsh");
 /// What the script of zsh ends with.
 const ZSH_END: &str = "if [ \"$funcstack[1]\"";
 /// Arguments that have words of the daemon: how the script of zsh describes them, and which function finds them.
-const ZSH_ARGUMENTS: [(&str, &str); 3] = [
+const ZSH_ARGUMENTS: [(&str, &str); 4] = [
     ("':doc -- ", "_sealctl_documents"),
-    ("':generation -- ", "_sealctl_generations"),
+    ("':generation -- `live`", "_sealctl_generations_or_live"),
+    ("':generation -- ", "_sealctl_generations_or_base"),
     ("'--gen=", "_sealctl_generations"),
 ];
 

@@ -18,3 +18,13 @@ _sealctl_generations() {
     _sealctl_words generations
 }
 
+_sealctl_generations_or_base() {
+    compadd base
+    _sealctl_words generations
+}
+
+_sealctl_generations_or_live() {
+    compadd live
+    _sealctl_words generations
+}
+
