@@ -36,6 +36,10 @@ pub(super) struct After {
     /// Begin with the kept event after this number (0: with the oldest kept); with what happens from now on where it
     /// is left out. The header `Last-Event-ID` says the same and goes before it.
     after: Option<i64>,
+    /// Begin with so many of the newest kept events; not together with `after`.
+    last: Option<u32>,
+    /// Whether to go on with what happens; else the stream ends with the newest kept event. True where it is left out.
+    follow: Option<bool>,
 }
 
 /// Follows events: first the kept ones that are asked for, then what happens.
@@ -49,7 +53,7 @@ pub(super) async fn follow(
     State(api): State<Api>,
     stopping: Option<Extension<Stopping>>,
     headers: HeaderMap,
-    Params(After { after }): Params<After>,
+    Params(After { after, last, follow }): Params<After>,
 ) -> Result<Response, Failure> {
     let permit = api.followers.clone().try_acquire_owned().map_err(|_| {
         let text = "too many clients follow events already: close one, or try again";
@@ -64,12 +68,17 @@ pub(super) async fn follow(
             Some(id.ok_or_else(|| Failure::invalid("`Last-Event-ID` is not the number of an event"))?)
         }
     };
+    if asked.is_some() && last.is_some() {
+        return Err(Failure::invalid("`after` and `last` both say where to begin: give one of them"));
+    }
     // Listening begins before reading, so that nothing falls between.
     let live = api.service.monitor.listen();
     let newest = api.service.read(|_, reading| reading.store.last_event()).await?;
     // A number above the newest is from a database that was here before.
-    let after = asked.unwrap_or(newest).clamp(0, newest);
-    let feed = Feed { api, live, after, ready: VecDeque::new(), more: true, _permit: permit };
+    let after = asked.unwrap_or(newest.saturating_sub(last.unwrap_or(0).into())).clamp(0, newest);
+    let ready = VecDeque::new();
+    let follow = follow.unwrap_or(true);
+    let feed = Feed { api, live, after, ready, more: true, follow, _permit: permit };
     let events = feed.events().map(|event| Ok::<_, Infallible>(wire(&event)));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(events.take_until(Box::pin(stopped(stopping)))).keep_alive(keep_alive).into_response())
@@ -84,6 +93,8 @@ struct Feed {
     ready: VecDeque<EventView>,
     /// Whether the database may have more.
     more: bool,
+    /// Whether it goes on when all that is kept was told.
+    follow: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -105,6 +116,9 @@ impl Feed {
                     return None;
                 }
                 continue;
+            }
+            if !self.follow {
+                return None;
             }
             match self.live.recv().await {
                 // Kept events come from the database alone, so that each comes once and in order.

@@ -25,6 +25,8 @@ use seald_core::protocol::{AskEvent, EventView};
         routes::models::use_model,
         routes::overview::forgetting,
         routes::overview::health,
+        routes::backups::list,
+        routes::backups::make,
         routes::metrics::show,
         routes::documents::list,
         routes::documents::add,

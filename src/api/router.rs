@@ -48,6 +48,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/adapters", get(routes::overview::adapters))
         .route("/v1/adapters/{generation}/export", get(routes::export::export))
         .route("/v1/models/local", get(routes::models::models).post(routes::models::use_model))
+        .route("/v1/backups", get(routes::backups::list).post(routes::backups::make))
         .route("/v1/forgetting", get(routes::overview::forgetting))
         .route("/v1/events", get(events::follow))
         .route("/v1/ask", post(routes::ask::ask))

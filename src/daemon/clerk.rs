@@ -1,5 +1,6 @@
 //! The clerk: one thread that takes requests at once, however long learning takes, watches the clock, and says when learning is held.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -126,6 +127,7 @@ impl Clerk {
                     self.begin_again.notify_one();
                 }
             }
+            Request::BackUp(reply) => drop(reply.send(self.back_up_now())),
             Request::Look => self.pass_on(Work::Look),
         }
     }
@@ -299,12 +301,22 @@ impl Clerk {
                     self.note("pruned", None, serde_json::json!({ "generations": names }))?;
                 }
             }
-            _ => {
-                let made = pipeline::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
-                self.note("backed_up", None, serde_json::json!({ "path": made }))?;
-            }
+            _ => drop(self.back_up(rules)?),
         }
         Ok(())
+    }
+
+    fn back_up(&mut self, rules: &Rules) -> Result<PathBuf> {
+        let made = pipeline::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
+        self.note("backed_up", None, serde_json::json!({ "path": made }))?;
+        Ok(made)
+    }
+
+    /// Because somebody asked; the schedule goes on from here.
+    fn back_up_now(&mut self) -> Result<PathBuf> {
+        let made = self.back_up(&self.read_rules())?;
+        self.store.ran("backup", self.clock.now())?;
+        Ok(made)
     }
 
     fn note(&mut self, kind: &str, document: Option<DocumentId>, body: serde_json::Value) -> Result<()> {

@@ -1,16 +1,18 @@
 //! Backups of the database: whole copies in `state/backups`, and the way back from them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
+use super::restore::finish_restore;
 use super::root::Root;
 use seald_core::clock::Timestamp;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::{self, io_error};
-use seald_store::Store;
+use seald_store::{Snapshot, Store};
 
 /// Held by whoever makes a copy, or removes them: one that is being made would else outlive the removal of all that hold a forgotten document.
 static AT_WORK: Mutex<()> = Mutex::new(());
@@ -52,11 +54,10 @@ pub(super) fn remove_all(root: &Root) -> Result<usize> {
 pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Result<PathBuf> {
     let (_alone, dir) = (alone(), root.backups());
     fs::create_dir_all(&dir).map_err(|e| io_error("create", &dir, e))?;
-    let time = DateTime::<Utc>::from_timestamp_millis(now.0).unwrap_or_default();
-    let path = dir.join(format!("seald-{}.db", time.format("%Y%m%dT%H%M%SZ")));
-    if !path.exists() {
-        store.backup_to(&path)?;
-    }
+    // One of the same second is an earlier state, and stays.
+    let named = |second| dir.join(name(now.plus_seconds(second)));
+    let path = (0..).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(0));
+    store.backup_to(&path)?;
     let now = store.events_ever()?;
     // One that cannot be read is none.
     let ahead = |path: &PathBuf| Store::events_ever_in(path).is_ok_and(|then| then > now);
@@ -68,13 +69,63 @@ pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Resul
     Ok(path)
 }
 
+/// How backups are called; the names sort by time.
+const NAME: &str = "seald-%Y%m%dT%H%M%SZ.db";
+
+fn name(at: Timestamp) -> String {
+    DateTime::<Utc>::from_timestamp_millis(at.0).unwrap_or_default().format(NAME).to_string()
+}
+
+/// A backup as it lies there.
+#[derive(Debug)]
+pub struct BackupFile {
+    /// Where.
+    pub path: PathBuf,
+    /// When it was made; by its own time where its name does not tell.
+    pub at: Timestamp,
+    /// Its size.
+    pub bytes: u64,
+    /// What it holds, or why it cannot be used.
+    pub holds: Result<Snapshot>,
+}
+
+impl BackupFile {
+    /// Looks at the one at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] where there is none.
+    pub fn look(path: PathBuf) -> Result<Self> {
+        let found = fs::metadata(&path).map_err(|e| io_error("look at", &path, e))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let at = match NaiveDateTime::parse_from_str(&file, NAME) {
+            Ok(at) => at.and_utc().timestamp_millis(),
+            Err(_) => found.mtime() * 1000,
+        };
+        Ok(Self { holds: Store::look_into(&path), at: Timestamp(at), bytes: found.len(), path })
+    }
+}
+
+/// Every backup, newest first.
+///
+/// # Errors
+/// [`Kind::Io`] where their folder cannot be read.
+pub fn list_backups(root: &Root) -> Result<Vec<BackupFile>> {
+    let paths = match backups(&root.backups()) {
+        Err(e) if e.kind() == Kind::NotFound => Vec::new(),
+        found => found?,
+    };
+    let looked = paths.into_iter().rev().map(BackupFile::look);
+    // One that was pruned meanwhile is none.
+    looked.filter(|one| one.as_ref().err().is_none_or(|e| e.kind() != Kind::NotFound)).collect()
+}
+
 /// The newest backup, if there is one.
 pub fn newest_backup(root: &Root) -> Option<PathBuf> {
     backups(&root.backups()).ok()?.pop()
 }
 
 /// The backups, oldest first: by how many events each has seen. Their names follow a clock, which may have been wrong.
-fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|e| io_error("read", dir, e))?;
     let ours = |path: &PathBuf| {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -85,27 +136,36 @@ fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Opens the root's database. A damaged one is left as it is, and where one was lost none is made in its place.
+/// Opens the root's database, once a restore that was cut short is finished. A damaged one is left as it is, and where one was lost none is made in its
+/// place. The caller holds the root's lock.
 ///
 /// # Errors
 /// As [`Store::open`]; of a damaged or lost one the error names the newest backup and how to put it in its place.
 pub fn open_database(root: &Root) -> Result<Store> {
+    if let Some(finished) = finish_restore(root)? {
+        let replaced =
+            finished.replaced.map_or_else(|| "there was none".into(), |path| path.display().to_string());
+        tracing::warn!(replaced, "a restore that was cut short is finished: the backup is the database now");
+    }
     let database = root.database();
     if fs::metadata(&database).map_or(0, |found| found.len()) == 0 {
         refuse_lost(root, &database)?;
     }
     Store::open(&database).map_err(|error| match (error.kind(), newest_backup(root)) {
         (Kind::Corrupt, Some(backup)) => {
-            let text = format!(
-                "{error}. The newest backup is {}: stop seald, move {} and the files beside it whose names begin with it away, \
-                 copy the backup to that name, and start again",
-                backup.display(),
-                database.display()
-            );
+            let text = format!("{error}. {}", way_back(&backup));
             Error::new(Kind::Corrupt, text)
         }
         _ => error,
     })
+}
+
+/// What to do where the database is damaged or lost.
+fn way_back(newest: &Path) -> String {
+    format!(
+        "The newest backup is {}: `sealctl restore` puts the newest that is whole in its place, and moves aside what is there",
+        newest.display()
+    )
 }
 
 /// What was learned without the database that knows of it is no fresh start.
@@ -117,12 +177,7 @@ fn refuse_lost(root: &Root, database: &Path) -> Result<()> {
     });
     let remedy = match (&backup, &generation) {
         (None, None) => return Ok(()),
-        // What is left of a write-ahead log would be played into the backup.
-        (Some(backup), _) => format!(
-            "The newest backup is {}: move the files away whose names begin with {}, copy the backup to that name, and start again",
-            backup.display(),
-            database.display()
-        ),
+        (Some(backup), _) => way_back(backup),
         (None, Some(_)) => "There is no backup beside it: put one back that you have".to_string(),
     };
     let left = match &generation {
@@ -155,8 +210,23 @@ mod tests {
         assert_eq!(backups(&root.backups()).unwrap(), made[2..]);
         assert_eq!(newest_backup(&root).as_ref(), made.last());
         assert!(made[3].ends_with("seald-20251125T000000Z.db"), "{}", made[3].display());
-        back_up(&root, &store, start.plus_seconds(3 * 86_400), 2).unwrap();
+        let again = back_up(&root, &store, start.plus_seconds(3 * 86_400), 2).unwrap();
+        assert!(
+            again.ends_with("seald-20251125T000001Z.db"),
+            "one of the same second stays: {}",
+            again.display()
+        );
         Store::open(&made[3]).unwrap();
+        fs::write(root.backups().join("seald-20251126T000000Z.db"), "no database").unwrap();
+        let listed = list_backups(&root).unwrap();
+        let at = |at: i64| start.plus_seconds(at);
+        let times: Vec<_> = listed.iter().map(|one| one.at).collect();
+        assert_eq!(
+            times,
+            [at(3 * 86_400 + 1), at(3 * 86_400), at(4 * 86_400)],
+            "one that cannot be read has seen nothing"
+        );
+        assert!(listed[0].holds.is_ok() && listed[0].bytes > 0 && listed[2].holds.is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What others may ask of the learner: each request goes to its thread and comes back answered.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
@@ -31,6 +32,8 @@ pub enum Request {
     Forget(DocumentId, bool, Reply<JobId>),
     /// Change over to another base model: a directory, or `nano`.
     UseModel(String, Reply<()>),
+    /// Copy the database to `state/backups`; where the copy lies.
+    BackUp(Reply<PathBuf>),
     /// Something else changed: look again.
     Look,
 }
@@ -128,6 +131,14 @@ impl Control {
     /// From the database.
     pub async fn use_model(&self, model: String) -> Result<()> {
         self.ask_learner(|reply| Request::UseModel(model, reply)).await
+    }
+
+    /// Copies the database to `state/backups`, and prunes there as the schedule does; where the copy lies.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where it cannot be written.
+    pub async fn back_up(&self) -> Result<PathBuf> {
+        self.ask_learner(Request::BackUp).await
     }
 
     /// Says that there may be new work.

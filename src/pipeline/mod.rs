@@ -19,6 +19,7 @@ mod publish;
 mod purge;
 mod questions;
 mod recover;
+mod restore;
 mod root;
 mod stages;
 mod told;
@@ -26,7 +27,7 @@ mod trainings;
 mod worker;
 mod writer_round;
 
-pub use backups::{back_up, clean_backups, newest_backup, open_database};
+pub use backups::{BackupFile, back_up, clean_backups, list_backups, newest_backup, open_database};
 pub use calibration::kept_calibration;
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, read_opened, take_in};
 pub use knowledge::matrix;
@@ -35,6 +36,10 @@ pub use pace::document_seconds;
 pub use place::last_place;
 pub use publish::roll_back;
 pub use recover::{heal_live, unknown_adapters, unknown_in_words};
+pub use restore::{
+    FinishedRestore, Prepared, Unknown, finish_restore, prepare_restore, restore, restore_under_way,
+    unknown_to,
+};
 pub use root::Root;
 pub use seald_learn::forgetting::Share as Counted;
 pub use stages::Replayed;

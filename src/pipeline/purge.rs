@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::crash::{self, Place};
 use super::worker::{Tell, Worker};
-use super::{back_up, backups};
+use super::{back_up, backups, restore};
 use seald_core::domain::ids::DocumentId;
 use seald_core::domain::job::{Job, Stage};
 use seald_core::domain::progress::Progress;
@@ -38,6 +38,9 @@ impl Worker<'_> {
                 adapters += usize::from(remove(&folder)?);
             }
             files += backups::remove_all(&self.root)?;
+            for copy in restore::replaced(&self.root)? {
+                files += usize::from(remove(&copy)?);
+            }
         }
         crash::point(Stage::Purge, Place::AfterFiles);
         let next = self.store.finish_purge(job, &gone, self.clock.now())?;

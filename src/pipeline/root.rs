@@ -30,6 +30,11 @@ impl Root {
         Ok(root)
     }
 
+    /// The root at `path`, of which nothing is made.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf() }
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,5 +1,6 @@
 //! The HTTP API over real sockets and a real database; the learner's desk is answered by the test.
 
+mod backups;
 mod changing;
 mod daemon;
 mod doors;

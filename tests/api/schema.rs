@@ -77,6 +77,7 @@ async fn answers_have_the_described_shape() {
         ("/v1/adapters", "/v1/adapters"),
         ("/v1/models/local", "/v1/models/local"),
         ("/v1/forgetting", "/v1/forgetting"),
+        ("/v1/backups", "/v1/backups"),
         ("/v1/consolidations", "/v1/consolidations"),
         ("/v1/writer", "/v1/writer"),
         ("/v1/jobs/{id}", "/v1/jobs/6"),

@@ -84,6 +84,23 @@ async fn clients_say_where_to_go_on() {
 }
 
 #[tokio::test]
+async fn the_newest_kept_events_can_be_had_alone() {
+    let daemon = Daemon::start(|store| log(store, 1..=600)).await;
+    let mut events = daemon.follow(request("GET", "/v1/events?last=3&follow=false", "")).await;
+    assert_eq!(events.ids(3).await, numbers(598, 600));
+    assert_eq!(events.next().await, None, "it ends there");
+    let mut all = daemon.follow(request("GET", "/v1/events?last=9999&follow=false", "")).await;
+    assert_eq!(all.ids(600).await, numbers(1, 600));
+    assert_eq!(all.next().await, None);
+    let mut following = daemon.follow(request("GET", "/v1/events?last=1", "")).await;
+    assert_eq!(following.ids(1).await, numbers(600, 600));
+    log(&mut daemon.store(), 601..=601);
+    daemon.monitor.logged();
+    assert_eq!(following.ids(1).await, numbers(601, 601));
+    daemon.get("/v1/events?last=3&after=4").await.is_problem(400, "invalid", "give one of them");
+}
+
+#[tokio::test]
 async fn a_client_that_lags_misses_progress_but_no_kept_event() {
     let daemon = Daemon::start(|_| {}).await;
     let mut events = daemon.follow(request("GET", "/v1/events", "")).await;

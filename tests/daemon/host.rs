@@ -107,6 +107,15 @@ impl Host {
         Output { status, stdout: Vec::new(), stderr: reading.join().unwrap() }
     }
 
+    /// What `sealctl` says, and how it ends.
+    pub(crate) fn sealctl(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(crate::programs::sealctl());
+        command.arg("--root").arg(self.root()).env_remove("SEALD_CONFIG").env_remove("SEALD_SOCKET");
+        let Output { status, stdout, stderr } = command.args(args).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code(), text(stdout), text(stderr))
+    }
+
     /// A notify socket that is full, and that nobody reads.
     pub(crate) fn deaf_manager(&self) -> UnixDatagram {
         let path = self.dir.path().join("deaf");

@@ -13,3 +13,4 @@ mod lifecycle;
 mod overnight;
 mod pushes;
 mod requests;
+mod restore;

@@ -45,6 +45,28 @@ fn nothing_in_done_is_overwritten() {
 }
 
 #[test]
+fn what_was_read_can_be_read_again() {
+    let mut room = Room::new();
+    fs::create_dir_all(room.at("work")).unwrap();
+    fs::write(room.at("work/plan.md"), "one").unwrap();
+    fs::write(room.at("work/plan.probes.jsonl"), "{}").unwrap();
+    let found = room.only();
+    room.inbox.done(&found).unwrap();
+    // Somebody tidied up.
+    fs::remove_dir(room.at("work")).unwrap();
+    let again = Path::new("work/plan.md");
+    assert_eq!(room.inbox.read_again(again).unwrap(), room.at("work/plan.md"));
+    assert_eq!(listing(&room.at("work")), ["plan.md", "plan.probes.jsonl"]);
+    assert!(listing(&room.at("done/work")).is_empty());
+    assert_eq!(room.inbox.read_again(again).unwrap_err().kind(), Kind::NotFound);
+    for outside in ["../work/plan.md", "/etc/passwd", "work/../../x"] {
+        assert_eq!(room.inbox.read_again(Path::new(outside)).unwrap_err().kind(), Kind::Invalid, "{outside}");
+    }
+    std::os::unix::fs::symlink("/etc", room.at("done/link")).unwrap();
+    assert!(room.inbox.read_again(Path::new("link/hostname")).is_err(), "no link is followed");
+}
+
+#[test]
 fn a_folder_whose_name_a_file_has_gets_a_number() {
     let mut room = Room::new();
     room.drop_file("notes");

@@ -9,5 +9,6 @@ pub mod protocol;
 pub mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+pub mod unit;
 
 pub use error::{Error, Kind, Result};

@@ -2,7 +2,9 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod binary;
+mod care;
 mod client;
+mod completing;
 mod export;
 mod hub;
 mod made_up;

@@ -27,6 +27,7 @@ mod rollback;
 mod samples;
 mod schedule;
 mod self_edits;
+mod snapshots;
 mod stages;
 mod trials;
 mod writers;
@@ -54,6 +55,7 @@ pub use probes::{NewProbe, SuppliedProbe};
 pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
+pub use snapshots::Snapshot;
 pub use trials::NewTrial;
 pub use writers::{NewWriter, WinningEdit};
 

@@ -102,7 +102,7 @@ impl Store {
             .map_err(|e| io_error("create a file beside", path, e))?;
         let doing =
             |e: Error| e.context(format!("cannot copy {} to {}", self.path.display(), path.display()));
-        self.copy_into(staged.path()).map_err(doing)?;
+        copy_into(&self.connection, staged.path()).map_err(doing)?;
         staged.as_file().sync_all().map_err(|e| io_error("sync", path, e))?;
         staged.persist_noclobber(path).map_err(|e| match e.error.kind() {
             ErrorKind::AlreadyExists => {
@@ -114,17 +114,17 @@ impl Store {
         })?;
         fs::File::open(parent).and_then(|dir| dir.sync_all()).map_err(|e| io_error("sync", parent, e))
     }
-
-    fn copy_into(&self, path: &Path) -> Result<()> {
-        let mut copy = Connection::open(path)?;
-        Backup::new(&self.connection, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
-        // The log's content goes into the file itself: a backup is one file.
-        copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
-        copy.close().map_err(|(_, e)| Error::from(e))
-    }
 }
 
-fn events_ever(db: &Connection) -> Result<i64> {
+/// Copies a database into the file at `path`: everything is in that one file then, what the write-ahead log held too.
+pub(super) fn copy_into(source: &Connection, path: &Path) -> Result<()> {
+    let mut copy = Connection::open(path)?;
+    Backup::new(source, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
+    copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    copy.close().map_err(|(_, e)| Error::from(e))
+}
+
+pub(super) fn events_ever(db: &Connection) -> Result<i64> {
     let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
     Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0))
 }
@@ -194,7 +194,7 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn refuse_foreign(connection: &Connection) -> Result<()> {
+pub(super) fn refuse_foreign(connection: &Connection) -> Result<()> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application == APPLICATION_ID || (application == 0 && tables == 0) {
@@ -204,7 +204,7 @@ fn refuse_foreign(connection: &Connection) -> Result<()> {
     Err(Error::new(Kind::Corrupt, text))
 }
 
-fn refuse_newer(connection: &Connection) -> Result<()> {
+pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
     let found = version(connection)?;
     if usize::try_from(found).is_ok_and(|found| found <= VERSION) {
         return Ok(());

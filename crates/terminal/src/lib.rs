@@ -3,6 +3,7 @@
 
 pub mod adapters;
 pub mod answer;
+pub mod backups;
 pub mod calibration;
 pub mod checks;
 pub mod documents;
@@ -12,6 +13,7 @@ pub mod forget;
 pub mod heatmap;
 pub mod jobs;
 pub mod lines;
+pub mod log;
 pub mod look;
 pub mod models;
 pub mod noted;

@@ -62,6 +62,11 @@ impl Times {
         self.wall(at).map_or_else(|| at.to_string(), |time| time.format("%H:%M:%S").to_string())
     }
 
+    /// `2026-11-22 17:40:05`.
+    pub fn stamp(self, at: Timestamp) -> String {
+        self.wall(at).map_or_else(|| at.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
+    }
+
     /// Whole seconds from then to now.
     pub fn seconds_since(self, at: Timestamp) -> i64 {
         self.now.0.saturating_sub(at.0) / 1000

@@ -1,6 +1,7 @@
 //! The handlers, by what they are about.
 
 pub(super) mod ask;
+pub(super) mod backups;
 pub(super) mod control;
 pub(super) mod documents;
 pub(super) mod export;

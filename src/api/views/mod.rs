@@ -1,6 +1,7 @@
 //! From rows of the database to what is said of them.
 
 mod adapters;
+mod backups;
 mod documents;
 mod jobs;
 mod knowledge;
@@ -12,6 +13,7 @@ mod why;
 mod writer;
 
 pub(super) use adapters::adapters;
+pub(super) use backups::{backup, backups};
 pub(super) use documents::{documents, line, self_edits, story};
 pub(super) use jobs::{consolidations, job};
 pub(super) use models::{change, models, place};

@@ -1,4 +1,4 @@
-//! `seald`: the daemon, and the verbs that work on files alone (once, calibrate, train, score, generate, config, doctor).
+//! `seald`: the daemon, and the verbs that work on files alone (once, calibrate, train, score, generate, config, doctor, restore).
 
 mod allocator;
 mod calibrate;
@@ -15,6 +15,7 @@ mod open;
 mod options;
 mod output;
 mod progress;
+mod restore;
 mod rows;
 mod score;
 mod speed;
@@ -56,6 +57,8 @@ enum Verb {
     Generate(generate::Args),
     /// Show what this machine offers, and whether a model works on it
     Doctor(doctor::Args),
+    /// Put a backup in the place of the database, while no daemon runs
+    Restore(restore::Args),
     /// Print the configuration in force, or an example of it
     Config(config::Args),
     /// Read one document, in bounds; seald starts this itself
@@ -91,6 +94,7 @@ fn run(verb: Verb) -> seald_core::Result<ExitCode> {
         Verb::Score(args) => cancel::on_signals().and_then(|cancel| score::run(args, &cancel)),
         Verb::Generate(args) => cancel::on_signals().and_then(|cancel| generate::run(args, &cancel)),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::Restore(args) => restore::run(args),
         Verb::Config(args) => config::run(args),
         Verb::ExtractDocument(args) => extract::run(args),
     }

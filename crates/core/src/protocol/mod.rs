@@ -27,6 +27,7 @@ macro_rules! wire_schema {
 
 mod adapters;
 mod ask;
+mod backups;
 mod control;
 mod documents;
 mod forgetting;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use adapters::{AdaptersView, GenerationView};
 pub use ask::{AskEvent, AskRequest, AskView, Source, Turn};
+pub use backups::{BackupView, BackupsView};
 pub use control::{
     AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, ServerSentEvent,
 };

@@ -1,13 +1,14 @@
 //! Files that were moved away while somebody still had them open: what is written into them afterwards comes back into the inbox.
 
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
 use super::folder::Folder;
 use super::settle::Signature;
-use super::{Inbox, inside, moves, note};
+use super::{DONE, Inbox, inside, moves, note};
 use crate::{is_sidecar, sidecar_of};
 use seald_core::clock::Timestamp;
-use seald_core::error::Result;
+use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
 /// Seconds for which a file that was taken is looked at: a scanner that pauses between pages, a download that stalls.
@@ -54,7 +55,7 @@ impl Inbox {
             }
             match one.seen {
                 Some((seen, since)) if seen == is && since.plus_seconds(settle) <= now => {
-                    match self.put_back(&one) {
+                    match self.put_back(&one.beneath, &one.relative) {
                         Ok(path) => back.push(path),
                         Err(error) => {
                             tracing::warn!(%error, "was written to since it was read, and is not read again")
@@ -72,15 +73,35 @@ impl Inbox {
         (back, !self.taken.0.is_empty())
     }
 
-    fn put_back(&self, one: &Taken) -> Result<PathBuf> {
-        let path = self.path.join(&one.beneath);
+    /// Moves a file from `done/` into the inbox again, with its questions and into the same subfolder, so that it is read once more; `path` is the one beneath `done/`. Where it lies then.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a path that leads out of `done/`; [`Kind::Io`] where it cannot be moved.
+    pub fn read_again(&self, path: &Path) -> Result<PathBuf> {
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            let text = format!("{} is no path beneath {DONE}", path.display());
+            return Err(Error::new(Kind::Invalid, text));
+        }
+        let mut folder = Folder::open(&self.path).map_err(|e| io_error("open", &self.path, e))?;
+        for part in inside(path) {
+            let made = match folder.make(part) {
+                Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+                _ => folder.child(part),
+            };
+            folder = made.map_err(|e| io_error("make", &folder.path().join(part), e))?;
+        }
+        self.put_back(&Path::new(DONE).join(path), path)
+    }
+
+    /// Moves what lies at `beneath` to `relative` in the inbox.
+    fn put_back(&self, beneath: &Path, relative: &Path) -> Result<PathBuf> {
+        let path = self.path.join(beneath);
         let failed = |e| io_error("move back", &path, e);
         let inbox = Folder::open(&self.path).map_err(failed)?;
-        let from = inbox.descendant(inside(&one.beneath)).map_err(failed)?;
+        let from = inbox.descendant(inside(beneath)).map_err(failed)?;
         // Its subfolder may be gone by now.
-        let to = inbox.descendant(inside(&one.relative)).unwrap_or(inbox);
-        let (old, name) =
-            (one.beneath.file_name().unwrap_or_default(), one.relative.file_name().unwrap_or_default());
+        let to = inbox.descendant(inside(relative)).unwrap_or(inbox);
+        let (old, name) = (beneath.file_name().unwrap_or_default(), relative.file_name().unwrap_or_default());
         let sidecar = sidecar_of(&path);
         let sidecar = sidecar.as_deref().and_then(Path::file_name).filter(|_| !is_sidecar(&path));
         let (_, names) = moves::free(&to, name, sidecar, 1)?;

@@ -102,8 +102,19 @@ impl Client {
     /// # Errors
     /// As [`Self::get`].
     pub async fn events(&self, after: Option<i64>) -> Result<Stream<EventView>, Failure> {
-        let path = routes::events(after);
-        let send = self.send(Method::GET, &path, Body::Empty);
+        self.stream(&routes::events(after)).await
+    }
+
+    /// The newest kept events, oldest of them first; then what happens, or the end.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn newest_events(&self, last: u32, follow: bool) -> Result<Stream<EventView>, Failure> {
+        self.stream(&routes::newest_events(last, follow)).await
+    }
+
+    async fn stream(&self, path: &str) -> Result<Stream<EventView>, Failure> {
+        let send = self.send(Method::GET, path, Body::Empty);
         let late = |_| Failure::late(&self.place, PATIENCE);
         let (response, driver) = tokio::time::timeout(PATIENCE, send).await.map_err(late)??;
         Ok(Stream::new(response, driver, self.place.clone()))

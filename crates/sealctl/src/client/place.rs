@@ -68,10 +68,23 @@ impl Around {
         }
     }
 
+    /// The folder of a daemon that need not run: that of `$SEALD_SOCKET`, the current one, the user's; none where it can only be the system's.
+    pub fn root(&self) -> Option<PathBuf> {
+        if let Some(path) = &self.socket {
+            return path.ends_with(SOCKET).then(|| path.ancestors().nth(2).map(Path::to_path_buf)).flatten();
+        }
+        let data =
+            self.data.as_ref().map(|data| data.join("seald")).filter(|data| data.join("state").is_dir());
+        self.is_root().then(|| self.here.clone()).or(data)
+    }
+
+    fn is_root(&self) -> bool {
+        ["state", "adapters"].iter().all(|name| self.here.join(name).is_dir())
+    }
+
     /// Sockets that may be there, in order.
     fn sockets(&self) -> Vec<PathBuf> {
-        let is_root = ["state", "adapters"].iter().all(|name| self.here.join(name).is_dir());
-        let here = is_root.then(|| self.here.join(SOCKET));
+        let here = self.is_root().then(|| self.here.join(SOCKET));
         let data = self.data.as_ref().map(|data| data.join("seald").join(SOCKET));
         here.into_iter().chain(data).chain([self.system.clone()]).collect()
     }

@@ -14,6 +14,8 @@ pub const MODELS: &str = "/v1/models/local";
 pub const FORGETTING: &str = "/v1/forgetting";
 /// Files that could not be read.
 pub const REFUSED: &str = "/v1/inbox/failed";
+/// Backups of the database.
+pub const BACKUPS: &str = "/v1/backups";
 /// Puts a question.
 pub const ASK: &str = "/v1/ask";
 /// Puts a question, and asks what taught the answer.
@@ -104,6 +106,11 @@ pub fn add(name: &str, tag: Option<&str>) -> String {
 /// What happens, or happened after that event.
 pub fn events(after: Option<i64>) -> String {
     after.map_or_else(|| "/v1/events".into(), |after| format!("/v1/events?after={after}"))
+}
+
+/// The newest kept events, oldest of them first; and then what happens, or not.
+pub fn newest_events(last: u32, follow: bool) -> String {
+    format!("/v1/events?last={last}&follow={follow}")
 }
 
 /// Percent-encodes all but letters, digits and `-._~` (RFC 3986, 2.3). A path of dots alone would climb.

@@ -47,6 +47,13 @@ impl RootReport {
 
 /// Opens the database, which checks it. `base_fingerprint`: that of the model that is looked at.
 pub(crate) fn look(path: &Path, base_fingerprint: Option<&str>) -> Result<RootReport> {
+    if path.join("state").is_dir() && pipeline::restore_under_way(&Root::at(path))? {
+        let text = format!(
+            "a restore of {} was cut short: `sealctl restore` finishes it, and so does the daemon when it starts",
+            path.display()
+        );
+        return Err(Error::new(Kind::Conflict, text));
+    }
     if !path.join("state/seald.db").exists() {
         let text = format!("{} has no database (state/seald.db): name the daemon's root", path.display());
         return Err(Error::new(Kind::NotFound, text));

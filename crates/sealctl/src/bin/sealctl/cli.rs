@@ -1,11 +1,15 @@
 //! The command line.
 
+mod care;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sealctl::hub::Repo;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::export::ExportFormat;
+
+pub(crate) use care::{Backup, CompleteWords, Completions, Logs, Man, Restore, WordsOf};
 
 /// After the help.
 const CODES: &str = "\
@@ -116,12 +120,21 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         what: Option<ModelsVerb>,
     },
+    /// Back the database up now, or list the backups
+    Backup(Backup),
+    /// Put a backup in the place of the database, while no daemon runs
+    Restore(Restore),
+    /// Show what the daemon says: its journal under systemd, elsewhere the events that it keeps
+    Logs(Logs),
     /// Find out what is wrong, and what to do about it
     Doctor,
     /// Print the completions of a shell
     Completions(Completions),
     /// Print the manual page; or write one for each verb into a folder
     Man(Man),
+    /// What a shell may offer; completions ask for it
+    #[command(hide = true)]
+    CompleteWords(CompleteWords),
 }
 
 /// What to do with models, besides listing those that can answer.
@@ -274,21 +287,6 @@ pub(crate) struct UseModel {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
-}
-
-/// Options of `completions`.
-#[derive(Debug, Args)]
-pub(crate) struct Completions {
-    /// For which shell
-    pub(crate) shell: clap_complete::Shell,
-}
-
-/// Options of `man`.
-#[derive(Debug, Args)]
-pub(crate) struct Man {
-    /// Write sealctl.1, sealctl-status.1 and so on here
-    #[arg(value_name = "DIR")]
-    pub(crate) folder: Option<PathBuf>,
 }
 
 fn state(word: &str) -> Result<DocumentState, String> {

@@ -163,7 +163,8 @@ fn backup(view: &StatusView, times: Times) -> Check {
         return warn("none is scheduled".into()).remedy("Give `backup` a time in seald.toml, [schedule].");
     };
     match run.last {
-        None => warn(format!("none was made yet; the first one is due {}", times.until(run.at))),
+        None => warn(format!("none was made yet; the first one is due {}", times.until(run.at)))
+            .remedy("Make one now: `sealctl backup`."),
         Some(last) if times.seconds_since(last) > OLD => {
             let remedy = "Look into the log: `journalctl -u seald`.";
             warn(format!("the last one is old: {}", times.ago(last))).remedy(remedy)

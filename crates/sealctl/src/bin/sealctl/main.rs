@@ -3,11 +3,14 @@
 mod act;
 mod add;
 mod ask;
+mod backup;
 mod base;
 mod cli;
+mod complete;
 mod conversation;
 mod doctor;
 mod export;
+mod logs;
 mod manual;
 mod output;
 mod pull;
@@ -18,6 +21,7 @@ mod top;
 mod upkeep;
 mod wait;
 mod watch;
+mod words;
 
 use std::process::ExitCode;
 
@@ -50,13 +54,19 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { socket, root, url, token_file, json, verb } = cli;
-    // These two need no daemon.
-    match &verb {
-        Verb::Completions(args) => return manual::completions(args),
-        Verb::Man(args) => return manual::man(args),
-        _ => {}
+    let wanted = Wanted { socket, root, url, token_file };
+    // These need no daemon.
+    let verb = match verb {
+        Verb::Completions(args) => return complete::script(&args),
+        Verb::Man(args) => return manual::man(&args),
+        Verb::Restore(args) => return Err(backup::restore(args, &wanted, &Around::here(), json)),
+        verb => verb,
+    };
+    let found = Place::find(&wanted, &Around::here());
+    if found.is_err() && matches!(verb, Verb::CompleteWords(_)) {
+        return Ok(ExitCode::SUCCESS);
     }
-    let place = Place::find(&Wanted { socket, root, url, token_file }, &Around::here())?;
+    let place = found?;
     let client = Client::new(place);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.doing(Kind::Io, || "cannot prepare to talk to the daemon".to_string())?;
@@ -92,8 +102,10 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Watch(args) => return watch::run(&client, args, json).await,
         Verb::Top => return top::run(client).await,
         Verb::Doctor => return doctor::run(&client, json).await,
-        Verb::Completions(args) => return manual::completions(&args),
-        Verb::Man(args) => return manual::man(&args),
+        Verb::Backup(args) => backup::run(&client, args, json).await,
+        Verb::Logs(args) => logs::run(&client, args, json).await,
+        Verb::CompleteWords(args) => return words::run(&client, args).await,
+        Verb::Completions(_) | Verb::Man(_) | Verb::Restore(_) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

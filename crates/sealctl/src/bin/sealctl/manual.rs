@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the command line's own description.
+//! Manual pages, made from the command line's own description.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,16 +7,8 @@ use clap::CommandFactory;
 use sealctl::client::Failure;
 use seald_core::error::{Context, Kind, Result};
 
-use crate::cli::{Cli, Completions, Man};
+use crate::cli::{Cli, Man};
 use crate::output;
-
-/// Prints the completions of a shell.
-pub(crate) fn completions(args: &Completions) -> Result<ExitCode, Failure> {
-    let mut bytes = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sealctl", &mut bytes);
-    output::text(&String::from_utf8_lossy(&bytes))?;
-    Ok(ExitCode::SUCCESS)
-}
 
 /// Prints the manual page, or writes a page for each verb.
 pub(crate) fn man(args: &Man) -> Result<ExitCode, Failure> {
