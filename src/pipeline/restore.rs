@@ -38,8 +38,6 @@ pub struct Prepared {
     pub holds: Snapshot,
     /// Newer ones that cannot be used, and why.
     pub passed_over: Vec<(PathBuf, Error)>,
-    /// An older one that has seen more: another database was begun in between.
-    pub fuller: Option<PathBuf>,
     /// What the database holds that is to be replaced; none where that cannot be told.
     pub present: Option<Snapshot>,
 }
@@ -80,7 +78,7 @@ pub fn unknown_to(holds: &Snapshot, present: Option<&Snapshot>, root: &Root) -> 
 /// # Errors
 /// [`Kind::NotFound`] without any; those of [`Store::verify`] where the one that was named cannot be used, or not one can; [`Kind::Io`].
 pub fn prepare_restore(root: &Root, named: Option<&Path>) -> Result<Prepared> {
-    let mut all = match backups(&root.backups()) {
+    let all = match backups(&root.backups()) {
         Err(e) if e.kind() == Kind::NotFound => Vec::new(),
         found => found?,
     };
@@ -95,11 +93,11 @@ pub fn prepare_restore(root: &Root, named: Option<&Path>) -> Result<Prepared> {
             Err(e) => passed_over.push((backup, e)),
         }
     };
-    // Their names sort by time.
-    all.retain(|other| named.is_none() && *other < backup);
-    let events = |path: &PathBuf| Store::events_ever_in(path).unwrap_or(0);
-    let fuller = all.into_iter().max_by_key(events).filter(|path| events(path) > holds.events);
-    Ok(Prepared { backup, holds, passed_over, fuller, present })
+    // Which database is the newest is told by the numbers of their events: what this one will see comes after what any other saw.
+    let seen = all.iter().filter_map(|path| Store::events_ever_in(path).ok());
+    let most = seen.chain(present.as_ref().map(|present| present.events)).max().unwrap_or(0);
+    Store::count_events_from(&root.state().join(STAGED), most)?;
+    Ok(Prepared { backup, holds, passed_over, present })
 }
 
 fn none_is_good(root: &Root, passed_over: &[(PathBuf, Error)]) -> Error {

@@ -78,6 +78,27 @@ impl Store {
             .map_err(|e| e.context(format!("cannot copy {} to {}", from.display(), to.display())))?;
         file.sync_all().map_err(|e| io_error("sync", to, e))
     }
+
+    /// Numbers the events to come in the database in a file from above `most` on, which is nobody else's, and syncs it.
+    ///
+    /// # Errors
+    /// Those of the database alone; [`Kind::Io`].
+    pub fn count_events_from(path: &Path, most: i64) -> Result<()> {
+        let number = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let mut db = Connection::open_with_flags(path, flags)?;
+            let transaction = db.transaction()?;
+            let seen = events_ever(&transaction)?;
+            transaction.execute("DELETE FROM sqlite_sequence WHERE name = 'events'", [])?;
+            transaction
+                .execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", [most.max(seen)])?;
+            transaction.commit()?;
+            db.close().map_err(|(_, e)| Error::from(e))
+        };
+        number().map_err(|e| naming(path, e))?;
+        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|e| io_error("sync", path, e))
+    }
 }
 
 fn naming(path: &Path, e: Error) -> Error {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::{back_up, open_database};
+use super::super::{back_up, newest_backup, open_database};
 use super::*;
 use seald_core::domain::document::DocumentFormat;
 use seald_store::NewDocument;
@@ -68,7 +68,6 @@ fn the_newest_whole_backup_takes_the_place_and_nothing_is_removed() {
     let prepared = prepare_restore(&root, None).unwrap();
     assert_eq!(prepared.backup, made[1]);
     assert!(prepared.passed_over.len() == 1 && prepared.passed_over[0].0 == broken, "{prepared:?}");
-    assert_eq!(prepared.fuller, None);
     let unknown = unknown_to(&prepared.holds, prepared.present.as_ref(), &root).unwrap();
     assert_eq!(unknown, Unknown { adapters: vec!["gen-000004".into()], forgotten: vec![] });
     assert_eq!(names(&root.database()).len(), 3, "nothing is changed yet");
@@ -142,24 +141,34 @@ fn what_cannot_be_used_changes_nothing_and_is_named() {
     assert!(error.kind() == Kind::NotFound && error.to_string().contains("state/backups"), "{error}");
 }
 
-/// Where a fresh database was backed up beside the good ones, the newest is not the fullest; and what was forgotten is told.
+/// The clock was ahead, or a fresh database was backed up beside the good ones: names do not tell which is the newest.
 #[test]
-fn a_fuller_backup_and_what_was_forgotten_are_told() {
+fn the_backup_that_has_seen_most_is_taken_and_what_was_forgotten_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let (root, made) = root(dir.path());
-    let mut store = Store::open(&dir.path().join("full.db")).unwrap();
-    let event = seald_store::NewEvent {
+    let event = |kind: &str| seald_store::NewEvent {
         at: NOW,
         job: None,
         document: None,
-        kind: "started".into(),
+        kind: kind.into(),
         body: serde_json::json!({}),
     };
-    store.log(&vec![event; 5]).unwrap();
-    let older = root.backups().join("seald-20200101T000000Z.db");
-    store.backup_to(&older).unwrap();
+    let prepared = prepare_restore(&root, Some(&made[0])).unwrap();
+    assert!(prepared.present.unwrap().events > prepared.holds.events);
+    restore(&root, NOW).unwrap();
+    let mut store = Store::open(&root.database()).unwrap();
+    store.log(&[event("started")]).unwrap();
+    let later = back_up(&root, &store, NOW.plus_seconds(-86_400), 9).unwrap();
+    drop(store);
+    assert_eq!(
+        newest_backup(&root).as_ref(),
+        Some(&later),
+        "what was restored goes on after what it replaced"
+    );
+
     let prepared = prepare_restore(&root, None).unwrap();
-    assert_eq!((&prepared.backup, &prepared.fuller), (&made[1], &Some(older)));
+    assert_eq!(prepared.backup, later);
+    let prepared = prepare_restore(&root, Some(&made[1])).unwrap();
     let mut present = prepared.present.unwrap();
     present.documents.retain(|(_, name)| name != "b.txt");
     let unknown = unknown_to(&prepared.holds, Some(&present), &root).unwrap();

@@ -96,7 +96,6 @@ fn restore(root: &Root, backup: Option<&Path>, now: Timestamp) -> Result<Report>
     let replaced = pipeline::restore(root, now)?;
     let mut report = Report::new(root, &prepared.holds, unknown).replacing(replaced);
     report.backup = Some(prepared.backup);
-    report.fuller = prepared.fuller;
     report.behind = prepared.present.map(|present| present.events - prepared.holds.events);
     let passed_over = prepared.passed_over.into_iter();
     report.passed_over = passed_over.map(|(path, why)| PassedOver { path, why: why.to_string() }).collect();

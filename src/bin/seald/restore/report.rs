@@ -38,8 +38,6 @@ pub(super) struct Report {
     /// Where the database before it lies now.
     replaced: Option<PathBuf>,
     pub(super) passed_over: Vec<PassedOver>,
-    /// An older backup that has seen more.
-    pub(super) fuller: Option<PathBuf>,
     pub(super) inbox: PathBuf,
     /// Files of `done` that it does not know, by their paths beneath it.
     pub(super) unknown_files: Vec<PathBuf>,
@@ -89,10 +87,6 @@ impl Report {
         });
         if let Some(behind) = self.behind.filter(|behind| *behind > 0) {
             lines.push(format!("It has not seen the last {}.", count(behind as usize, "event")));
-        }
-        if let Some(fuller) = &self.fuller {
-            let path = shown(fuller);
-            lines.push(format!("{path} is older and has seen more: another database was begun in between. If that one is meant: sealctl restore {path}"));
         }
         self.files(&mut lines);
         self.rest(&mut lines);
