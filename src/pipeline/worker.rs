@@ -147,7 +147,7 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let pace = Pace::new(&session.tally(), session.prompts);
+        let pace = Pace::of(&session, &store)?;
         let (live, controls, base_reads, writer) = (None, None, None, None);
         let mut worker = Self {
             root,
@@ -279,7 +279,7 @@ impl<'m> Worker<'m> {
             DocumentState::Accepted => "learned",
             DocumentState::Rejected => "turned away",
             DocumentState::Failed => "failed",
-            DocumentState::Waiting => "not learned yet",
+            DocumentState::Waiting | DocumentState::Learning => "not learned yet",
         };
         let (duration_s, reason) = (seconds.round(), reasons.first());
         tracing::info!(

@@ -9,4 +9,5 @@ mod problems;
 mod reading;
 mod schema;
 mod streams;
+mod under_way;
 mod upkeep;

@@ -7,6 +7,7 @@ mod knowledge;
 mod models;
 mod report;
 mod status;
+mod time_left;
 mod why;
 mod writer;
 
