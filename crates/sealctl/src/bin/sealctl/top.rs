@@ -83,8 +83,8 @@ async fn follow(client: &Client, screen: &mut Screen) -> Result<(), Failure> {
             }
             key = keys.recv() => match key {
                 Some(Event::Key(key)) if key.kind != KeyEventKind::Release => match pressed(key) {
-                    Some(Act::Quit) => return Ok(()),
-                    Some(Act::Back) => if !top.back() { return Ok(()) },
+                    Some(Act::Back) if top.back() => {}
+                    Some(Act::Quit | Act::Back) => return Ok(()),
                     Some(Act::Keys) => top.show_keys(),
                     // In a story it is the way back.
                     Some(Act::Story) => if !top.back() && let Some(document) = top.documents.get(top.selected()) {

@@ -55,8 +55,8 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
     if !watch.args.until_idle && io::stderr().is_terminal() {
         output::say("Ctrl-C ends watching; learning goes on");
     }
-    let Some(seconds) = watch.args.timeout else { return watch.to_the_end(stream).await };
-    match tokio::time::timeout(Duration::from_secs(seconds), watch.to_the_end(stream)).await {
+    let Some(seconds) = watch.args.timeout else { return watch.follow_to_the_end(stream).await };
+    match tokio::time::timeout(Duration::from_secs(seconds), watch.follow_to_the_end(stream)).await {
         Ok(ended) => ended,
         Err(_) => {
             let words = format!(
@@ -71,7 +71,7 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
 
 impl Watch<'_> {
     /// Tells what comes, over restarts of the daemon, until nothing waits.
-    async fn to_the_end(&mut self, mut stream: Stream<EventView>) -> Result<ExitCode, Failure> {
+    async fn follow_to_the_end(&mut self, mut stream: Stream<EventView>) -> Result<ExitCode, Failure> {
         loop {
             match self.follow(&mut stream).await {
                 Ok(()) => return Ok(if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
