@@ -58,8 +58,7 @@ impl From<Error> for Failure {
         }
         error!(kind = word, error = %whole, "a request could not be answered");
         // What lies beneath is for the log.
-        let beneath = e.source().map(|source| format!(": {source}")).unwrap_or_default();
-        Self::new(status, word, whole.strip_suffix(beneath.as_str()).unwrap_or(&whole))
+        Self::new(status, word, e.without_source())
     }
 }
 

@@ -67,7 +67,7 @@ pub struct Reader(Mutex<Reading>);
 impl Reader {
     /// Takes a connection of its own for the API: with that, readers never wait for the learner.
     pub fn new(store: Store) -> Self {
-        Self(Mutex::new(Reading { store, known: None }))
+        Self(Mutex::new(Reading { store, known: None, foretold: None }))
     }
 }
 
@@ -78,6 +78,19 @@ pub(super) struct Reading {
     pub(super) store: Store,
     /// What the live generation knew when it was last computed.
     pub(super) known: Option<Known>,
+    /// What foretold the time that is left when it was last read.
+    pub(super) foretold: Option<Foretold>,
+}
+
+/// What foretells the time that is left, as long as the database has not changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Foretold {
+    /// The database's count of changes.
+    pub(super) changes: i64,
+    /// Bytes of text that wait, those of the document under way counted.
+    pub(super) waiting: u64,
+    /// Seconds that learning takes for each of them, if that is known.
+    pub(super) seconds_a_byte: Option<f64>,
 }
 
 /// What the live generation knows, as long as neither the database nor the mark has changed.

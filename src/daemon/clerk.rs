@@ -99,7 +99,7 @@ impl Clerk {
             }
             wait = self.tick().unwrap_or_else(|error| {
                 tracing::error!(%error, "the schedule cannot be kept");
-                self.monitor.problem("schedule", Some(error.to_string()));
+                self.monitor.problem("schedule", Some(error.reason_first()));
                 TICK
             });
         }

@@ -51,7 +51,7 @@ impl Intaker {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(%error, "the inbox cannot be emptied");
-                    self.monitor.problem("inbox", Some(error.to_string()));
+                    self.monitor.problem("inbox", Some(error.reason_first()));
                     self.poll()
                 }
             };

@@ -272,7 +272,7 @@ impl Learner {
         Ok(match (job.kind, job.document) {
             (JobKind::Learn, Some(document)) => {
                 let title = store.document(document)?.title;
-                Activity::Learning(Learning { document, title, stage, since, trial })
+                Activity::Learning(Learning { document, title, stage, since, seconds: None, trial })
             }
             (kind, _) => {
                 let reason = store.job_reason(job.id)?.unwrap_or_default();

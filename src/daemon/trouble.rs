@@ -48,7 +48,7 @@ impl Trouble {
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let again_at = clock.now().plus_seconds(self.pause);
         self.again_at = Some(again_at);
-        let reason = error.to_string();
+        let reason = error.reason_first();
         monitor.problem(ABOUT, Some(reason.clone()));
         monitor.update(|now| now.held = Some(Held::Trouble { reason, again_at }));
     }

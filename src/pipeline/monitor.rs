@@ -143,6 +143,9 @@ fn note(activity: &mut Activity, progress: &Progress) {
     if let (Activity::Calibrating(now), Progress::Calibrating { seconds }) = (&mut *activity, progress) {
         now.seconds = *seconds;
     }
+    if let (Activity::Learning(now), Progress::Started { seconds, .. }) = (&mut *activity, progress) {
+        now.seconds = *seconds;
+    }
     let (now, under_way) = match activity {
         Activity::Learning(Learning { stage, trial, .. })
         | Activity::Tending(Tending { stage, trial, .. }) => (Some(stage), trial),

@@ -1,8 +1,11 @@
-//! How long learning a document, or a calibration, will take: from those that this process learned, and before the first from the time that reading takes.
+//! How long learning a document, or a calibration, will take: from the documents that were learned last, and before the first from the time that reading takes.
 
 use seald_core::domain::calibration::Calibration;
+use seald_core::error::Result;
 use seald_learn::prompt::PromptSet;
+use seald_learn::session::Session;
 use seald_learn::work::Tally;
+use seald_store::{LearningTime, Store};
 
 /// Learning a document takes as long as reading each of its tokens so many times: what is longest, training, writing and asking, is all bound by the same
 /// products of matrices. For a page of 210 tokens Qwen2.5-Coder-0.5B trained on 56,000, three readings each, and took a third of that time again for all the rest;
@@ -15,7 +18,7 @@ fn readings(prompts: PromptSet) -> f64 {
 }
 
 /// Documents that are remembered: what the machine did last hour says most.
-const REMEMBERED: usize = 8;
+pub const REMEMBERED: usize = 8;
 
 /// What is known of the time that learning takes.
 #[derive(Debug, Default)]
@@ -30,10 +33,25 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Nothing was learned yet; this was read, by a model with these prompts.
-    pub(super) fn new(read: &Tally, prompts: PromptSet) -> Self {
+    fn new(read: &Tally, prompts: PromptSet) -> Self {
         let reading = (read.scored_tokens > 0).then(|| read.scoring_seconds / read.scored_tokens as f64);
         let foretold = reading.map(|seconds| seconds * readings(prompts));
         Self { reading, foretold, learned: Vec::new() }
+    }
+
+    /// What a session has read, and what its model took for the documents that it learned last.
+    ///
+    /// # Errors
+    /// From the database.
+    pub(super) fn of(session: &Session<'_>, store: &Store) -> Result<Self> {
+        let mut pace = Self::new(&session.tally(), session.prompts);
+        for LearningTime { document, seconds, .. } in store.learning_times(REMEMBERED)?.into_iter().rev() {
+            // What the tokenizer refuses was not learned.
+            if let Ok(tokens) = session.tokens(&store.document(document)?.text) {
+                pace.note(tokens, seconds);
+            }
+        }
+        Ok(pace)
     }
 
     /// Seconds for work that takes as long as reading so many tokens; none where nothing was ever read.
@@ -51,14 +69,24 @@ impl Pace {
 
     /// Seconds that a document of so many tokens will take; none where nothing was ever read.
     pub(super) fn seconds(&self, tokens: usize) -> Option<f64> {
-        let mut learned = self.learned.clone();
-        learned.sort_by(f64::total_cmp);
-        let each = match learned.get(learned.len() / 2) {
-            Some(median) => *median,
-            None => self.foretold?,
-        };
-        Some(each * tokens as f64)
+        Some(median(self.learned.clone()).or(self.foretold)? * tokens as f64)
     }
+}
+
+/// The one in the middle, the upper of two: one document may be odd.
+fn median(mut of: Vec<f64>) -> Option<f64> {
+    of.sort_by(f64::total_cmp);
+    of.get(of.len() / 2).copied()
+}
+
+/// Bytes of text that make a token, about: fewer in tables and in languages without blanks, more in plain English.
+const BYTES_A_TOKEN: u64 = 4;
+
+/// Seconds that learning takes for each byte of text: what the documents that were learned last took, else what the calibration foretells;
+/// none where neither is known.
+pub fn seconds_a_byte(learned: &[LearningTime], calibration: Option<&Calibration>) -> Option<f64> {
+    let each = learned.iter().map(|one| one.seconds / one.bytes.max(1) as f64).collect();
+    median(each).or_else(|| Some(document_seconds(calibration?, 1)? / BYTES_A_TOKEN as f64))
 }
 
 /// Seconds that a document of so many tokens will take a calibrated model, about; none where its speed is not known.
@@ -69,6 +97,9 @@ pub fn document_seconds(calibration: &Calibration, tokens: usize) -> Option<f64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seald_core::clock::Timestamp;
+    use seald_core::domain::calibration::Speeds;
+    use seald_core::domain::ids::DocumentId;
 
     #[test]
     fn what_was_learned_foretells_what_will_be() {
@@ -82,5 +113,28 @@ mod tests {
         assert_eq!(pace.seconds(200), Some(120.0), "the median: one document may be odd");
         (0..REMEMBERED).for_each(|_| pace.note(10, 1.0));
         assert_eq!(pace.learned.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn the_time_of_what_waits_follows_from_what_was_learned_or_calibrated() {
+        let time = |bytes, seconds| LearningTime { document: DocumentId(1), bytes, seconds };
+        let calibration = |read| Calibration {
+            learning_rate: 1e-3,
+            drift_budget: 0.1,
+            rates: vec![],
+            drifts: vec![],
+            speeds: Speeds { read, ..Speeds::default() },
+            seconds: 1.0,
+            made_at: Timestamp(1),
+        };
+        assert_eq!(seconds_a_byte(&[], None), None);
+        assert_eq!(seconds_a_byte(&[], Some(&calibration(None))), None);
+        assert_eq!(seconds_a_byte(&[], Some(&calibration(Some(500.0)))), Some(0.5));
+        let learned = [time(100, 50.0), time(0, 900.0), time(200, 120.0)];
+        assert_eq!(
+            seconds_a_byte(&learned, Some(&calibration(Some(500.0)))),
+            Some(0.6),
+            "measured is better"
+        );
     }
 }

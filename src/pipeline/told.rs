@@ -27,7 +27,7 @@ impl Worker<'_> {
             DocumentState::Accepted => "learned",
             DocumentState::Rejected => "turned away",
             DocumentState::Failed => "failed",
-            DocumentState::Waiting => "not learned yet",
+            DocumentState::Waiting | DocumentState::Learning => "not learned yet",
         };
         let (duration_s, reason) = (seconds.round(), reasons.first());
         tracing::info!(

@@ -150,7 +150,7 @@ impl<'m> Worker<'m> {
             }
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
-        let pace = Pace::new(&session.tally(), session.prompts);
+        let pace = Pace::of(&session, &store)?;
         let (live, controls, base_reads, writer) = (None, None, None, None);
         let mut worker = Self {
             root,

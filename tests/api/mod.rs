@@ -10,4 +10,5 @@ mod problems;
 mod reading;
 mod schema;
 mod streams;
+mod under_way;
 mod upkeep;

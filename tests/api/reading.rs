@@ -55,6 +55,7 @@ async fn status_tells_what_is_done_known_and_forgotten() {
         title: "Bulletin 5".into(),
         stage: Stage::Trials,
         since: NOW,
+        seconds: None,
         trial: None,
     });
     daemon.monitor.update(|now| now.activity = learning.clone());
@@ -349,7 +350,13 @@ async fn the_page_shows_text_as_text_and_loads_nothing() {
     let page = answer.text();
     assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; \u{fffd}[31m"), "{page}");
     assert!(page.contains("&quot;&gt;&lt;img src=//evil.example&gt;.txt") && page.contains("&lt;b&gt;full"));
-    assert!(page.contains("1 waiting, 0 learned") && page.contains("The newest 1 of 1."));
+    assert!(
+        page.contains(
+            "0 learned, 0 turned away, 0 failed; 1 document waits, how long that takes is not known yet"
+        ),
+        "{page}"
+    );
+    assert!(page.contains("The newest 1 of 1."));
     assert!(
         !page.contains("<script")
             && !page.contains("<img")

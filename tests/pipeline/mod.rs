@@ -2,6 +2,7 @@
 
 mod calibrating;
 mod crash;
+mod foretold;
 mod intake;
 mod settle;
 mod support;

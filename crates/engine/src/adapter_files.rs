@@ -242,7 +242,7 @@ fn check_base(dir: &Path, manifest: &Manifest, options: LoadOptions<'_>) -> Resu
     match (&manifest.base_fingerprint, options.base_fingerprint) {
         (Some(recorded), Some(given)) if recorded != given && !options.allow_other_base => {
             let text = format!(
-                "{} was trained on another base model (fingerprint {recorded}, this one is {given}): load that \
+                "{} was trained on another base model (fingerprint {recorded:.12}, this one is {given:.12}): load that \
                  model, or train the adapter again",
                 dir.display()
             );

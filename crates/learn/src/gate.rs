@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::stats;
 use seald_core::domain::decision::{Decision, Finding, Rule};
+use seald_core::domain::number::probable_words;
 use seald_core::error::{Error, Kind, Result};
 
 /// A gate probe, answered before and after.
@@ -277,11 +278,10 @@ fn gain(input: &GateInput, options: &GateOptions) -> Finding {
     };
     let (mean, low) = (got.mean, got.interval.low);
     let percent = options.confidence * 100.0;
+    let (now, others) = (probable_words(mean), count(controls.len(), "question"));
     if !controls.is_empty() {
         let words = format!(
-            "right answers are preferred by {mean:+.2} nats a fact more than before, beyond what {} about other things gained (with \
-             {percent:.0} % confidence by more than {low:+.2}); that must be above {floor}",
-            count(controls.len(), "question")
+            "right answers are {now} now, beyond what {others} about other things gained ({mean:+.2} nats a fact, with {percent:.0} % confidence more than {low:+.2}; it must be more than {floor})"
         );
         return finding(Rule::Gain, mean > floor, mean, floor, words);
     }
@@ -290,7 +290,7 @@ fn gain(input: &GateInput, options: &GateOptions) -> Finding {
     } else {
         let chance = if low > floor { "" } else { "what was gained could be chance: " };
         format!(
-            "{chance}log p(answer) changed by {mean:+.2} nats a fact, with {percent:.0} % confidence by more than {low:+.2}; that must be above {floor}"
+            "{chance}right answers are {now} now ({mean:+.2} nats a fact; with {percent:.0} % confidence more than {low:+.2}, and that must be more than {floor})"
         )
     };
     finding(Rule::Gain, low > floor, low, floor, words)
@@ -369,8 +369,9 @@ fn reading(input: &GateInput, options: &GateOptions) -> Finding {
 fn drift(input: &GateInput, options: &GateOptions) -> Finding {
     let (drift, budget) = (input.drift, options.budget());
     let shown = two_digits(budget);
-    let words =
-        format!("{drift:.3} nats a token away from the base on the guard text; the budget is {shown}");
+    let words = format!(
+        "on text about other things it is {drift:.3} nats a token away from the base; at most {shown} are allowed"
+    );
     finding(Rule::Drift, drift <= budget, drift, budget, words)
 }
 

@@ -47,9 +47,11 @@ pub(crate) fn status() -> StatusView {
             title: WIDE.into(),
             stage: Stage::Trials,
             since: before(185),
+            seconds: Some(560.0),
             trial: Some(TrialProgress { name: "key_facts 1e-3 x10".into(), step: 20, steps: 80, loss: 1.234 }),
         }),
         work: None,
+        time_left: TimeLeft { document: Some(375.0), all: Some(1250.0) },
         held: Some(Held::Paused { since: before(60), until: Some(NOW.plus_seconds(1800)) }),
         model: ModelState { name: "nano".into(), loaded: true, resident_bytes: 312 << 20 },
         documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1, refused: 0 },
@@ -97,6 +99,7 @@ pub(crate) fn status() -> StatusView {
 pub(crate) fn idle() -> StatusView {
     StatusView {
         activity: Activity::Idle,
+        time_left: TimeLeft::default(),
         held: None,
         documents: DocumentCounts::default(),
         knowledge: KnowledgeView::default(),
@@ -128,6 +131,7 @@ pub(crate) fn line(id: i64, title: &str, state: DocumentState) -> DocumentLine {
         reasons,
         received_at: before(id * 4000),
         replaced_by: (id == 3).then_some(DocumentId(9)),
+        generation: (state == DocumentState::Accepted).then(|| format!("gen-{id:06}")),
         before: judged.then_some(0.0625),
         after: judged.then_some(1.0),
     }
@@ -135,9 +139,10 @@ pub(crate) fn line(id: i64, title: &str, state: DocumentState) -> DocumentLine {
 
 /// A document of each state.
 pub(crate) fn documents() -> DocumentsPage {
-    use DocumentState::{Accepted, Failed, Rejected, Waiting};
+    use DocumentState::{Accepted, Failed, Learning, Rejected, Waiting};
     let documents = vec![
-        line(12, WIDE, Waiting),
+        line(13, "Tide tables", Waiting),
+        line(12, WIDE, Learning),
         line(11, LONG, Accepted),
         line(10, "Harbour rules", Rejected),
         line(4, "", Failed),

@@ -11,6 +11,7 @@ mod made_up;
 mod made_up_models;
 mod pages;
 mod pulling;
+mod reading;
 #[path = "../../../tests/support/repository.rs"]
 mod repository;
 #[path = "../../../tests/support/server.rs"]

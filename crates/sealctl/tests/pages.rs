@@ -39,7 +39,9 @@ fn status_fits_one_screen() {
     let times = made_up::times();
     check("status", |look| status::render(&made_up::status(), times, look));
     check("status_first_day", |look| status::render(&made_up::idle(), times, look));
-    let text = status::render(&made_up::status(), times, &plain(80));
+    // Problems and servers have the room that they need.
+    let well = StatusView { problems: vec![], serve_to: vec![], ..made_up::status() };
+    let text = status::render(&well, times, &plain(80));
     assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
 }
 
@@ -59,7 +61,7 @@ fn status_says_that_the_model_is_calibrated() {
     let view = StatusView { activity: Activity::Calibrating(now), ..made_up::idle() };
     let text = status::render(&view, made_up::times(), &plain(100));
     assert!(text.contains("calibrating the model, once, for 1 min of about 12 minutes"), "{text}");
-    assert!(text.contains("20/38") && text.contains("calibration 5.3e-4"), "{text}");
+    assert!(text.contains("step 20 of 38 (loss 1.00, calibration 5.3e-4)"), "{text}");
 }
 
 #[test]
@@ -96,9 +98,10 @@ fn status_says_why_nothing_is_learned() {
 #[test]
 fn documents_are_a_table() {
     let times = made_up::times();
-    check("documents", |look| documents::render(&made_up::documents(), times, look));
+    let now = made_up::status();
+    check("documents", |look| documents::render(&made_up::documents(), Some(&now), times, look));
     let none = DocumentsPage { documents: vec![], next_before: None, total: 0 };
-    let text = documents::render(&none, times, &plain(80));
+    let text = documents::render(&none, None, times, &plain(80));
     assert_eq!(text, "No document fits. Drop files into the inbox, or use `sealctl add FILE`.\n");
 }
 
@@ -193,7 +196,10 @@ fn a_job_that_fails_at_once_still_ends_in_a_line() {
     assert!(tell(ranked).is_empty());
     let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);
     let told = tell(Progress::Finished { verdict, reasons, before: None, after: None, seconds: 0.42 });
-    assert_eq!(told[0], "    round 1: 1 tried, 1 kept on; best gain -0.50 nats: union");
+    let round = "    1 way to study it tried (round 1), 1 goes on; the best makes right answers 1.6 times less probable (-0.50 nats, union)";
+    let at = told.iter().position(|line| line.starts_with('!')).unwrap();
+    assert_eq!(told[..at].join(" ").split_whitespace().collect::<Vec<_>>().join(" "), round.trim());
+    let told = &told[at - 1..];
     assert_eq!(told[1].split_whitespace().collect::<Vec<_>>(), ["!", "a", "[2J", "b", "failed", "0.4", "s"]);
     assert_eq!(told[2..], ["    the loss is not finite"], "no gate told the reason, the document does");
 }
@@ -246,13 +252,51 @@ fn the_full_screen() {
     for size in 1..12 {
         screen(&top, &plain(size.into()), size, size);
     }
+    all_of_the_screen_is_used(&mut top);
     top.step(-5);
     assert_eq!(top.selected(), 0);
     top.step(100);
-    assert_eq!(top.selected(), 4);
+    assert_eq!(top.selected(), 5);
     top.documents.truncate(2);
     assert_eq!(top.selected(), 1, "the list became shorter");
     assert!(top.paused());
+}
+
+/// What is cut says so, a hundred is a hundred, and nothing is empty where there is something to show.
+fn all_of_the_screen_is_used(top: &mut Top) {
+    let narrow = screen(top, &plain(60), 60, 24);
+    assert!(narrow.lines().nth(1).unwrap().contains('…'), "{narrow}");
+    top.forgetting.cells.last_mut().unwrap()[39] = Some(Cell { right: 16, asked: 16 });
+    let shown = screen(top, &plain(80), 80, 24);
+    assert!(shown.contains("█100") && !shown.contains("█ 99"), "{shown}");
+    let mut quiet = Top::default();
+    (quiet.status, quiet.documents) = (top.status.clone(), top.documents.clone());
+    assert!(!screen(&quiet, &plain(80), 80, 24).contains("events"), "nothing happened");
+    let full = screen(top, &plain(80), 80, 40);
+    assert!(!full.lines().any(|line| line.trim_matches(['"', ' ']).is_empty()), "{full}");
+}
+
+#[test]
+fn the_full_screen_tells_stories_and_its_keys() {
+    let mut top = Top::default();
+    (top.status, top.documents) = (Some(made_up::status()), made_up::documents().documents);
+    assert!(!top.back(), "the first screen is the last to go back to");
+    top.show_keys();
+    let keys = screen(&top, &plain(80), 80, 24);
+    assert!(keys.contains("the story of the chosen document") && keys.contains("esc: back"), "{keys}");
+    top.tell_story(made_up::story());
+    let first = screen(&top, &plain(80), 80, 10);
+    assert!(first.lines().next().unwrap().contains("Harbour rules"), "{first}");
+    top.step(1000);
+    let last = screen(&top, &plain(80), 80, 10);
+    assert!(last.contains("= at nine | 9 o'clock") && !last.contains("Came"), "{last}");
+    top.step(-1);
+    assert_ne!(screen(&top, &plain(80), 80, 10), last, "it stopped at the end and turns at once");
+    assert!(top.back() && !top.back());
+    for size in 1..12 {
+        top.tell_story(made_up::story());
+        screen(&top, &plain(size.into()), size, size);
+    }
 }
 
 fn screen(top: &Top, look: &Look, width: u16, height: u16) -> String {

@@ -155,6 +155,40 @@ fn why_nothing_is_learned_is_said_once_and_not_each_second() {
 }
 
 #[test]
+fn a_watch_that_does_not_end_gives_up_after_its_time() {
+    let server = Server::start();
+    let (reply, _pieces) = Reply::stream();
+    let held = Some(Held::Paused { since: made_up::NOW, until: None });
+    server.on("GET /v1/events", reply).on("GET /v1/status", Reply::json(&StatusView { held, ..busy(1, 0) }));
+    let child = watch(&server, &["--until-idle", "--timeout", "1s"]);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("nothing is learned now: paused since").count(), 1, "{said}");
+    assert!(said.ends_with("1.0 s went by, and it is not idle: `sealctl status` says why\n"), "{said}");
+    assert_eq!(
+        crate::binary::run(&server, &["watch", "--timeout", "1s"]).0,
+        Some(2),
+        "without an end to wait for"
+    );
+}
+
+#[test]
+fn watching_begins_with_how_long_it_takes() {
+    let server = Server::start();
+    let (reply, _pieces) = Reply::stream();
+    server
+        .on("GET /v1/events", reply)
+        .on("GET /v1/status", Reply::json(&StatusView { held: None, ..made_up::status() }))
+        .on("GET /v1/status", Reply::json(&busy(0, 0)));
+    let output = watch(&server, &["--until-idle", "--quiet-for", "0"]).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(", about 6 minutes left: "), "{said}");
+    assert!(said.contains("; 2 documents wait, about 21 minutes until all are done"), "{said}");
+    assert!(!said.contains("Ctrl-C"), "nobody reads that in a pipe: {said}");
+}
+
+#[test]
 fn add_says_what_was_read_and_what_was_not() {
     let server = Server::start();
     let (reply, pieces) = Reply::stream();

@@ -14,7 +14,7 @@ impl Store {
     /// Those of the database alone.
     pub fn calibration(&self, base_fingerprint: &str, prompts: &str) -> Result<Option<Calibration>> {
         let sql = "SELECT calibration FROM calibrations WHERE base_fingerprint = ? AND prompts = ?";
-        self.read(format_args!("the calibration of base {base_fingerprint}"), |db| {
+        self.read("the base model's calibration", |db| {
             let found = first(db, sql, [base_fingerprint, prompts], |row| row.get::<_, Json<_>>(0))?;
             Ok(found.map(|json| json.0))
         })
@@ -34,7 +34,7 @@ impl Store {
             "INSERT INTO calibrations (base_fingerprint, prompts, calibration, made_at) VALUES (?, ?, ?, ?)
                    ON CONFLICT (base_fingerprint, prompts)
                    DO UPDATE SET calibration = excluded.calibration, made_at = excluded.made_at";
-        self.write(format_args!("keep the calibration of base {base_fingerprint}"), |db| {
+        self.write("keep the base model's calibration", |db| {
             let made_at = calibration.made_at.0;
             run(db, sql, params![base_fingerprint, prompts, Json(calibration), made_at]).map(drop)
         })

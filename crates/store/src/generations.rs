@@ -146,9 +146,9 @@ fn refuse_misfit(db: &Connection, new: &NewGeneration) -> Result<()> {
     }
     if live != GenerationId::BASE && find(db, live)?.base_fingerprint != new.base_fingerprint {
         return Err(conflict(format!(
-            "generation {} stands on base {}, its parent {live} on another: roll back to the base first, or use the \
+            "generation {} stands on another base model than its parent {live}: roll back to the base first, or use the \
              parent's base model",
-            new.id, new.base_fingerprint
+            new.id
         )));
     }
     let next = next_id(db)?;

@@ -29,6 +29,7 @@ mod schedule;
 mod self_edits;
 mod snapshots;
 mod stages;
+mod times;
 mod trials;
 mod writers;
 
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use seald_core::error::{Error, Result};
+use seald_core::error::{Error, Kind, Result};
 
 pub use consolidations::Swapped;
 pub use curriculum::Lesson;
@@ -56,6 +57,7 @@ pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
 pub use snapshots::Snapshot;
+pub use times::LearningTime;
 pub use trials::NewTrial;
 pub use writers::{NewWriter, WinningEdit};
 
@@ -81,16 +83,20 @@ impl Store {
         Ok(self.connection.busy_timeout(timeout)?)
     }
 
-    /// Reads in one snapshot. `what` completes "cannot read ...".
+    /// Reads in one snapshot. `what` completes "cannot read ...", where that is about the database.
     fn read<T>(&self, what: impl Display, act: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let go = || {
             let snapshot = self.connection.unchecked_transaction()?;
             act(&snapshot)
         };
-        go().map_err(|e| e.context(format!("cannot read {what} in {}", self.path.display())))
+        go().map_err(|e| match e.kind() {
+            // What is named and not there says all of it.
+            Kind::NotFound => e,
+            _ => self.about(e, format_args!("read {what}")),
+        })
     }
 
-    /// Writes all of it or nothing. `doing` completes "cannot ...".
+    /// Writes all of it or nothing. `doing` completes "cannot ...", where that is about the database.
     fn write<T>(
         &mut self,
         doing: impl Display,
@@ -103,6 +109,18 @@ impl Store {
             transaction.commit()?;
             Ok(result)
         };
-        go().map_err(|e: Error| e.context(format!("cannot {doing} in {}", self.path.display())))
+        go().map_err(|e: Error| self.about(e, format_args!("{doing}")))
+    }
+
+    /// An error with what we were doing, and where if it is about the database: whoever named a document that is not there would take
+    /// the path for a broken one.
+    fn about(&self, error: Error, doing: std::fmt::Arguments<'_>) -> Error {
+        let of_a_row = std::error::Error::source(&error).is_none();
+        match error.kind() {
+            Kind::NotFound | Kind::Conflict | Kind::Invalid if of_a_row => {
+                error.context(format!("cannot {doing}"))
+            }
+            _ => error.context(format!("cannot {doing} in {}", self.path.display())),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What only onlookers read: counts, pages and answers side by side, each in one snapshot.
 
-use rusqlite::{Row, params};
+use rusqlite::types::ToSql;
+use rusqlite::{Row, params_from_iter};
 
 use super::Store;
 use super::columns::{Json, Word, all, first};
@@ -15,10 +16,12 @@ use seald_core::error::Result;
 /// Which documents to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DocumentFilter {
-    /// Only those in this state.
+    /// Only those in this state; those that are being learned do not wait.
     pub state: Option<DocumentState>,
     /// Only those that came in this subfolder of the inbox.
     pub tag: Option<String>,
+    /// Only those whose title or file name holds each of these words; large and small letters of ASCII are alike.
+    pub words: Vec<String>,
 }
 
 /// A document without its text, and how its gate probes were answered.
@@ -34,7 +37,7 @@ pub struct DocumentRow {
     pub tag: Option<String>,
     /// How it was read.
     pub format: DocumentFormat,
-    /// What became of it.
+    /// What became of it; [`DocumentState::Learning`] while its job is under way.
     pub state: DocumentState,
     /// Why it was rejected or failed.
     pub reasons: Vec<String>,
@@ -42,6 +45,8 @@ pub struct DocumentRow {
     pub received_at: Timestamp,
     /// The newer version that takes its place.
     pub replaced_by: Option<DocumentId>,
+    /// The newest generation of the live chain that learned it.
+    pub generation: Option<GenerationId>,
     /// Share of its gate probes that were answered right before, 0 to 1; none if none were asked.
     pub before: Option<f64>,
     /// The same for the candidate that the gate judged.
@@ -70,6 +75,41 @@ pub struct KnowledgeMark {
     right: i64,
 }
 
+/// Before a query: the live generation and those that it continues.
+const CHAIN: &str = "WITH RECURSIVE chain (id) AS (
+         SELECT generation FROM live WHERE generation IS NOT NULL
+         UNION ALL SELECT g.parent FROM generations g JOIN chain ON g.id = chain.id WHERE g.parent IS NOT NULL)";
+/// A document whose job is under way.
+const UNDER_WAY: &str =
+    "EXISTS (SELECT 1 FROM jobs j WHERE j.document = d.id AND j.kind = 'learn' AND j.state = 'running')";
+
+/// What a document must be to fit the filter, with the values that this compares with. Only what is asked for stands in it, so that a count
+/// by state needs nothing but its index.
+fn fits(filter: &DocumentFilter) -> (String, Vec<Box<dyn ToSql>>) {
+    let DocumentFilter { state, tag, words } = filter;
+    let mut conditions = vec!["1".to_string()];
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    match state {
+        Some(DocumentState::Waiting) => conditions.push(format!("d.state = 'waiting' AND NOT {UNDER_WAY}")),
+        Some(DocumentState::Learning) => conditions.push(format!("d.state = 'waiting' AND {UNDER_WAY}")),
+        Some(state) => {
+            conditions.push("d.state = ?".into());
+            values.push(Box::new(state.as_str()));
+        }
+        None => {}
+    }
+    if let Some(tag) = tag {
+        conditions.push("d.tag = ?".into());
+        values.push(Box::new(tag.clone()));
+    }
+    for word in words {
+        conditions.push("(d.title || char(10) || d.name) LIKE ? ESCAPE '\\'".into());
+        let word = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        values.push(Box::new(format!("%{word}%")));
+    }
+    (conditions.join(" AND "), values)
+}
+
 fn columns() -> String {
     let share = |subject: &str| {
         format!(
@@ -79,7 +119,10 @@ fn columns() -> String {
     };
     let (before, after) = (share("before"), share("candidate"));
     format!(
-        "d.id, d.name, d.title, d.tag, d.format, d.state, d.reasons, d.received_at, d.replaced_by,
+        "d.id, d.name, d.title, d.tag, d.format, d.reasons, d.received_at, d.replaced_by,
+         CASE WHEN d.state = 'waiting' AND {UNDER_WAY} THEN 'learning' ELSE d.state END AS state,
+         (SELECT max(g.generation) FROM generation_documents g
+          WHERE g.document = d.id AND g.generation IN (SELECT id FROM chain)) AS generation,
          {before} AS before, {after} AS after"
     )
 }
@@ -116,25 +159,18 @@ impl Store {
         before: Option<DocumentId>,
         limit: usize,
     ) -> Result<(Vec<DocumentRow>, usize)> {
-        let DocumentFilter { state, tag } = filter;
-        // Only what is asked for stands in the statement, so that a count by state needs nothing but its index.
-        let fits = match (state, tag) {
-            (None, None) => "?1 IS NULL AND ?2 IS NULL",
-            (Some(_), None) => "d.state = ?1 AND ?2 IS NULL",
-            (None, Some(_)) => "?1 IS NULL AND d.tag = ?2",
-            (Some(_), Some(_)) => "d.state = ?1 AND d.tag = ?2",
-        };
+        let (fits, mut values) = fits(filter);
         let page = format!(
-            "SELECT {} FROM documents d WHERE {fits} AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4",
+            "{CHAIN} SELECT {} FROM documents d WHERE {fits} AND d.id < ? ORDER BY d.id DESC LIMIT ?",
             columns()
         );
         let count = format!("SELECT count(*) FROM documents d WHERE {fits}");
-        let state = state.map(DocumentState::as_str);
-        let before = before.unwrap_or(DocumentId(i64::MAX));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read("the documents", |db| {
-            let total = first(db, &count, params![state, tag], |row| row.get(0))?.unwrap_or(0);
-            Ok((all(db, &page, params![state, tag, before, limit], row)?, total))
+            let total = first(db, &count, params_from_iter(&values), |row| row.get(0))?.unwrap_or(0);
+            values.push(Box::new(before.unwrap_or(DocumentId(i64::MAX))));
+            values.push(Box::new(limit));
+            Ok((all(db, &page, params_from_iter(&values), row)?, total))
         })
     }
 
@@ -143,7 +179,7 @@ impl Store {
     /// # Errors
     /// [`seald_core::Kind::NotFound`] where there is none of that number.
     pub fn document_row(&self, id: DocumentId) -> Result<DocumentRow> {
-        let sql = format!("SELECT {} FROM documents d WHERE d.id = ?", columns());
+        let sql = format!("{CHAIN} SELECT {} FROM documents d WHERE d.id = ?", columns());
         self.read(format_args!("document {id}"), |db| {
             first(db, &sql, [id], row)?.ok_or_else(|| not_found(format!("there is no document {id}")))
         })
@@ -266,6 +302,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
         reasons: row.get::<_, Json<_>>("reasons")?.0,
         received_at: Timestamp(row.get("received_at")?),
         replaced_by: row.get("replaced_by")?,
+        generation: Some(row.get("generation")?).filter(|generation| *generation != GenerationId::BASE),
         before: row.get("before")?,
         after: row.get("after")?,
     })

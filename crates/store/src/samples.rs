@@ -13,7 +13,7 @@ impl Store {
     /// Those of the database alone.
     pub fn base_samples(&self, base_fingerprint: &str, recipe: u32) -> Result<Option<Vec<Vec<u32>>>> {
         let sql = "SELECT token_ids FROM base_samples WHERE base_fingerprint = ? AND recipe = ?";
-        self.read(format_args!("the samples of base {base_fingerprint}"), |db| {
+        self.read("the base model's samples", |db| {
             Ok(first(db, sql, params![base_fingerprint, recipe], |row| row.get::<_, Json<_>>(0))?
                 .map(|json| json.0))
         })
@@ -31,7 +31,7 @@ impl Store {
     ) -> Result<()> {
         let sql = "INSERT INTO base_samples (base_fingerprint, recipe, token_ids) VALUES (?, ?, ?)
                    ON CONFLICT (base_fingerprint) DO UPDATE SET recipe = excluded.recipe, token_ids = excluded.token_ids";
-        self.write(format_args!("keep the samples of base {base_fingerprint}"), |db| {
+        self.write("keep the base model's samples", |db| {
             run(db, sql, params![base_fingerprint, recipe, Json(token_ids)]).map(drop)
         })
     }

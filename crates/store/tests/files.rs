@@ -151,9 +151,12 @@ fn the_tables_allow_every_word_and_no_other() {
     let schema: String =
         db.query_row("SELECT group_concat(sql, ' ') FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     let schema = schema.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A document that is being learned waits, as far as its row says.
+    let kept: Vec<DocumentState> =
+        DocumentState::ALL.iter().copied().filter(|state| *state != DocumentState::Learning).collect();
     for (column, check) in [
         words("format", DocumentFormat::ALL, DocumentFormat::as_str),
-        words("state", DocumentState::ALL, DocumentState::as_str),
+        words("state", &kept, DocumentState::as_str),
         words("kind", JobKind::ALL, JobKind::as_str),
         words("stage", Stage::ALL, Stage::as_str),
         words("origin", Origin::ALL, Origin::as_str),

@@ -196,7 +196,7 @@ fn only_what_the_gate_accepted_and_continues_the_live_model_is_published() {
     let new = generation(&store, NOW);
     let other_base = seald_store::NewGeneration { base_fingerprint: "other".into(), ..new.clone() };
     let e = store.finish_publish(&job, &other_base).unwrap_err();
-    assert!(e.kind() == Kind::Conflict && e.to_string().contains("base other"), "{e}");
+    assert!(e.kind() == Kind::Conflict && e.to_string().contains("another base model"), "{e}");
     set_live(&store, GenerationId(1));
     let e = store.finish_publish(&job, &new).unwrap_err();
     assert!(e.kind() == Kind::Conflict && e.to_string().contains("continues 2, but 1 is live"), "{e}");

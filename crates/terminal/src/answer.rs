@@ -4,7 +4,7 @@ use console::Style;
 
 use super::look::{Look, one_line};
 use super::page::Page;
-use super::words::{count, duration};
+use super::words::{count, duration, percent};
 use seald_core::protocol::AskView;
 
 /// Mean ln p of a token from which an answer is sure, fairly sure, unsure; below it is a guess.
@@ -51,7 +51,7 @@ pub fn beside(views: &[AskView], look: &Look) -> String {
 }
 
 fn sure_words(view: &AskView) -> String {
-    format!("{} ({:.2} nats a token)", sure(view.mean_log_prob), view.mean_log_prob)
+    format!("{} ({} a token)", sure(view.mean_log_prob), percent(view.mean_log_prob.exp()))
 }
 
 fn sure(mean_log_prob: f64) -> &'static str {

@@ -4,9 +4,11 @@ use console::Style;
 
 use super::look::{Look, columns, one_line};
 use super::page::Page;
+use super::status::waiting_words;
 use super::times::Times;
-use super::words::{count, verdict_words};
-use seald_core::protocol::{DocumentLine, DocumentsPage, RefusedFile, RefusedFiles};
+use super::words::{count, left_words, verdict_words};
+use seald_core::domain::document::DocumentState;
+use seald_core::protocol::{DocumentLine, DocumentsPage, RefusedFile, RefusedFiles, StatusView};
 
 /// Blanks between columns.
 const GAP: usize = 2;
@@ -25,8 +27,8 @@ struct Layout {
     came: usize,
 }
 
-/// The table, newest first.
-pub fn render(page: &DocumentsPage, times: Times, look: &Look) -> String {
+/// The table, newest first; and about how long what waits will take, where something does and the daemon's status is given.
+pub fn render(page: &DocumentsPage, status: Option<&StatusView>, times: Times, look: &Look) -> String {
     let mut text = Page::new(look);
     if page.documents.is_empty() {
         let words = if page.total == 0 {
@@ -41,7 +43,8 @@ pub fn render(page: &DocumentsPage, times: Times, look: &Look) -> String {
     let head = join(&layout, look, ["no", "document", "right answers", "came"], "state".to_string());
     text.line(look.paint(Style::new().bold(), head.trim_end()));
     for document in &page.documents {
-        text.line(line(document, &layout, times, look));
+        text.line(line(document, &title(document), &layout, times, look));
+        text.words(&whence(document, status), layout.number + GAP, &Style::new().dim());
         for reason in &document.reasons {
             text.words(&one_line(reason), layout.number + GAP, &Style::new().dim());
         }
@@ -51,6 +54,10 @@ pub fn render(page: &DocumentsPage, times: Times, look: &Look) -> String {
         text.blank();
         let words = format!("{shown} of {}: --limit shows more", count(total, "document"));
         text.words(&words, 0, &Style::new().dim());
+    }
+    if let Some(waits) = status.and_then(waiting_words) {
+        text.blank();
+        text.words(&format!("{waits}."), 0, &Style::new());
     }
     text.text()
 }
@@ -74,7 +81,7 @@ pub fn refused(refused: &RefusedFiles, times: Times, look: &Look) -> String {
 /// Each document as one line, as wide as the place.
 pub fn lines(documents: &[DocumentLine], times: Times, look: &Look) -> Vec<String> {
     let layout = layout(documents, times, look);
-    documents.iter().map(|document| line(document, &layout, times, look)).collect()
+    documents.iter().map(|document| line(document, &name(document), &layout, times, look)).collect()
 }
 
 fn layout(documents: &[DocumentLine], times: Times, look: &Look) -> Layout {
@@ -89,7 +96,7 @@ fn layout(documents: &[DocumentLine], times: Times, look: &Look) -> Layout {
     Layout { number, name: room.saturating_sub(taken), change, came }
 }
 
-fn line(document: &DocumentLine, layout: &Layout, times: Times, look: &Look) -> String {
+fn line(document: &DocumentLine, name: &str, layout: &Layout, times: Times, look: &Look) -> String {
     let (sign, style) = look.verdict(document.state);
     let state = format!("{sign} {}", verdict_words(document.state));
     let change = match (document.before, document.after) {
@@ -98,13 +105,36 @@ fn line(document: &DocumentLine, layout: &Layout, times: Times, look: &Look) -> 
     };
     let (number, came) = (document.id.to_string(), times.ago(document.received_at));
     let state = look.paint(style, &state);
-    join(layout, look, [&number, &name(document), &change, &came], state).trim_end().to_string()
+    join(layout, look, [&number, name, &change, &came], state).trim_end().to_string()
 }
 
-/// The title with its subfolder, marked where a newer version takes its place.
-fn name(document: &DocumentLine) -> String {
+/// The title, or the file's name where there is none.
+fn title(document: &DocumentLine) -> String {
     let title = one_line(&document.title);
-    let title = if title.is_empty() { one_line(&document.name) } else { title };
+    if title.is_empty() { one_line(&document.name) } else { title }
+}
+
+/// What stands beneath a title: the file's name with its subfolder, and what holds what it taught, or takes its place.
+fn whence(document: &DocumentLine, status: Option<&StatusView>) -> String {
+    let tag = document.tag.as_deref().map_or_else(String::new, |tag| format!("{}/", one_line(tag)));
+    let mut words = format!("{tag}{}", one_line(&document.name));
+    if let Some(generation) = &document.generation {
+        words += &format!(", in {}", one_line(generation));
+    }
+    if let Some(by) = document.replaced_by {
+        words += &format!(", replaced by document {by}");
+    }
+    let left =
+        status.filter(|_| document.state == DocumentState::Learning).and_then(|now| now.time_left.document);
+    if let Some(left) = left {
+        words += &format!(", {}", left_words(left));
+    }
+    words
+}
+
+/// The title with its subfolder, marked where a newer version takes its place: all of it on one line.
+fn name(document: &DocumentLine) -> String {
+    let title = title(document);
     let tag = document.tag.as_deref().map_or_else(String::new, |tag| format!("{}/ ", one_line(tag)));
     let newer = document.replaced_by.map_or_else(String::new, |by| format!("(replaced by {by}) "));
     format!("{newer}{tag}{title}")

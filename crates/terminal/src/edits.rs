@@ -54,7 +54,8 @@ fn one(edit: &SelfEditView, page: &mut Page<'_>, look: &Look) {
         page.words(&one_line(why), 0, &Style::new().red());
     }
     if rows.is_empty() {
-        for line in text.lines() {
+        page.words("Nothing of it can be trained on. The model wrote, word for word:", 0, &dim);
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
             page.words(&one_line(line), 2, &dim);
         }
     }

@@ -3,8 +3,9 @@
 use console::Style;
 
 use super::look::{Look, columns, one_line};
+use super::status::share_words;
 use super::words::{count, hundredths, percent};
-use seald_core::protocol::{Cell, ForgettingView, Measures, Tally};
+use seald_core::protocol::{Cell, ForgettingView, Measures, Share, Tally};
 
 /// Columns of a cell: a shade, a bracket, three digits, a bracket.
 const CELL: usize = 6;
@@ -32,8 +33,9 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
     let first_row = view.rows.len().saturating_sub(rows);
 
     let bold = Style::new().bold();
-    let mut lines =
-        vec![look.paint(bold, "What each generation knows of each document, % right"), String::new()];
+    let title = look.wrapped("What each generation knows of each document, % right", 0);
+    let mut lines: Vec<String> = title.lines().map(|line| look.paint(bold.clone(), line)).collect();
+    lines.push(String::new());
     let numbers = (first_column..view.columns.len()).map(|j| format!("{:>5} ", j + 1));
     lines.push(format!("{}{}", " ".repeat(label), numbers.collect::<String>()));
     let base = cells(&view.base, view.columns.len());
@@ -44,14 +46,14 @@ pub fn render(view: &ForgettingView, look: &Look) -> String {
         lines.push(line(&name(view, &view.rows[i], look), label, &row[first_column..], learned, look));
     }
     lines.push(String::new());
-    lines.push(legend(look));
+    lines.extend(legend(look));
     if !view.consolidated.is_empty() {
         let words = format!("{} trained anew from the base on everything before", anew(look));
         lines.push(look.wrapped(&words, 0));
     }
     lines.extend(left_out(first_row, first_column, look));
     lines.extend(names(view, first_column, look));
-    let words = words(&view.measures);
+    let words = words(&view.measures, today(view));
     if !words.is_empty() {
         lines.push(String::new());
         lines.extend(words.iter().map(|words| look.wrapped(words, 0)));
@@ -128,7 +130,7 @@ fn step(share: f64, steps: usize) -> usize {
     ((share * steps as f64) as usize).min(steps - 1)
 }
 
-fn legend(look: &Look) -> String {
+fn legend(look: &Look) -> Vec<String> {
     let parts = (0..GROUNDS.len()).map(|i| {
         let (from, to) = (i * 100 / GROUNDS.len(), (i + 1) * 100 / GROUNDS.len());
         let text = format!("{from}-{to}");
@@ -139,8 +141,14 @@ fn legend(look: &Look) -> String {
             format!("{}{text}", shades(look)[i])
         }
     });
-    let scale = parts.collect::<Vec<_>>().join(" ");
-    format!("{scale} %   [ ] as it was learned   {} not asked", look.sign('·', '.'))
+    let scale = parts.collect::<Vec<_>>().join(" ") + " %";
+    let signs = format!("[ ] as it was learned   {} not asked", look.sign('·', '.'));
+    // Where both do not fit on one line, none is broken in the middle.
+    if columns(&scale) + 3 + columns(&signs) <= look.width {
+        vec![format!("{scale}   {signs}")]
+    } else {
+        vec![scale, signs]
+    }
 }
 
 /// What the terminal has no room for.
@@ -167,13 +175,21 @@ fn names(view: &ForgettingView, first: usize, look: &Look) -> Vec<String> {
     (0..down).map(line).collect()
 }
 
-/// The measures as sentences; only those that were measured.
-fn words(measures: &Measures) -> Vec<String> {
+/// The right answers of the newest generation over all documents, each question counted once; none where nothing was asked.
+fn today(view: &ForgettingView) -> Option<Share> {
+    let row = view.cells.last()?.iter().flatten();
+    let (right, asked) = row.fold((0, 0), |(right, asked), cell| (right + cell.right, asked + cell.asked));
+    Share::of(right, asked)
+}
+
+/// The measures as sentences; only those that were measured. Questions are counted as `status` does, documents as the measures do.
+fn words(measures: &Measures, today: Option<Share>) -> Vec<String> {
     let Measures { accuracy, backward_transfer, forward_transfer, forgetting, lost, won } = *measures;
     let mut words = Vec::new();
-    if let Some(accuracy) = accuracy {
+    if let (Some(accuracy), Some(today)) = (accuracy, today) {
         words.push(format!(
-            "Today {} of the questions about these documents are answered right.",
+            "Today {} are answered right, on average {} of those about a document.",
+            share_words(&today),
             percent(accuracy)
         ));
     }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::look::{Look, one_line};
+use super::look::{Look, columns, one_line};
 use super::noted::{
     Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
 };
-use super::words::{about, kind_words, size_words, stage_words, task_words};
+use super::words::{about, count, kind_words, size_words, stage_words, task_words};
 use seald_core::domain::progress::{Progress, Task, Work};
 
 /// Columns of a name in a log; nobody reads it through a window.
@@ -124,7 +124,16 @@ impl Lines {
             }
             Progress::SelfEdit { .. } => {}
         }
-        lines.iter().map(|line| line.trim_end().to_string()).collect()
+        lines.iter().flat_map(|line| self.fitted(line.trim_end())).collect()
+    }
+
+    /// A line in as many as a terminal has room for, each indented as it is.
+    fn fitted(&self, line: &str) -> Vec<String> {
+        let indent = line.len() - line.trim_start().len();
+        if !self.look.terminal || columns(line) <= self.look.width {
+            return vec![line.to_string()];
+        }
+        self.look.wrapped(line.trim_start(), indent).lines().map(String::from).collect()
     }
 
     /// Says once of a longer piece of work how long it will take.
@@ -163,7 +172,9 @@ impl Lines {
         if let Some(Rung { rung, trials, go_on }) = self.rung.take_if(|ranked| over || next_rung(ranked.rung))
         {
             let best = self.noted.best.as_ref().map(best_words).unwrap_or_default();
-            return Some(format!("    round {}: {trials} tried, {go_on} kept on; {best}", rung + 1));
+            let ways = count(trials, "way");
+            let on = if go_on == 1 { "1 goes on".to_string() } else { format!("{go_on} go on") };
+            return Some(format!("    {ways} to study it tried (round {}), {on}; {best}", rung + 1));
         }
         if over && self.noted.written > 0 {
             let said = format!("    {}", self.noted.texts());

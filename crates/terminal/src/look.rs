@@ -27,6 +27,10 @@ pub struct Look {
     pub colour: bool,
     /// More than ASCII.
     pub unicode: bool,
+    /// Bars, for a person who watches them: not in a pipe, and not with NO_COLOR.
+    pub bars: bool,
+    /// A terminal: what is wider would be broken in the middle of a word. In a pipe a line is a line.
+    pub terminal: bool,
 }
 
 impl Look {
@@ -47,8 +51,9 @@ impl Look {
         let height = if height > 0 { height.into() } else { HEIGHT };
         let width = if width > 0 { usize::from(width).max(NARROWEST) } else { WIDTH };
         // Where both are set, `console` lets CLICOLOR_FORCE win.
-        let colour = colour && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        Self { width, height, colour, unicode: unicode(|name| env::var(name).ok()) }
+        let wanted = env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let (terminal, unicode) = (term.is_term(), unicode(|name| env::var(name).ok()));
+        Self { width, height, colour: colour && wanted, unicode, bars: terminal && wanted, terminal }
     }
 
     /// `rich` where the place can show it, `plain` elsewhere.
@@ -73,13 +78,14 @@ impl Look {
         text + &" ".repeat(blanks)
     }
 
-    /// Words in lines, each indented by so many columns.
+    /// Words in lines, each indented by so many columns. A name or a path stays whole where a line has room for it.
     pub fn wrapped(&self, words: &str, indent: usize) -> String {
         let blanks = " ".repeat(indent);
         let width = self.width.min(WORDS).max(indent + 1);
         textwrap::fill(
             words,
             textwrap::Options::new(width)
+                .word_separator(textwrap::WordSeparator::AsciiSpace)
                 .word_splitter(textwrap::WordSplitter::NoHyphenation)
                 .initial_indent(&blanks)
                 .subsequent_indent(&blanks),
@@ -98,6 +104,7 @@ impl Look {
             DocumentState::Rejected => (self.sign("✗", "-"), Style::new().yellow()),
             DocumentState::Failed => (self.sign("✗", "!"), Style::new().red()),
             DocumentState::Waiting => (self.sign("·", "."), Style::new().dim()),
+            DocumentState::Learning => (self.sign("▸", ">"), Style::new().cyan()),
         }
     }
 }
@@ -154,7 +161,7 @@ mod tests {
 
     #[test]
     fn wide_text_is_cut_and_filled_to_columns() {
-        let look = Look { width: 80, height: 24, colour: false, unicode: true };
+        let look = Look { width: 80, height: 24, colour: false, unicode: true, bars: true, terminal: true };
         for text in [
             "漁業組合の規則集",
             "👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦",

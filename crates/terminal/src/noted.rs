@@ -2,7 +2,7 @@
 
 use super::calibration;
 use super::look::{Look, columns, one_line};
-use super::words::{about, count, duration, kind_words, verdict_words};
+use super::words::{about, count, duration, kind_words, probable_words, verdict_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::writer::Whose;
@@ -53,9 +53,9 @@ pub fn probes_words(supplied: usize, written: usize, kept: usize, facts: usize) 
     format!("{}: {own}{kept} kept of {written} written; {asks}", count(supplied + kept, "question"))
 }
 
-/// `best gain +0.84 nats: key_facts 1e-3 x10`.
+/// `the best makes right answers 2.3 times more probable (+0.84 nats, key_facts 1e-3 x10)`.
 pub fn best_words((trial, gain): &(String, f64)) -> String {
-    format!("best gain {gain:+.2} nats: {trial}")
+    format!("the best makes right answers {} ({gain:+.2} nats, {trial})", probable_words(*gain))
 }
 
 /// What happened in work that learns no document; none for what every job tells.
@@ -74,7 +74,8 @@ pub fn tending_words(event: &Progress) -> Option<String> {
                 Whose::New => "new",
             };
             Some(format!(
-                "{written} of {of} texts written; the {whose} writer's last gained {reward:+.2} nats"
+                "{written} of {of} texts written; the {whose} writer's last made right answers {} ({reward:+.2} nats)",
+                probable_words(*reward)
             ))
         }
         Progress::Forgotten { documents, files, adapters } => Some(format!(

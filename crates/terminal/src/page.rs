@@ -51,13 +51,6 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// As [`Self::field`], on one line that is cut where it is too long.
-    pub fn cut_field(&mut self, label: &str, words: &str, style: &Style) {
-        let room = self.look.width.saturating_sub(LABEL);
-        let words = self.look.paint(style.clone(), self.look.cut(words, room).trim_end());
-        self.line(self.head(label) + &words);
-    }
-
     /// Something at the left and something at the right edge; the left one is cut.
     pub fn ends(&mut self, left: &str, style: &Style, right: &str, right_style: &Style) {
         let room = self.look.width.saturating_sub(columns(right) + 2);

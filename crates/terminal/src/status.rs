@@ -2,10 +2,12 @@
 
 use console::Style;
 
-use super::look::{Look, columns, one_line};
+use super::look::{Look, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{about, bytes, count, hundredths, kind_words, percent, stage_words, work_words};
+use super::words::{
+    about, bytes, count, hundredths, kind_words, left_words, percent, stage_words, work_words,
+};
 use seald_core::protocol::{
     Activity, Calibrating, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending,
     TrialProgress,
@@ -16,9 +18,8 @@ const BAR: usize = 24;
 /// Lines of each that fit the screen beside the rest.
 const MOST_FADING: usize = 2;
 const MOST_RUNS: usize = 2;
-const MOST_PROBLEMS: usize = 2;
-/// Columns of a problem or a trouble, about two lines; `doctor` has the whole text.
-const PROBLEM: usize = 130;
+/// What is said of a time that nothing foretells.
+const NOT_KNOWN: &str = "not known yet";
 
 /// The page.
 pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
@@ -45,7 +46,7 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
             run.last.map_or_else(|| "never before".to_string(), |at| format!("last {}", times.ago(at)));
         let what = one_line(&run.what);
         let words = format!("{what} {} ({}), {last}", times.until(run.at), times.clock(run.at));
-        page.cut_field(if i == 0 { "Next" } else { "" }, &words, &plain);
+        page.field(if i == 0 { "Next" } else { "" }, &words, &plain);
     }
     if status.next.is_empty() {
         page.field("Next", "nothing is scheduled", &dim);
@@ -53,9 +54,9 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     let model = &status.model;
     let loaded = if model.loaded { "in memory" } else { "not in memory" };
     let words = format!("{}, {loaded}; {} in use", one_line(&model.name), bytes(model.resident_bytes));
-    page.cut_field("Model", &words, &plain);
+    page.field("Model", &words, &plain);
     serves(&status.serve_to, times, &mut page);
-    problems(&status.problems, &mut page, look);
+    problems(status, &mut page);
     page.text()
 }
 
@@ -71,7 +72,9 @@ pub fn doing_words(status: &StatusView, times: Times) -> String {
             format!("calibrating the model, once, for {}{of}", times.lasted(*since))
         }
         Activity::Learning(Learning { title, stage, since, .. }) => {
-            format!("{}, for {}: {}", stage_words(*stage), times.lasted(*since), one_line(title))
+            let left = left_of_document(status);
+            let (stage, gone) = (stage_words(*stage), times.lasted(*since));
+            format!("{stage}, for {gone}, {left}: {}", one_line(title))
         }
         Activity::Tending(Tending { kind, reason, stage, since, .. }) => {
             let (kind, stage) = (kind_words(*kind), stage_words(*stage));
@@ -82,6 +85,29 @@ pub fn doing_words(status: &StatusView, times: Times) -> String {
         }
         Activity::Stopping => "stopping".to_string(),
     }
+}
+
+/// `2 documents wait, about 20 minutes until all are done`, the one under way not counted; nothing where none waits.
+pub fn waiting_words(status: &StatusView) -> Option<String> {
+    let (waiting, time) = queue(status)?;
+    Some(format!("{} {}, {time}", count(waiting, "document"), if waiting == 1 { "waits" } else { "wait" }))
+}
+
+/// How many wait, and how long that takes.
+fn queue(status: &StatusView) -> Option<(usize, String)> {
+    let learning = usize::from(matches!(status.activity, Activity::Learning(_)));
+    let waiting = status.documents.waiting.saturating_sub(learning);
+    let time = match status.time_left.all {
+        Some(seconds) if seconds >= 1.0 => format!("about {} until all are done", about(seconds)),
+        Some(_) => "all should be done by now".to_string(),
+        None => format!("how long that takes is {NOT_KNOWN}"),
+    };
+    (waiting > 0).then_some((waiting, time))
+}
+
+/// `about 6 minutes left` of the document under way.
+pub fn left_of_document(status: &StatusView) -> String {
+    status.time_left.document.map_or_else(|| format!("how long it takes is {NOT_KNOWN}"), left_words)
 }
 
 /// Why nothing is learned, and how it goes on.
@@ -126,14 +152,13 @@ pub fn serving_words(server: &ServingView, times: Times) -> String {
 /// The bar of steps of a trial, at most so many columns.
 pub fn steps(trial: &TrialProgress, width: usize, look: &Look) -> String {
     let TrialProgress { name, step, steps, loss } = trial;
+    let words = format!("step {step} of {steps} (loss {loss:.2}, {})", one_line(name));
+    if !look.bars || width < BAR * 2 {
+        return look.cut(&words, width);
+    }
     let full = (step * BAR).checked_div(*steps).unwrap_or(0).min(BAR);
     let (done, left) = look.sign(("━", "─"), ("=", "-"));
-    let bar = done.repeat(full) + &left.repeat(BAR - full);
-    let words = format!("{bar}  {step}/{steps}  loss {loss:.2}  {}", one_line(name));
-    if columns(&words) > width && width < BAR * 2 {
-        return look.cut(&format!("{step}/{steps}  loss {loss:.2}  {}", one_line(name)), width);
-    }
-    look.cut(&words, width)
+    look.cut(&format!("{}{}  {words}", done.repeat(full), left.repeat(BAR - full)), width)
 }
 
 /// `75 % of 48 questions (61-85)`.
@@ -143,28 +168,28 @@ pub fn share_words(share: &Share) -> String {
 }
 
 fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
-    page.cut_field("Does", &doing_words(status, times), &Style::new());
+    page.field("Does", &doing_words(status, times), &Style::new());
     if let Some(trial) = status.activity.trial() {
         let room = look.width.saturating_sub("Forgot     ".len());
-        page.cut_field("", &steps(trial, room, look), &Style::new().cyan());
+        page.field("", &steps(trial, room, look), &Style::new().cyan());
     } else if let Some(work) = &status.work {
-        page.cut_field("", &work_words(work), &Style::new().cyan());
+        page.field("", &work_words(work), &Style::new().cyan());
     }
     if let Some(held) = &status.held {
         let style = match held {
             Held::Trouble { .. } => Style::new().red(),
             _ => Style::new().yellow(),
         };
-        page.field("Held", &look.cut(&held_words(held, times), PROBLEM), &style);
+        page.field("Held", &held_words(held, times), &style);
     }
 }
 
 fn waits(status: &StatusView) -> String {
     let counts = &status.documents;
     let (accepted, rejected, failed) = (counts.accepted, counts.rejected, counts.failed);
-    let waiting = match counts.waiting {
-        0 => "nothing".to_string(),
-        n => count(n, "document"),
+    let waiting = match queue(status) {
+        Some((waiting, time)) => format!("{}, {time}", count(waiting, "document")),
+        None => "nothing".to_string(),
     };
     format!("{waiting}; so far {accepted} learned, {rejected} turned away, {failed} failed")
 }
@@ -182,12 +207,12 @@ fn knows(knowledge: &KnowledgeView, times: Times, page: &mut Page<'_>) {
     };
     page.field("Knows", &words, &Style::new());
     if let Some(now) = &knowledge.now {
-        page.cut_field("", &format!("{} right now", share_words(now)), &Style::new().green());
+        page.field("", &format!("{} right now", share_words(now)), &Style::new().green());
     } else if knowledge.live.is_some() {
-        page.cut_field("", "nothing was asked yet", &Style::new().dim());
+        page.field("", "nothing was asked yet", &Style::new().dim());
     }
     if let Some(base) = &knowledge.base {
-        page.cut_field("", &format!("{} right by the base model", share_words(base)), &Style::new().dim());
+        page.field("", &format!("{} right by the base model", share_words(base)), &Style::new().dim());
     }
 }
 
@@ -200,14 +225,14 @@ fn forgot(knowledge: &KnowledgeView, page: &mut Page<'_>, look: &Look) {
         let label = if i == 0 { "Forgot" } else { "" };
         let arrow = look.sign("→", "->");
         let words = format!("{was_right} {arrow} {right} of {asked} right: {}", one_line(title));
-        page.cut_field(label, &words, &Style::new().yellow());
+        page.field(label, &words, &Style::new().yellow());
     }
     if fading.len() > MOST_FADING {
         let more = fading.len() - MOST_FADING;
         page.field("", &format!("and {more} more: see `sealctl forgetting`"), &Style::new().dim());
     }
     if let Some(transfer) = knowledge.backward_transfer {
-        page.cut_field("", &transfer_words(transfer), &Style::new().dim());
+        page.field("", &transfer_words(transfer), &Style::new().dim());
     }
 }
 
@@ -220,28 +245,28 @@ fn transfer_words(transfer: f64) -> String {
         }
         n => format!("later documents helped earlier ones by {}", count(n.unsigned_abs() as usize, "point")),
     };
-    format!("backward transfer {transfer:+.3}: {what}")
+    format!("{what} (backward transfer {transfer:+.3})")
 }
 
 fn serves(servers: &[ServingView], times: Times, page: &mut Page<'_>) {
     for (i, server) in servers.iter().enumerate() {
         let label = if i == 0 { "Serves" } else { "" };
         let style = if server.error.is_some() { Style::new().red() } else { Style::new() };
-        page.cut_field(label, &serving_words(server, times), &style);
+        page.field(label, &serving_words(server, times), &style);
     }
 }
 
-fn problems(problems: &[String], page: &mut Page<'_>, look: &Look) {
-    if problems.is_empty() {
-        return;
-    }
-    page.blank();
-    for (i, problem) in problems.iter().take(MOST_PROBLEMS).enumerate() {
-        let words = look.cut(&one_line(problem), PROBLEM);
-        page.field(if i == 0 { "Problems" } else { "" }, &words, &Style::new().red());
-    }
-    if problems.len() > MOST_PROBLEMS {
-        let words = format!("and {} more: see `sealctl doctor`", problems.len() - MOST_PROBLEMS);
-        page.field("", &words, &Style::new().red());
+/// Each in full: what is wrong and what to do about it is what this page is read for.
+fn problems(status: &StatusView, page: &mut Page<'_>) {
+    // What stands under "Held" is not said twice.
+    let told = match &status.held {
+        Some(Held::Trouble { reason, .. }) => Some(reason),
+        _ => None,
+    };
+    for (i, problem) in status.problems.iter().filter(|problem| Some(*problem) != told).enumerate() {
+        if i == 0 {
+            page.blank();
+        }
+        page.field(if i == 0 { "Problems" } else { "" }, &one_line(problem), &Style::new().red());
     }
 }

@@ -7,12 +7,14 @@ use super::noted::probes_words;
 use super::page::Page;
 use super::status::share_words;
 use super::times::Times;
-use super::words::{count, grouped, percent, stage_words, verdict_words};
+use super::words::{count, grouped, percent, probable_words, stage_words, verdict_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::job::JobState;
 use seald_core::domain::probe::{ProbeSource, Role};
-use seald_core::protocol::{DocumentView, GivenAnswer, JobView, ProbeView, SelfEditCounts, TrialReport};
+use seald_core::protocol::{
+    Accuracies, DocumentView, GivenAnswer, JobView, ProbeView, SelfEditCounts, TrialReport,
+};
 
 /// Roles in the order in which their questions matter to a reader.
 const ROLES: [Role; 4] = [Role::Gate, Role::Select, Role::Retain, Role::Preserve];
@@ -96,16 +98,20 @@ fn learning(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     }
     for (i, trial) in report.trials.iter().enumerate() {
         let (mark, style) = if trial.chosen { (look.sign("▸", ">"), &plain) } else { (" ", &dim) };
-        page.cut_field(if i == 0 { "Tried" } else { "" }, &format!("{mark} {}", trial_words(trial)), style);
+        page.field(if i == 0 { "Tried" } else { "" }, &format!("{mark} {}", trial_words(trial)), style);
     }
 }
 
-/// `gain +1.39 nats, loss 0.20, 75 % right: union of 8`. What was trained to its end without questions to rank it by has no gain.
+/// `75 % right, right answers 4.0 times more probable (gain +1.39 nats, loss 0.20, union of 8)`. What was trained to its end without
+/// questions to rank it by has no gain.
 fn trial_words(trial: &TrialReport) -> String {
     let TrialReport { name, gain, loss, accuracy, .. } = trial;
-    let gain = if !gain.is_finite() { String::new() } else { format!("gain {gain:+.2} nats, ") };
-    let accuracy = accuracy.map_or_else(String::new, |share| format!(", {} right", percent(share)));
-    format!("{gain}loss {loss:.2}{accuracy}: {}", one_line(name))
+    let right = accuracy.map(|share| format!("{} right", percent(share)));
+    let probable = gain.is_finite().then(|| format!("right answers {}", probable_words(*gain)));
+    let told: Vec<String> = right.into_iter().chain(probable).collect();
+    let told = if told.is_empty() { "trained to its end".to_string() } else { told.join(", ") };
+    let gain = if gain.is_finite() { format!("gain {gain:+.2} nats, ") } else { String::new() };
+    format!("{told} ({gain}loss {loss:.2}, {})", one_line(name))
 }
 
 fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
@@ -117,21 +123,11 @@ fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     if let Some(scale) = report.scale.filter(|scale| *scale < 1.0) {
         page.field("", &format!("judged at {} of its strength", percent(scale)), &Style::new());
     }
-    let shares = [
-        ("base model", report.accuracies.baseline),
-        ("document in sight", report.accuracies.in_context),
-        ("before", report.accuracies.before),
-        ("after", report.accuracies.adapter),
-    ];
-    let measured = shares.iter().filter_map(|(name, share)| share.as_ref().map(|share| (name, share)));
-    for (i, (name, share)) in measured.enumerate() {
-        let words = format!("{}, {name}", share_words(share));
-        page.cut_field(if i == 0 { "Right" } else { "" }, &words, &Style::new());
-    }
+    right(view, page);
     let (_, style) = look.verdict(view.line.state);
     let words = match (&report.generation, view.line.state) {
         (Some(generation), _) => format!("learned in {}", one_line(generation)),
-        (None, DocumentState::Waiting) => "none yet".to_string(),
+        (None, DocumentState::Waiting | DocumentState::Learning) => "none yet".to_string(),
         (None, state) => verdict_words(state).to_string(),
     };
     page.field("Verdict", &words, &style);
@@ -141,6 +137,22 @@ fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     if matches!(view.line.state, DocumentState::Rejected | DocumentState::Failed) {
         let words = format!("`sealctl retry {}` tries it again", view.line.id);
         page.field("", &words, &Style::new().dim());
+    }
+}
+
+/// Right answers to the questions that decide. Where none was put to an adapter, there was nothing to decide: what is left of the questions
+/// then are those that the model did not know, of which it knew none.
+fn right(view: &DocumentView, page: &mut Page<'_>) {
+    let Accuracies { baseline, in_context, before, adapter } = view.report.accuracies;
+    if adapter.is_none() && !matches!(view.line.state, DocumentState::Waiting | DocumentState::Learning) {
+        return;
+    }
+    let shares =
+        [("base model", baseline), ("document in sight", in_context), ("before", before), ("after", adapter)];
+    let measured = shares.iter().filter_map(|(name, share)| share.as_ref().map(|share| (name, share)));
+    for (i, (name, share)) in measured.enumerate() {
+        let words = format!("{}, {name}", share_words(share));
+        page.field(if i == 0 { "Right" } else { "" }, &words, &Style::new());
     }
 }
 
@@ -205,11 +217,14 @@ mod tests {
             seconds: 60.0,
             chosen: true,
         };
-        assert_eq!(trial_words(&trial(f64::NAN, None)), "loss 0.12: union of 8 5.3e-4");
-        assert_eq!(trial_words(&trial(0.0, None)), "gain +0.00 nats, loss 0.12: union of 8 5.3e-4");
+        assert_eq!(trial_words(&trial(f64::NAN, None)), "trained to its end (loss 0.12, union of 8 5.3e-4)");
         assert_eq!(
-            trial_words(&trial(0.0, Some(0.5))),
-            "gain +0.00 nats, loss 0.12, 50 % right: union of 8 5.3e-4"
+            trial_words(&trial(0.0, None)),
+            "right answers as probable (gain +0.00 nats, loss 0.12, union of 8 5.3e-4)"
+        );
+        assert_eq!(
+            trial_words(&trial(1.0, Some(0.5))),
+            "50 % right, right answers 2.7 times more probable (gain +1.00 nats, loss 0.12, union of 8 5.3e-4)"
         );
     }
 }

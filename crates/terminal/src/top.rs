@@ -1,5 +1,6 @@
 //! The full screen of `sealctl top`: what is shown, and how it is drawn.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use ratatui::Frame;
@@ -9,16 +10,35 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
 
 use super::look::{Look, one_line};
-use super::status::{doing_words, held_words, share_words, steps};
+use super::page::Page;
+use super::status::{doing_words, held_words, share_words, steps, waiting_words};
 use super::times::Times;
 use super::words::{count, percent, work_words};
-use super::{documents, heatmap};
-use seald_core::protocol::{DocumentLine, ForgettingView, StatusView};
+use super::{documents, heatmap, story};
+use seald_core::protocol::{DocumentLine, DocumentView, ForgettingView, StatusView};
 
 /// Lines of events that are remembered.
 const EVENTS: usize = 200;
-/// Columns of a cell of the strip.
-const CELL: usize = 3;
+/// Columns of a cell of the strip: a shade and three digits.
+const SHADE: usize = 4;
+/// What the keys do.
+const KEYS: &[(&str, &str)] = &[
+    ("up, down, page up, page down", "choose a document; in a story: move through it"),
+    ("enter", "the story of the chosen document; back"),
+    ("p", "pause learning after the step under way, or resume it"),
+    ("?", "these keys"),
+    ("esc", "back; from the first screen: quit"),
+    ("q, ctrl-c", "quit; learning goes on"),
+];
+
+/// What is shown in the place of the whole screen.
+#[derive(Debug)]
+enum Over {
+    /// What the keys do.
+    Keys,
+    /// The story of a document, and the first line of it that is shown.
+    Story(Box<DocumentView>, Cell<u16>),
+}
 
 /// What the screen shows.
 #[derive(Debug, Default)]
@@ -33,6 +53,7 @@ pub struct Top {
     pub trouble: Option<String>,
     events: VecDeque<String>,
     selected: usize,
+    over: Option<Over>,
 }
 
 impl Top {
@@ -43,8 +64,28 @@ impl Top {
         self.events.drain(..over);
     }
 
-    /// Moves the mark in the list of documents.
+    /// Shows what the keys do.
+    pub fn show_keys(&mut self) {
+        self.over = Some(Over::Keys);
+    }
+
+    /// Shows the story of a document.
+    pub fn tell_story(&mut self, view: DocumentView) {
+        self.over = Some(Over::Story(Box::new(view), Cell::new(0)));
+    }
+
+    /// Goes back to the first screen; false where that is shown.
+    pub fn back(&mut self) -> bool {
+        self.over.take().is_some()
+    }
+
+    /// Moves the mark in the list of documents, or through the story that is shown.
     pub fn step(&mut self, by: isize) {
+        if let Some(Over::Story(_, first)) = &self.over {
+            let by = i16::try_from(by).unwrap_or_default();
+            first.set(first.get().saturating_add_signed(by));
+            return;
+        }
         let last = self.documents.len().saturating_sub(1);
         self.selected = self.selected.saturating_add_signed(by).min(last);
     }
@@ -64,24 +105,45 @@ impl Top {
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, top: &Top, times: Times, look: &Look) {
     let area = frame.area();
-    let events = if area.height >= 20 { area.height / 4 } else { 0 };
+    let painter = Painter { top, times, look };
+    if let Some(over) = &top.over {
+        painter.over(frame, area, over);
+        return;
+    }
     let strip = if area.height >= 16 && !top.forgetting.columns.is_empty() { 3 } else { 0 };
+    // The list has the room that it needs, and events what it leaves, but a quarter of a large screen at least.
+    let room = area.height.saturating_sub(HEAD + NOW + strip + 1);
+    let told = if top.events.is_empty() { 0 } else { rows_of(top.events.len()) };
+    let quarter = if area.height >= 20 { area.height / 4 } else { 0 };
+    let events = if area.height >= 20 {
+        told.min(room.saturating_sub(rows_of(top.documents.len())).max(quarter))
+    } else {
+        0
+    };
     let rows = [
-        Constraint::Length(2),
-        Constraint::Length(3),
+        Constraint::Length(HEAD),
+        Constraint::Length(NOW),
         Constraint::Min(3),
         Constraint::Length(strip),
         Constraint::Length(events),
         Constraint::Length(1),
     ];
     let [head, current, list, heat, log, keys] = Layout::vertical(rows).areas(area);
-    let painter = Painter { top, times, look };
     painter.head(frame, head);
     painter.current(frame, current);
     painter.documents(frame, list);
     painter.strip(frame, heat);
     painter.events(frame, log);
     painter.keys(frame, keys);
+}
+
+/// Lines of the head, and of what is being done.
+const HEAD: u16 = 2;
+const NOW: u16 = 3;
+
+/// Lines of a block with so many rows: its title is one more.
+fn rows_of(n: usize) -> u16 {
+    u16::try_from(n + 1).unwrap_or(u16::MAX)
 }
 
 struct Painter<'a> {
@@ -119,11 +181,31 @@ impl Painter<'_> {
             self.times.lasted(status.started_at)
         );
         let counts = &status.documents;
+        let waits = waiting_words(status).unwrap_or_else(|| "none waits".to_string());
         let second = format!(
-            "{} waiting, {} learned, {} turned away, {} failed; {live} is live{now}",
-            counts.waiting, counts.accepted, counts.rejected, counts.failed
+            "{live} is live{now}; {} learned, {} turned away, {} failed; {waits}",
+            counts.accepted, counts.rejected, counts.failed
         );
-        frame.render_widget(Paragraph::new(vec![Line::styled(first, bold), Line::raw(second)]), area);
+        let cut = |words: &str| self.look.cut(words, usize::from(area.width));
+        let lines = vec![Line::styled(cut(&first), bold), Line::raw(cut(&second))];
+        frame.render_widget(Paragraph::new(lines), area);
+    }
+
+    /// What takes the place of the whole screen, and how to come back.
+    fn over(&self, frame: &mut Frame<'_>, area: Rect, over: &Over) {
+        let [page, keys] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
+        let look = Look { width: usize::from(area.width), colour: false, ..*self.look };
+        let (text, wanted, words) = match over {
+            Over::Keys => (keys_page(&look), &Cell::new(0), "enter or esc: back   q quit"),
+            Over::Story(view, first) => {
+                (story::render(view, self.times, &look), first, "arrows move   enter or esc: back   q quit")
+            }
+        };
+        // Nobody moves beyond the end; only here it is known where that is.
+        let last = u16::try_from(text.lines().count()).unwrap_or(u16::MAX).saturating_sub(page.height);
+        wanted.set(wanted.get().min(last));
+        frame.render_widget(Paragraph::new(text).scroll((wanted.get(), 0)), page);
+        frame.render_widget(Line::raw(look.cut(words, look.width)), keys);
     }
 
     fn current(&self, frame: &mut Frame<'_>, area: Rect) {
@@ -132,17 +214,18 @@ impl Painter<'_> {
         frame.render_widget(block, area);
         let [words, bar] = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).areas(inner);
         let Some(status) = &self.top.status else { return };
-        frame.render_widget(Line::raw(doing_words(status, self.times)), words);
+        let cut = |words: &str| self.look.cut(words, usize::from(area.width));
+        frame.render_widget(Line::raw(cut(&doing_words(status, self.times))), words);
         if let Some(trial) = status.activity.trial() {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
         } else if let Some(work) = &status.work {
-            frame.render_widget(Line::styled(work_words(work), self.style(Color::Cyan)), bar);
+            frame.render_widget(Line::styled(cut(&work_words(work)), self.style(Color::Cyan)), bar);
         } else if let Some(held) = &status.held {
-            let words = format!("held: {}", held_words(held, self.times));
+            let words = cut(&format!("held: {}", held_words(held, self.times)));
             frame.render_widget(Line::styled(words, self.style(Color::Yellow)), bar);
         } else if let Some(problem) = status.problems.first() {
-            frame.render_widget(Line::styled(one_line(problem), self.style(Color::Red)), bar);
+            frame.render_widget(Line::styled(cut(&one_line(problem)), self.style(Color::Red)), bar);
         }
     }
 
@@ -170,7 +253,7 @@ impl Painter<'_> {
 
     fn strip(&self, frame: &mut Frame<'_>, area: Rect) {
         let shares = heatmap::newest(&self.top.forgetting);
-        let room = (usize::from(area.width) / CELL).max(1);
+        let room = (usize::from(area.width) / SHADE).max(1);
         let hidden = shares.len().saturating_sub(room);
         let last = self.top.forgetting.measures.accuracy;
         let mean = last.map_or_else(String::new, |share| format!(", {} on average", percent(share)));
@@ -185,14 +268,14 @@ impl Painter<'_> {
     }
 
     fn cell(&self, share: Option<f64>) -> Span<'static> {
-        let Some(share) = share else { return Span::raw(self.look.sign(" · ", " . ")) };
-        let hundredths = super::words::hundredths(share).min(99);
+        let Some(share) = share else { return Span::raw(self.look.sign("  · ", "  . ")) };
+        let hundredths = super::words::hundredths(share);
         if self.look.colour {
             let (ground, letters) = heatmap::ground(share);
             let style = Style::new().bg(Color::Indexed(ground)).fg(Color::Indexed(letters));
-            Span::styled(format!("{hundredths:>2} "), style)
+            Span::styled(format!("{hundredths:>3} "), style)
         } else {
-            Span::raw(format!("{}{hundredths:>2}", heatmap::shade(share, self.look)))
+            Span::raw(format!("{}{hundredths:>3}", heatmap::shade(share, self.look)))
         }
     }
 
@@ -205,14 +288,28 @@ impl Painter<'_> {
 
     fn keys(&self, frame: &mut Frame<'_>, area: Rect) {
         let line = match &self.top.trouble {
-            Some(trouble) => Line::styled(one_line(trouble), self.style(Color::Red)),
+            Some(trouble) => {
+                let words = self.look.cut(&one_line(trouble), usize::from(area.width));
+                Line::styled(words, self.style(Color::Red))
+            }
             None => {
                 let pause = if self.top.paused() { "p resume" } else { "p pause" };
-                Line::raw(format!("q quit   {pause}   arrows choose"))
+                let words = format!("q quit   ? keys   {pause}   arrows choose   enter its story");
+                Line::raw(self.look.cut(&words, usize::from(area.width)))
             }
         };
         frame.render_widget(line, area);
     }
+}
+
+/// What the keys do, as a page.
+fn keys_page(look: &Look) -> String {
+    let mut page = Page::new(look);
+    for (keys, what) in KEYS {
+        page.words(keys, 0, &console::Style::new());
+        page.words(what, 4, &console::Style::new());
+    }
+    page.text()
 }
 
 /// Borders of letters.

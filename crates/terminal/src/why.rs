@@ -6,6 +6,7 @@ use super::answer;
 use super::edits::row_words;
 use super::look::{Look, one_line};
 use super::page::Page;
+use super::words::probable_words;
 use seald_core::protocol::{WhyDocument, WhyView};
 
 /// The answer and what taught it.
@@ -18,7 +19,8 @@ pub fn render(view: &WhyView, look: &Look) -> String {
     if let (Some(known), Some(base)) = (known, base)
         && known.model != base.model
     {
-        let words = format!("The base model finds this answer {}.", compared(base.log_prob, known.log_prob));
+        let words =
+            format!("The base model finds this answer {}.", probable_words(base.log_prob - known.log_prob));
         page.words(&words, 0, &dim);
     }
     if documents.is_empty() {
@@ -47,7 +49,7 @@ fn one(document: &WhyDocument, page: &mut Page<'_>, look: &Look) {
         let did = match share {
             Some(share) => format!(
                 "; before it the answer was {}",
-                compared(share.before.log_prob, share.after.log_prob)
+                probable_words(share.before.log_prob - share.after.log_prob)
             ),
             None => "; what that did cannot be weighed any more: files of that time are gone".to_string(),
         };
@@ -74,43 +76,5 @@ fn one(document: &WhyDocument, page: &mut Page<'_>, look: &Look) {
             one_line(&probe.answers.join(" / "))
         );
         page.field("Asked", &words, &style);
-    }
-}
-
-/// How an answer's probability compares with another: `e^9.2 times less probable`.
-fn compared(log_prob: f64, than: f64) -> String {
-    let nats = log_prob - than;
-    if nats.is_nan() {
-        return "not measurable".to_string();
-    }
-    let size = nats.abs();
-    let times = if size < 6.9 {
-        format!("{:.1}", size.exp())
-    } else {
-        format!("10^{:.0}", size / std::f64::consts::LN_10)
-    };
-    match nats {
-        _ if size < 0.1 => "as probable".to_string(),
-        n if n < 0.0 => format!("{times} times less probable"),
-        _ => format!("{times} times more probable"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_are_compared_in_words() {
-        let cases = [
-            (-1.0, -1.05, "as probable"),
-            (-4.0, -1.0, "20.1 times less probable"),
-            (-1.0, -4.0, "20.1 times more probable"),
-            (-24.0, -1.0, "10^10 times less probable"),
-            (f64::NAN, -1.0, "not measurable"),
-        ];
-        for (log_prob, than, words) in cases {
-            assert_eq!(compared(log_prob, than), words);
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::job::{JobKind, Stage};
+pub use seald_core::domain::number::probable_words;
 use seald_core::domain::progress::{Task, Work};
 
 /// `1 row`, `2 rows`.
@@ -105,6 +106,7 @@ pub fn verdict_words(state: DocumentState) -> &'static str {
         DocumentState::Rejected => "turned away",
         DocumentState::Failed => "failed",
         DocumentState::Waiting => "waiting",
+        DocumentState::Learning => "learning",
     }
 }
 
@@ -137,6 +139,14 @@ pub fn kind_words(kind: JobKind) -> &'static str {
     }
 }
 
+/// `about 6 minutes left`, or that it should be done by now: what is left of work that was foretold.
+pub fn left_words(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => "longer than foretold".to_string(),
+        _ => format!("about {} left", about(seconds)),
+    }
+}
+
 /// `63 %`: halves go up, everywhere alike.
 pub fn percent(share: f64) -> String {
     format!("{} %", hundredths(share))
@@ -165,6 +175,7 @@ mod tests {
 
     #[test]
     fn what_is_foretold_is_rounded() {
+        assert_eq!([left_words(371.0), left_words(0.0)], ["about 6 minutes left", "longer than foretold"]);
         assert_eq!(
             [about(2.0), about(31.0), about(58.0), about(89.0)],
             ["5 s", "35 s", "a minute", "a minute"]

@@ -6,7 +6,7 @@ use super::edits::directive_words;
 use super::look::{Look, one_line};
 use super::page::Page;
 use super::times::Times;
-use super::words::{count, percent};
+use super::words::{count, percent, probable_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::writer::Examined;
 use seald_core::protocol::{RoundStory, RoundView, Tally, WriterChoice, WriterText, WriterView};
@@ -89,7 +89,8 @@ fn verdict(examined: &Examined, page: &mut Page<'_>, look: &Look) {
     let Examined { diversity_before, diversity_after, reasons, .. } = examined;
     let arrow = look.sign("→", "->");
     let words = format!(
-        "{reward_before:+.2} {arrow} {reward_after:+.2} nats a question on {}, {bound:+.2} at least",
+        "right answers are {} with its texts, against the present one's, on {} ({reward_before:+.2} {arrow} {reward_after:+.2} nats a question, {bound:+.2} at least)",
+        probable_words(reward_after - reward_before),
         count(*documents, "document")
     );
     page.field("Reward", &words, &Style::new());
@@ -149,7 +150,7 @@ fn written(whose: &str, text: &WriterText, page: &mut Page<'_>) {
     let how = directive_words(directive);
     let earned = match discarded {
         Some(why) => format!("discarded: {}", one_line(why)),
-        None => format!("gained {reward:+.2} nats"),
+        None => format!("it made right answers {} ({reward:+.2} nats)", probable_words(*reward)),
     };
     page.words(&format!("The {whose} writer's best, {how}; {earned}"), 0, &Style::new().dim());
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -23,6 +23,8 @@ const DOCUMENT_BYTES: usize = 64 << 20;
 /// Documents of a page where no number is given, and the most.
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 500;
+/// Words that are searched for, at most: each is compared with each name.
+const MOST_WORDS: usize = 16;
 /// Longest name of a file, bytes.
 const NAME_BYTES: usize = 255;
 
@@ -36,6 +38,8 @@ pub(in crate::api) struct Listing {
     state: Option<DocumentState>,
     /// Only those that came in this subfolder of the inbox.
     tag: Option<String>,
+    /// Only those whose title or file name holds each of these words.
+    search: Option<String>,
     /// Only those with a lower number: `next_before` of the page before.
     before: Option<i64>,
     /// At most so many, 1 to 500; 50 where it is left out.
@@ -51,12 +55,17 @@ pub(in crate::api) async fn list(
     State(api): State<Api>,
     Params(listing): Params<Listing>,
 ) -> Result<Json<DocumentsPage>, Failure> {
-    let Listing { state, tag, before, limit } = listing;
+    let Listing { state, tag, search, before, limit } = listing;
     let limit = limit.unwrap_or(PAGE);
     if !(1..=LONGEST_PAGE).contains(&limit) {
         return Err(Failure::invalid(format!("limit is {limit}: give 1 to {LONGEST_PAGE}")));
     }
-    let filter = DocumentFilter { state, tag };
+    let words: Vec<String> =
+        search.iter().flat_map(|words| words.split_whitespace()).map(String::from).collect();
+    if words.len() > MOST_WORDS {
+        return Err(Failure::invalid(format!("search has {} words: give at most {MOST_WORDS}", words.len())));
+    }
+    let filter = DocumentFilter { state, tag, words };
     let before = before.map(DocumentId);
     let page = api.service.read(move |_, reading| views::documents(&reading.store, &filter, before, limit));
     Ok(Json(page.await?))

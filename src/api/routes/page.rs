@@ -12,6 +12,8 @@ use super::super::views;
 use seald_core::error::Result;
 use seald_core::protocol::{Activity, DocumentLine, DocumentsPage, Held, Share, StatusView};
 use seald_store::DocumentFilter;
+use seald_terminal::status::{left_of_document, waiting_words};
+use seald_terminal::words::{count, kind_words, percent, stage_words, verdict_words};
 
 /// Documents on the page.
 const DOCUMENTS: usize = 50;
@@ -52,21 +54,20 @@ fn html(status: &StatusView, documents: &DocumentsPage) -> String {
     };
     let StatusView { version, root, inbox, activity, held, model, documents: counts, knowledge, .. } = status;
     line("seald", &format!("{version} in {root}, inbox {inbox}"));
-    line("now", &doing(activity));
+    line("now", &doing(status, activity));
     if let Some(held) = held {
         line("held", &why(held));
     }
     let place = if model.loaded { "in memory" } else { "not in memory" };
     line("model", &format!("{}, {place}, {} MiB resident", model.name, model.resident_bytes >> 20));
-    let (waiting, accepted, rejected, failed) =
-        (counts.waiting, counts.accepted, counts.rejected, counts.failed);
-    let text = format!("{waiting} waiting, {accepted} learned, {rejected} rejected, {failed} failed");
-    line("documents", &text);
+    let (accepted, rejected, failed) = (counts.accepted, counts.rejected, counts.failed);
+    let waits = waiting_words(status).unwrap_or_else(|| "none waits".into());
+    line("documents", &format!("{accepted} learned, {rejected} turned away, {failed} failed; {waits}"));
     if counts.refused > 0 {
         line("not readable", &format!("{} files, in inbox/failed with their reasons", counts.refused));
     }
     let live = knowledge.live.as_deref().unwrap_or("the base");
-    line("live", &format!("{live}, which learned {} documents", knowledge.documents));
+    line("live", &format!("{live}, which learned {}", count(knowledge.documents, "document")));
     line("knows", &format!("{} (the base: {})", share(knowledge.now), share(knowledge.base)));
     for fading in &knowledge.fading {
         let text =
@@ -79,7 +80,7 @@ fn html(status: &StatusView, documents: &DocumentsPage) -> String {
     }
     let _ = writeln!(page, "<table>\n{rows}</table>\n<h2>Documents</h2>\n<table>");
     let _ =
-        writeln!(page, "<tr><th>#</th><th>Title</th><th>File</th><th>State</th><th>Before, after</th></tr>");
+        writeln!(page, "<tr><th>#</th><th>Title</th><th>File</th><th>State</th><th>Right answers</th></tr>");
     documents.documents.iter().for_each(|document| row(&mut page, document));
     let _ =
         writeln!(page, "</table>\n<p>The newest {} of {}.</p>", documents.documents.len(), documents.total);
@@ -87,17 +88,24 @@ fn html(status: &StatusView, documents: &DocumentsPage) -> String {
 }
 
 fn row(page: &mut String, document: &DocumentLine) {
-    let DocumentLine { id, name, title, state, reasons, before, after, .. } = document;
-    let share = |share: &Option<f64>| share.map_or("-".to_string(), |s| format!("{:.0} %", s * 100.0));
-    let (name, title, reasons) = (escaped(name), escaped(title), escaped(&reasons.join("; ")));
-    let gain = format!("{}, {}", share(before), share(after));
+    let DocumentLine { id, name, title, tag, state, reasons, generation, before, after, .. } = document;
+    let tag = tag.as_deref().map_or_else(String::new, |tag| format!("{tag}/"));
+    let (name, title, reasons) =
+        (escaped(&format!("{tag}{name}")), escaped(title), escaped(&reasons.join("; ")));
+    let within = generation.as_deref().map_or_else(String::new, |name| format!(" in {}", escaped(name)));
+    let words = verdict_words(*state);
+    // What no adapter was asked was not judged: what was known before is no share of anything then.
+    let gain = before.zip(*after).map_or_else(
+        || "-".to_string(),
+        |(before, after)| format!("{}, was {}", percent(after), percent(before)),
+    );
     let _ = writeln!(
         page,
-        "<tr><td>{id}</td><td>{title}</td><td>{name}</td><td class=\"{state}\">{state} {reasons}</td><td>{gain}</td></tr>"
+        "<tr><td>{id}</td><td>{title}</td><td>{name}</td><td class=\"{state}\">{words}{within} {reasons}</td><td>{gain}</td></tr>"
     );
 }
 
-fn doing(activity: &Activity) -> String {
+fn doing(status: &StatusView, activity: &Activity) -> String {
     match activity {
         Activity::Idle => "idle: nothing waits".into(),
         Activity::Opening => "opening the model".into(),
@@ -105,12 +113,13 @@ fn doing(activity: &Activity) -> String {
         Activity::Replaying { .. } => "asking about earlier documents".into(),
         Activity::Stopping => "stopping".into(),
         Activity::Tending(tending) => {
-            format!("{}, stage {}: {}", tending.kind, tending.stage, tending.reason)
+            format!("{}: {} ({})", kind_words(tending.kind), stage_words(tending.stage), tending.reason)
         }
         Activity::Learning(learning) => {
-            let step =
-                learning.trial.as_ref().map(|t| format!(", {} step {} of {}", t.name, t.step, t.steps));
-            format!("learning {}, stage {}{}", learning.title, learning.stage, step.unwrap_or_default())
+            let step = learning.trial.as_ref().map(|t| format!(", step {} of {}", t.step, t.steps));
+            let left = left_of_document(status);
+            let (stage, step) = (stage_words(learning.stage), step.unwrap_or_default());
+            format!("learning {}: {stage}{step}, {left}", learning.title)
         }
     }
 }
@@ -126,7 +135,9 @@ fn why(held: &Held) -> String {
 }
 
 fn share(share: Option<Share>) -> String {
-    share.map_or("nothing was asked yet".into(), |s| format!("{} of {} questions", s.right, s.asked))
+    share.map_or("nothing was asked yet".into(), |s| {
+        format!("{} of {} right", percent(s.share), count(s.asked, "question"))
+    })
 }
 
 /// Text that means only itself within HTML.

@@ -32,9 +32,22 @@ pub(in crate::api) fn line(store: &Store, id: DocumentId) -> Result<DocumentLine
 }
 
 fn as_line(row: DocumentRow) -> DocumentLine {
-    let DocumentRow { id, name, title, tag, format, state, reasons, received_at, replaced_by, before, after } =
-        row;
-    DocumentLine { id, name, title, tag, format, state, reasons, received_at, replaced_by, before, after }
+    let DocumentRow { id, name, title, tag, format, state, reasons, received_at, replaced_by, .. } = row;
+    let (generation, before, after) = (row.generation.map(GenerationId::folder), row.before, row.after);
+    DocumentLine {
+        id,
+        name,
+        title,
+        tag,
+        format,
+        state,
+        reasons,
+        received_at,
+        replaced_by,
+        generation,
+        before,
+        after,
+    }
 }
 
 /// A document from file to verdict.

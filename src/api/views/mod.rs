@@ -9,6 +9,7 @@ mod models;
 mod report;
 mod status;
 mod suspects;
+mod time_left;
 mod why;
 mod writer;
 

@@ -5,6 +5,7 @@ use std::fs;
 use super::super::service::{Reading, Service};
 use super::knowledge::knowledge;
 use super::suspects::suspects;
+use super::time_left::time_left;
 use crate::pipeline::monitor::Now;
 use seald_core::domain::document::DocumentState;
 use seald_core::error::Result;
@@ -18,6 +19,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
     let knowledge = knowledge(reading)?;
     let Now { activity, work, held, model: _, loaded, next, serve_to, refused, problems } =
         service.monitor.now();
+    let time_left = time_left(reading, &activity, service.clock.now())?;
     let documents = DocumentCounts { refused: refused.files.len() + refused.more, ..documents };
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -27,6 +29,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         inbox: service.inbox.display().to_string(),
         activity,
         work,
+        time_left,
         held,
         model: ModelState { name: service.model.clone(), loaded, resident_bytes: resident_bytes() },
         documents,
@@ -41,7 +44,8 @@ fn counts(store: &Store) -> Result<DocumentCounts> {
     let mut counts = DocumentCounts::default();
     for (state, count) in store.count_documents()? {
         *match state {
-            DocumentState::Waiting => &mut counts.waiting,
+            // The rows know of no other.
+            DocumentState::Waiting | DocumentState::Learning => &mut counts.waiting,
             DocumentState::Accepted => &mut counts.accepted,
             DocumentState::Rejected => &mut counts.rejected,
             DocumentState::Failed => &mut counts.failed,

@@ -9,6 +9,8 @@ words! {
     DocumentState {
         /// Its job is not finished.
         Waiting = "waiting",
+        /// Its job is under way. Lists tell it apart; the row of the document says `waiting` until its job is finished.
+        Learning = "learning",
         /// A generation was made from it.
         Accepted = "accepted",
         /// It was tried and turned away.

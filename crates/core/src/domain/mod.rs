@@ -11,7 +11,7 @@ pub mod generation;
 pub mod ids;
 pub mod job;
 pub mod lineage;
-pub(crate) mod number;
+pub mod number;
 pub mod probe;
 pub mod progress;
 pub mod self_edit;

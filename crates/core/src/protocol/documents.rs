@@ -44,6 +44,10 @@ pub struct DocumentLine {
     pub received_at: Timestamp,
     /// The newer version that takes its place, if one came.
     pub replaced_by: Option<DocumentId>,
+    /// Folder name of the generation that contains it (`gen-000007`): of those behind the live one, the newest; none
+    /// where the live one does not know it.
+    #[serde(default)]
+    pub generation: Option<String>,
     /// Right answers to its gate probes before, 0 to 1.
     pub before: Option<f64>,
     /// The same for the candidate that the gate judged.

@@ -28,6 +28,9 @@ pub struct StatusView {
     /// How far it is with a piece of that; left out where nothing can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,
+    /// About how long what waits will take.
+    #[serde(default)]
+    pub time_left: TimeLeft,
     /// Why it does not learn now, if it does not.
     pub held: Option<Held>,
     /// The base model.
@@ -43,6 +46,17 @@ pub struct StatusView {
     pub serve_to: Vec<ServingView>,
     /// What a person should look at, in words; empty when all is well.
     pub problems: Vec<String>,
+}
+
+/// About how long what waits will take: from the times of the documents that this model learned last, else from the speeds
+/// that were measured when it was calibrated or opened. How long learning is held is not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TimeLeft {
+    /// Seconds until the document under way is learned or turned away; 0 where it took longer than foretold; none where no document is
+    /// under way, or nothing foretells it.
+    pub document: Option<f64>,
+    /// Seconds until that is so for all that wait; none where none does, or nothing foretells it.
+    pub all: Option<f64>,
 }
 
 /// What the daemon is doing.
@@ -103,6 +117,9 @@ pub struct Learning {
     pub stage: Stage,
     /// Since when it is being learned.
     pub since: Timestamp,
+    /// Seconds that it takes in all, about; none where that cannot be told.
+    #[serde(default)]
+    pub seconds: Option<f64>,
     /// The trial under way, if one is.
     pub trial: Option<TrialProgress>,
 }

@@ -164,7 +164,10 @@ fn drift_may_reach_its_budget() {
     let drifted = |drift| GateInput { drift, ..good() };
     assert!(found(&drifted(0.1), Rule::Drift).holds);
     let words = refused_by(&drifted(0.101), Rule::Drift).words;
-    assert_eq!(words, "0.101 nats a token away from the base on the guard text; the budget is 0.1");
+    assert_eq!(
+        words,
+        "on text about other things it is 0.101 nats a token away from the base; at most 0.1 are allowed"
+    );
     assert!(!found(&drifted(f64::NAN), Rule::Drift).holds);
 }
 

@@ -40,6 +40,8 @@ pub struct Filter {
     pub state: Option<DocumentState>,
     /// Only those of this subfolder.
     pub tag: Option<String>,
+    /// Only those whose title or file name holds these words.
+    pub search: Option<String>,
     /// Only those before this one.
     pub before: Option<DocumentId>,
     /// At most so many.
@@ -48,13 +50,16 @@ pub struct Filter {
 
 /// A page of documents.
 pub fn documents(filter: &Filter) -> String {
-    let Filter { state, tag, before, limit } = filter;
+    let Filter { state, tag, search, before, limit } = filter;
     let mut path = format!("/v1/documents?limit={limit}");
     if let Some(state) = state {
         path += &format!("&state={state}");
     }
     if let Some(tag) = tag {
         path += &format!("&tag={}", encoded(tag));
+    }
+    if let Some(search) = search {
+        path += &format!("&search={}", encoded(search));
     }
     if let Some(before) = before {
         path += &format!("&before={before}");
@@ -135,10 +140,14 @@ mod tests {
         let filter = Filter {
             state: Some(DocumentState::Failed),
             tag: Some("x&limit=9".into()),
+            search: Some("a b".into()),
             before: Some(DocumentId(7)),
             limit: 20,
         };
-        assert_eq!(documents(&filter), "/v1/documents?limit=20&state=failed&tag=x%26limit%3D9&before=7");
+        assert_eq!(
+            documents(&filter),
+            "/v1/documents?limit=20&state=failed&tag=x%26limit%3D9&search=a%20b&before=7"
+        );
         assert_eq!(add("a b.md", Some("t")), "/v1/documents?name=a%20b.md&tag=t");
     }
 }

@@ -105,7 +105,8 @@ fn row(document: &DocumentReport, all: &[DocumentReport], look: &Look) -> Row {
             format!("{:>9}", grouped(*probes as u64)),
             accuracy(accuracies.baseline),
             accuracy(accuracies.in_context),
-            accuracy(accuracies.before),
+            // What was never judged has nothing beside it: its questions are those that were not known.
+            accuracy(accuracies.adapter.and(accuracies.before)),
             accuracy(accuracies.adapter),
         ],
         verdict: format!("{sign} {}", verdict_words(*verdict)),

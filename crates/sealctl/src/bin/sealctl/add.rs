@@ -107,7 +107,7 @@ impl Wait {
                 Err(Failure::Unreachable(_)) => return Ok(()),
                 Err(failure) => return Err(failure),
             };
-            if state != DocumentState::Waiting {
+            if !matches!(state, DocumentState::Waiting | DocumentState::Learning) {
                 self.unlearned.remove(&document);
                 self.failed |= state != DocumentState::Accepted;
                 if !self.json {

@@ -8,15 +8,19 @@ use clap::{Args, Parser, Subcommand};
 use sealctl::hub::Repo;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::export::ExportFormat;
+use seald_terminal::words::verdict_words;
 
 pub(crate) use care::{Backup, CompleteWords, Completions, Logs, Man, Restore, WordsOf};
 
 /// After the help.
 const CODES: &str = "\
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 the daemon is busy, or its state forbids it;
+First: `sealctl status` says whether a daemon runs and what it does. Drop files into its inbox, or `sealctl add FILE`; a document \
+takes minutes, and `sealctl watch` tells how it goes (Ctrl-C ends watching, not learning). Then `sealctl ask`.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 the daemon is busy, or its state forbids it; \
 69 no daemon can be reached.
 
-Without --socket, --root, --url and $SEALD_SOCKET the first socket there is takes the request: of the current folder if it has
+Without --socket, --root, --url and $SEALD_SOCKET the first socket there is takes the request: of the current folder if it has \
 `state` and `adapters`, of ~/.local/share/seald, of the system (/run/seald/seald.sock).";
 
 /// After the help of `models pull`.
@@ -173,6 +177,9 @@ pub(crate) struct Watch {
     /// Seconds for which nothing must wait before --until-idle ends: a file just dropped takes a moment to be seen
     #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "until_idle")]
     pub(crate) quiet_for: u64,
+    /// Give up after so long (30s, 45m, 2h, 1h30m, 1d), with exit code 1
+    #[arg(long, value_name = "DURATION", value_parser = seconds, requires = "until_idle")]
+    pub(crate) timeout: Option<u64>,
     /// First tell what is kept of what happened after the event with this number (0: all)
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<i64>,
@@ -181,9 +188,12 @@ pub(crate) struct Watch {
 /// Options of `docs`.
 #[derive(Debug, Args)]
 pub(crate) struct Docs {
-    /// Only those that are waiting, accepted, rejected or failed
+    /// Only those that are waiting, learning, learned, turned-away or failed
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub(crate) state: Option<DocumentState>,
+    /// Only those whose title or file name holds each of these words
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) search: Option<String>,
     /// Only those that came in this subfolder of the inbox
     #[arg(long)]
     pub(crate) tag: Option<String>,
@@ -289,8 +299,14 @@ pub(crate) struct UseModel {
     pub(crate) waiting: Waiting,
 }
 
+/// By the words that people read, or by those of the JSON.
 fn state(word: &str) -> Result<DocumentState, String> {
-    word.parse().map_err(|e: seald_core::Error| e.to_string())
+    let words = |state: &DocumentState| verdict_words(*state).replace(' ', "-");
+    let read = DocumentState::ALL.iter().copied().find(|state| words(state) == word.replace(' ', "-"));
+    read.or_else(|| word.parse().ok()).ok_or_else(|| {
+        let all: Vec<_> = DocumentState::ALL.iter().map(words).collect();
+        format!("{word:?} is none of {}", all.join(", "))
+    })
 }
 
 fn format(word: &str) -> Result<ExportFormat, String> {
@@ -339,6 +355,15 @@ mod tests {
             ["90s", "45m", "1h30m", "1d"].map(|text| seconds(text).unwrap()),
             [90, 2700, 5400, 86_400]
         );
+        for (word, meant) in [
+            ("learned", DocumentState::Accepted),
+            ("accepted", DocumentState::Accepted),
+            ("turned-away", DocumentState::Rejected),
+            ("learning", DocumentState::Learning),
+        ] {
+            assert_eq!(state(word), Ok(meant));
+        }
+        assert!(state("lost").unwrap_err().contains("learned, turned-away"));
         for wrong in ["", "45", "0s", "m", "1w", "-1m", "1é", "99999999999999999999s", "999999999999999999d"]
         {
             assert!(seconds(wrong).is_err(), "{wrong}");

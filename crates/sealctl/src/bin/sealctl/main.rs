@@ -25,7 +25,8 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use sealctl::client::{Around, Client, Failure, Place, Wanted};
 use seald_core::error::{Context, Kind};
 use seald_terminal::one_line;
@@ -35,6 +36,11 @@ use cli::{Cli, ModelsVerb, Verb};
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(e) if e.kind() == ErrorKind::MissingSubcommand => {
+            // Options without a verb: what verbs there are says more than their names in brackets.
+            output::say(Cli::command().render_help().to_string());
+            return ExitCode::from(Kind::Invalid.exit_code());
+        }
         Err(e) => {
             // Help and version go to stdout with code 0, the rest to stderr with code 2. Nobody reads a failure here.
             let _ = e.print();

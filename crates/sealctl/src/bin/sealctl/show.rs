@@ -3,8 +3,8 @@
 use sealctl::client::{Client, Failure, parse, routes};
 use seald_core::domain::document::DocumentState;
 use seald_core::protocol::{
-    AdaptersView, DocumentView, DocumentsPage, ForgettingView, ModelsView, RefusedFiles, SelfEditsView,
-    StatusView, WriterView,
+    AdaptersView, DocumentLine, DocumentView, DocumentsPage, ForgettingView, ModelsView, RefusedFiles,
+    SelfEditsView, StatusView, WriterView,
 };
 use seald_terminal::{
     Look, adapters as generations, documents, edits as self_edits, heatmap, models as bases,
@@ -12,7 +12,7 @@ use seald_terminal::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::cli::Docs;
+use crate::cli::{self, Docs};
 use crate::output::{self, times};
 
 /// Documents asked for at a time.
@@ -68,8 +68,8 @@ pub(crate) async fn edits(client: &Client, doc: &str, json: bool) -> Result<(), 
 /// Documents, as many pages as it takes.
 pub(crate) async fn docs(client: &Client, args: Docs, json: bool) -> Result<(), Failure> {
     let (wanted, failed) = (args.limit as usize, args.state == Some(DocumentState::Failed));
-    let mut filter =
-        routes::Filter { state: args.state, tag: args.tag, before: None, limit: wanted.min(PAGE) };
+    let cli::Docs { state, tag, search, limit: _ } = args;
+    let mut filter = routes::Filter { state, tag, search, before: None, limit: wanted.min(PAGE) };
     let mut path = routes::documents(&filter);
     let first = client.get(&path).await?;
     let mut all: DocumentsPage = parse(&first, &path)?;
@@ -99,7 +99,13 @@ pub(crate) async fn docs(client: &Client, args: Docs, json: bool) -> Result<(), 
         if all.documents.is_empty() && !refused.is_empty() {
             output::text(&refused)?;
         } else {
-            output::text(&(documents::render(&all, times(), &look) + &refused))?;
+            let unfinished =
+                |line: &DocumentLine| matches!(line.state, DocumentState::Waiting | DocumentState::Learning);
+            let status: Option<StatusView> = match all.documents.iter().any(unfinished) {
+                true => Some(client.read(routes::STATUS).await?),
+                false => None,
+            };
+            output::text(&(documents::render(&all, status.as_ref(), times(), &look) + &refused))?;
         }
     } else if pages == 1 {
         output::json(&first)?;

@@ -48,7 +48,7 @@ impl Teller {
                 let bar = self.bar.get_or_insert_with(|| bar(&self.look));
                 bar.set_length(*steps as u64);
                 bar.set_position(*step as u64);
-                bar.set_message(format!("loss {loss:.2}  {}", one_line(trial)));
+                bar.set_message(format!("(loss {loss:.2}, {})", one_line(trial)));
             }
             Some(Progress::Working(work)) if work.done < work.of => {
                 let bar = self.bar.get_or_insert_with(|| bar(&self.look));
@@ -92,7 +92,7 @@ pub(crate) fn same_hold(before: Option<&Held>, now: Option<&Held>) -> bool {
 
 /// A bar on stderr for the steps; nothing where nobody looks at both.
 fn bar(look: &Look) -> ProgressBar {
-    if !(io::stdout().is_terminal() && io::stderr().is_terminal()) {
+    if !(look.bars && io::stdout().is_terminal() && io::stderr().is_terminal()) {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(0);

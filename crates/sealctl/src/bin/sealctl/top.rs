@@ -7,8 +7,11 @@ use std::time::Duration;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use sealctl::client::{self, Client, Failure, routes};
+use seald_core::domain::ids::DocumentId;
 use seald_core::error::{Context, Error, Kind};
-use seald_core::protocol::{DocumentsPage, EventView, ForgettingView, PauseRequest, StatusView};
+use seald_core::protocol::{
+    DocumentView, DocumentsPage, EventView, ForgettingView, PauseRequest, StatusView,
+};
 use seald_terminal::Look;
 use seald_terminal::feed::Feed;
 use seald_terminal::top::{Top, draw};
@@ -29,6 +32,7 @@ const NEWS: usize = 256;
 enum News {
     State(Box<(StatusView, DocumentsPage, ForgettingView)>),
     Event(Box<EventView>),
+    Story(Box<DocumentView>),
     Trouble(String),
 }
 
@@ -79,7 +83,13 @@ async fn follow(client: &Client, screen: &mut Screen) -> Result<(), Failure> {
             }
             key = keys.recv() => match key {
                 Some(Event::Key(key)) if key.kind != KeyEventKind::Release => match pressed(key) {
-                    Some(Act::Quit) => return Ok(()),
+                    Some(Act::Back) if top.back() => {}
+                    Some(Act::Quit | Act::Back) => return Ok(()),
+                    Some(Act::Keys) => top.show_keys(),
+                    // In a story it is the way back.
+                    Some(Act::Story) => if !top.back() && let Some(document) = top.documents.get(top.selected()) {
+                        tasks.spawn(story(client.clone(), document.id, tell.clone()));
+                    },
                     Some(Act::Step(by)) => top.step(by),
                     Some(Act::Pause) => drop(tasks.spawn(pause(client.clone(), top.paused(), tell.clone()))),
                     None => {}
@@ -95,6 +105,9 @@ async fn follow(client: &Client, screen: &mut Screen) -> Result<(), Failure> {
 /// What a key asks for.
 enum Act {
     Quit,
+    Back,
+    Keys,
+    Story,
     Pause,
     Step(isize),
 }
@@ -102,7 +115,10 @@ enum Act {
 fn pressed(key: KeyEvent) -> Option<Act> {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Act::Quit),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Act::Quit),
+        KeyCode::Char('q') => Some(Act::Quit),
+        KeyCode::Esc => Some(Act::Back),
+        KeyCode::Char('?') => Some(Act::Keys),
+        KeyCode::Enter => Some(Act::Story),
         KeyCode::Char('p') => Some(Act::Pause),
         KeyCode::Up => Some(Act::Step(-1)),
         KeyCode::Down => Some(Act::Step(1)),
@@ -138,6 +154,7 @@ fn take(news: News, top: &mut Top, feed: &mut Feed) {
                 (Some(status), documents.documents, forgetting, None);
         }
         News::Event(event) => top.tell(feed.tell(&event, client::progress(&event).as_ref())),
+        News::Story(view) => top.tell_story(*view),
         News::Trouble(words) => top.trouble = Some(words),
     }
 }
@@ -174,6 +191,15 @@ async fn state(client: &Client) -> Result<(StatusView, DocumentsPage, Forgetting
     let status = client.read(routes::STATUS).await?;
     let documents = client.read(&routes::documents(&filter)).await?;
     Ok((status, documents, client.read(routes::FORGETTING).await?))
+}
+
+/// Asks for the story of a document.
+async fn story(client: Client, document: DocumentId, tell: mpsc::Sender<News>) {
+    let news = match client.read(&routes::document(&document.to_string())).await {
+        Ok(view) => News::Story(Box::new(view)),
+        Err(failure) => News::Trouble(failure.to_string()),
+    };
+    let _ = tell.send(news).await;
 }
 
 /// Pauses, or resumes what is paused.

@@ -1,5 +1,6 @@
 //! `watch`: what happens, line by line, also over restarts of the daemon.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use sealctl::client::{self, Client, Failure, Stream, routes};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::{Activity, EventView, Held, StatusView};
-use seald_terminal::words::count;
+use seald_terminal::words::duration;
 use seald_terminal::{Look, one_line, status};
 use tokio::time::Instant;
 
@@ -47,20 +48,39 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
         held: None,
     };
     // What happens between the two is seen twice rather than not at all.
-    let mut stream = client.events(watch.last).await?;
+    let stream = client.events(watch.last).await?;
     let view: StatusView = client.read(routes::STATUS).await?;
     watch.failed_before = (view.documents.failed, view.documents.refused);
     watch.greet(&view, "watching");
-    loop {
-        match watch.follow(&mut stream).await {
-            Ok(()) => return Ok(if watch.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
-            Err(Failure::Unreachable(_)) => stream = watch.again().await?,
-            Err(failure) => return Err(failure),
+    if !watch.args.until_idle && io::stderr().is_terminal() {
+        output::say("Ctrl-C ends watching; learning goes on");
+    }
+    let Some(seconds) = watch.args.timeout else { return watch.follow_to_the_end(stream).await };
+    match tokio::time::timeout(Duration::from_secs(seconds), watch.follow_to_the_end(stream)).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            let words = format!(
+                "{} went by, and it is not idle: `sealctl status` says why",
+                duration(seconds as f64)
+            );
+            watch.teller.say(&words);
+            Ok(ExitCode::FAILURE)
         }
     }
 }
 
 impl Watch<'_> {
+    /// Tells what comes, over restarts of the daemon, until nothing waits.
+    async fn follow_to_the_end(&mut self, mut stream: Stream<EventView>) -> Result<ExitCode, Failure> {
+        loop {
+            match self.follow(&mut stream).await {
+                Ok(()) => return Ok(if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }),
+                Err(Failure::Unreachable(_)) => stream = self.again().await?,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
     /// Tells what comes; ends when nothing waits, if that was asked for.
     async fn follow(&mut self, stream: &mut Stream<EventView>) -> Result<(), Failure> {
         let mut looks = tokio::time::interval(PAUSE);
@@ -102,10 +122,12 @@ impl Watch<'_> {
         let (failed, refused) = self.failed_before;
         self.failed |= view.documents.failed > failed || view.documents.refused > refused;
         if !tell::same_hold(self.held.as_ref(), view.held.as_ref()) {
-            if let Some(held) = view.held.as_ref().filter(|_| view.documents.waiting > 0) {
+            // While nothing waits there is nothing to say of it, and what comes later is told then.
+            let held = view.held.as_ref().filter(|_| view.documents.waiting > 0);
+            if let Some(held) = held {
                 self.teller.say(&format!("nothing is learned now: {}", status::held_words(held, times())));
             }
-            self.held = view.held.clone();
+            self.held = held.cloned();
         }
         if view.documents.waiting > 0 || !matches!(view.activity, Activity::Idle) {
             self.idle_since = None;
@@ -126,11 +148,10 @@ impl Watch<'_> {
 
     fn greet(&mut self, view: &StatusView, how: &str) {
         self.teller.join(view);
-        let waits = count(view.documents.waiting, "document");
+        let waits = status::waiting_words(view).map_or_else(String::new, |words| format!("; {words}"));
         let doing = status::doing_words(view, times());
         let root = one_line(&view.root);
-        self.teller
-            .say(&format!("{how} seald {} in {root}: {doing}; {waits} waiting", one_line(&view.version)));
+        self.teller.say(&format!("{how} seald {} in {root}: {doing}{waits}", one_line(&view.version)));
     }
 }
 

@@ -1,0 +1,39 @@
+//! How long a document will take is foretold from those that an earlier process learned.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::support::{model, options, store, take_in};
+use seald::pipeline::{Root, Worker};
+use seald_core::Kind;
+use seald_core::clock::Timestamp;
+use seald_core::domain::ids::DocumentId;
+use seald_core::domain::progress::Progress;
+use seald_store::NewEvent;
+
+#[test]
+fn what_an_earlier_process_learned_foretells_the_next_document() {
+    let root = tempfile::tempdir().unwrap();
+    take_in(root.path(), 1);
+    let finished = NewEvent {
+        at: Timestamp(1),
+        job: None,
+        document: Some(DocumentId(1)),
+        kind: "finished".into(),
+        body: serde_json::json!({ "event": "finished", "after": 0.5, "seconds": 1000.0 }),
+    };
+    store(root.path()).log(&[finished]).unwrap();
+    let (model, cancel) = (model(), AtomicBool::new(false));
+    let mut worker =
+        Worker::open(Root::open(root.path()).unwrap(), store(root.path()), &model, options(), &cancel)
+            .unwrap();
+    let mut foretold = None;
+    let ended = worker.run_next(&mut |event| {
+        if let Progress::Started { seconds, .. } = event {
+            foretold = seconds;
+            cancel.store(true, Ordering::Relaxed);
+        }
+    });
+    assert_eq!(ended.unwrap_err().kind(), Kind::Cancelled);
+    let foretold = foretold.unwrap();
+    assert!((foretold - 1000.0).abs() < 1e-6, "the same text takes as long: {foretold}");
+}
