@@ -138,7 +138,15 @@ impl Intaker {
         match ready {
             Ok(ready) => {
                 let hold = self.hold.clone();
-                let documents = pipeline::keep_all(&mut self.store, &intake, &ready, &|| hold.is_stopping())?;
+                let kept = pipeline::keep_all(&mut self.store, &intake, &ready, &|| hold.is_stopping());
+                let documents = match kept {
+                    // It stays until the document that it repeats is forgotten.
+                    Err(error) if error.kind() == Kind::Busy => {
+                        tracing::info!(file = %found.path.display(), %error, "waits in the inbox");
+                        return Ok(());
+                    }
+                    kept => kept?,
+                };
                 let whole = documents.len() == ready.len();
                 self.tell_taken(found, &documents, whole)?;
                 if whole {

@@ -132,8 +132,16 @@ pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
         name.starts_with("seald-") && name.ends_with(".db")
     };
     let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(ours).collect();
-    found.sort_by_cached_key(|path| (Store::events_ever_in(path).unwrap_or(0), path.clone()));
-    Ok(found)
+    found.sort();
+    // One that cannot be read stays behind the one before it.
+    let mut seen = 0;
+    let mut numbered: Vec<(i64, PathBuf)> = Vec::with_capacity(found.len());
+    for path in found {
+        seen = Store::events_ever_in(&path).unwrap_or(seen);
+        numbered.push((seen, path));
+    }
+    numbered.sort_by_key(|(seen, _)| *seen);
+    Ok(numbered.into_iter().map(|(_, path)| path).collect())
 }
 
 /// Opens the root's database, once a restore that was cut short is finished. A damaged one is left as it is, and where one was lost none is made in its
@@ -221,12 +229,8 @@ mod tests {
         let listed = list_backups(&root).unwrap();
         let at = |at: i64| start.plus_seconds(at);
         let times: Vec<_> = listed.iter().map(|one| one.at).collect();
-        assert_eq!(
-            times,
-            [at(3 * 86_400 + 1), at(3 * 86_400), at(4 * 86_400)],
-            "one that cannot be read has seen nothing"
-        );
-        assert!(listed[0].holds.is_ok() && listed[0].bytes > 0 && listed[2].holds.is_err());
+        assert_eq!(times, [at(4 * 86_400), at(3 * 86_400 + 1), at(3 * 86_400)]);
+        assert!(listed[0].holds.is_err() && listed[1].holds.is_ok() && listed[1].bytes > 0);
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn what_was_learned_leaves_in_every_form() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     let (code, _, err) = export(&host, "live", &at("none"), "peft");
-    assert!(code == Some(2) && err.contains("the base model is live"), "{err}");
+    assert!(code == Some(4) && err.contains("the base model is live"), "{err}");
     host.drop_example("drelpolford");
     let status = daemon.wait_idle(1);
     assert_eq!(status["knowledge"]["live"], "gen-000001", "{status}");

@@ -11,7 +11,7 @@ use seald_core::clock::Timestamp;
 use seald_core::domain::document::{Document, DocumentFormat, DocumentState, Passage};
 use seald_core::domain::ids::{DocumentId, JobId};
 use seald_core::domain::job::{Job, JobKind, JobState};
-use seald_core::error::Result;
+use seald_core::error::{Error, Kind, Result};
 
 /// A document that was read and has no row yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Store {
     /// and then changes nothing.
     ///
     /// # Errors
-    /// Those of the database alone.
+    /// [`seald_core::Kind::Busy`] while a document of that content waits to be forgotten.
     pub fn receive(
         &mut self,
         document: &NewDocument,
@@ -122,6 +122,24 @@ impl Store {
     }
 }
 
+/// What waits to be forgotten goes with its files: the same content that came since would go with it, unseen.
+fn refuse_forgotten(db: &Connection, id: DocumentId) -> Result<()> {
+    let sql = "WITH RECURSIVE newer AS (
+                   SELECT ? AS id
+                   UNION SELECT d.replaced_by FROM documents d JOIN newer n ON d.id = n.id WHERE d.replaced_by IS NOT NULL)
+               SELECT 1 FROM forgettings f JOIN jobs j ON j.id = f.job
+               WHERE f.document IN (SELECT id FROM newer) AND j.state IN ('queued', 'running')";
+    match first(db, sql, [id], |row| row.get::<_, i64>(0))? {
+        None => Ok(()),
+        Some(_) => {
+            let text = format!(
+                "it has the content of document {id}, which is being forgotten: it is taken in after that"
+            );
+            Err(Error::new(Kind::Busy, text))
+        }
+    }
+}
+
 /// As [`Store::receive`].
 pub(super) fn receive(
     db: &Connection,
@@ -131,6 +149,7 @@ pub(super) fn receive(
 ) -> Result<Received> {
     let known = "SELECT id FROM documents WHERE hash = ?";
     if let Some(id) = first(db, known, [&document.hash], |row| row.get(0))? {
+        refuse_forgotten(db, id)?;
         return Ok(Received::Known(id));
     }
     let id = insert(db, document, now)?;

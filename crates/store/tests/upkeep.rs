@@ -257,8 +257,11 @@ fn the_number_of_a_forgotten_document_is_never_anothers() {
     let job = store.finish_retrain(&job, None).unwrap();
     let job = store.finish_compare(&job, None, None, NOW).unwrap();
     let job = store.finish_swap(&job, &Swapped::Unchanged, NOW).unwrap();
+    let same = document(5);
+    let error = store.receive(&same, &[], NOW).unwrap_err();
+    assert!(error.kind() == Kind::Busy && error.to_string().contains("is being forgotten"), "{error}");
     store.finish_purge(&job, &[DocumentId(5)], NOW).unwrap();
-    receive(&mut store, 6);
+    assert!(matches!(store.receive(&same, &[], NOW).unwrap(), seald_store::Received::New(DocumentId(6), _)));
     assert_eq!(store.document(DocumentId(6)).map(|d| d.id).unwrap(), DocumentId(6), "the proof speaks of 5");
 }
 

@@ -153,6 +153,10 @@ fn the_backup_that_has_seen_most_is_taken_and_what_was_forgotten_is_told() {
         kind: kind.into(),
         body: serde_json::json!({}),
     };
+    let mut store = Store::open(&root.database()).unwrap();
+    store.log(&[event("started"), event("resumed")]).unwrap();
+    back_up(&root, &store, NOW.plus_seconds(DAY), 9).unwrap();
+    drop(store);
     let prepared = prepare_restore(&root, Some(&made[0])).unwrap();
     assert!(prepared.present.unwrap().events > prepared.holds.events);
     restore(&root, NOW).unwrap();
