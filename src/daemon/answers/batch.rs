@@ -151,10 +151,13 @@ impl<'m> Batch<'m> {
             }
         };
         match self.running.step(&generations.active(), &mut on_token) {
-            Ok(ended) => ended.into_iter().for_each(|(row, result)| match self.weighings.end(row, result) {
-                Some(result) => self.end(row, result.err()),
-                None => {}
-            }),
+            Ok(ended) => {
+                for (row, result) in ended {
+                    if let Some(result) = self.weighings.end(row, result) {
+                        self.end(row, result.err());
+                    }
+                }
+            }
             Err(error) => self.fail_all(&error),
         }
     }
