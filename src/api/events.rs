@@ -36,7 +36,8 @@ pub(super) struct After {
     /// Begin with the kept event after this number (0: with the oldest kept); with what happens from now on where it
     /// is left out. The header `Last-Event-ID` says the same and goes before it.
     after: Option<i64>,
-    /// Begin with so many of the newest kept events; not together with `after`.
+    /// Begin with so many of the newest kept events, where neither `after` nor the header says where: a client that comes back to the same address goes on
+    /// where it was.
     last: Option<u32>,
     /// Whether to go on with what happens; else the stream ends with the newest kept event. True where it is left out.
     follow: Option<bool>,
@@ -68,9 +69,6 @@ pub(super) async fn follow(
             Some(id.ok_or_else(|| Failure::invalid("`Last-Event-ID` is not the number of an event"))?)
         }
     };
-    if asked.is_some() && last.is_some() {
-        return Err(Failure::invalid("`after` and `last` both say where to begin: give one of them"));
-    }
     // Listening begins before reading, so that nothing falls between.
     let live = api.service.monitor.listen();
     let newest = api.service.read(|_, reading| reading.store.last_event()).await?;

@@ -41,6 +41,12 @@ async fn pausing_and_resuming_reach_the_learner_and_answer_with_the_status() {
         panic!("a very long time is a time")
     };
     assert_eq!(held("/v1/resume", "").await, None);
+    for body in [r#"{"seconds":4e23}"#, r#"{"seconds":90.0}"#] {
+        assert!(held("/v1/pause", body).await.is_some(), "{body}");
+    }
+    for body in [r#"{"seconds":-1}"#, r#"{"seconds":1.5}"#] {
+        daemon.post("/v1/pause", body).await.is_problem(400, "invalid", "no whole number of seconds");
+    }
     daemon.post("/v1/pause", r#"{"seconds":0}"#).await.is_problem(400, "invalid", "seconds is 0");
 }
 

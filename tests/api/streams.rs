@@ -97,7 +97,13 @@ async fn the_newest_kept_events_can_be_had_alone() {
     log(&mut daemon.store(), 601..=601);
     daemon.monitor.logged();
     assert_eq!(following.ids(1).await, numbers(601, 601));
-    daemon.get("/v1/events?last=3&after=4").await.is_problem(400, "invalid", "give one of them");
+    let mut back = request("GET", "/v1/events?last=9999&follow=false", "");
+    back.headers_mut().insert("last-event-id", "4".parse().unwrap());
+    assert_eq!(
+        daemon.follow(back).await.next().await.unwrap().id,
+        Some(5),
+        "where it was, not from its beginning again"
+    );
 }
 
 #[tokio::test]

@@ -77,6 +77,9 @@ pub(super) fn chat(body: &[u8]) -> Result<Wanted, Refusal> {
     if request.messages.is_empty() {
         return Err(Refusal::field("messages", "messages is empty: give at least one turn"));
     }
+    if request.max_tokens == Some(0) {
+        return Err(Refusal::field("max_tokens", "max_tokens is 0: give 1 or more"));
+    }
     let log_probs = request.logprobs.unwrap_or(false);
     let top = request.top_logprobs.unwrap_or(0);
     if top > 0 && !log_probs {
@@ -312,6 +315,7 @@ mod tests {
             (json!({ "n": 17 }), "n"),
             (json!({ "top_p": 1.5 }), "top_p"),
             (json!({ "max_tokens": 0 }), "max_tokens"),
+            (json!({ "max_tokens": 0, "max_completion_tokens": 3 }), "max_tokens"),
             (json!({ "stop": ["a", "b", "c", "d", "e"] }), "stop"),
             (json!({ "stop": 7 }), "stop"),
             (json!({ "top_logprobs": 3 }), "top_logprobs"),

@@ -1,6 +1,7 @@
 //! What a client can ask the daemon to do, and what it answers; errors.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
@@ -11,9 +12,19 @@ use crate::domain::ids::{DocumentId, JobId};
 #[serde(deny_unknown_fields)]
 pub struct PauseRequest {
     /// For so many seconds, 1 or more; until somebody resumes where it is left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "any_length")]
     #[schema(minimum = 1, format = "uint64")]
     pub seconds: Option<u64>,
+}
+
+/// Whole seconds; more than there ever will be are a time, too.
+fn any_length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    match seconds.filter(|seconds| *seconds < 0.0 || seconds.fract() != 0.0) {
+        Some(wrong) => Err(D::Error::custom(format!("{wrong} is no whole number of seconds"))),
+        // Above the largest it is the largest.
+        None => Ok(seconds.map(|seconds| seconds as u64)),
+    }
 }
 
 /// Body of `POST /v1/rollback`.
