@@ -175,7 +175,7 @@ pub struct Weighing {
     pub answer: String,
     /// Who is asked.
     pub generations: Vec<GenerationId>,
-    /// Where the sums of ln p over the answer's tokens and the end of the turn go; none for a generation whose files are gone.
+    /// Where the sums of ln p over the answer's tokens and the end of the turn go; none for a generation whose files are gone, and where the model cannot take question and answer together.
     pub reply: oneshot::Sender<Result<Vec<Option<f64>>>>,
 }
 

@@ -202,6 +202,10 @@ async fn questions_are_answered_whole_or_in_pieces() {
                 Order::Weigh(Weighing { question, generations, reply, .. }) => {
                     // Each generation finds the answer e^2 times as probable as the one before, but where the base knew it.
                     let taught = if question == "Which time?" { 1.0 } else { 2.0 };
+                    if question == "Who waits?" {
+                        reply.send(Err(Error::new(Kind::Busy, "32 requests wait already"))).unwrap();
+                        continue;
+                    }
                     let sums = generations.iter().map(|id| Some(taught * id.0 as f64 - 9.0)).collect();
                     reply.send(Ok(sums)).unwrap();
                     continue;
@@ -224,10 +228,14 @@ async fn questions_are_answered_whole_or_in_pieces() {
         ..Asked::new(Prompt::Question { text: "When?".into(), earlier })
     };
     assert_eq!(told.recv().unwrap(), question(None, 64, vec![]));
-    for known in ["Which time?", "At noon, or when?"] {
+    for known in ["Which time?", "At noon, or when?", "Who waits?"] {
         let body = serde_json::json!({ "question": known }).to_string();
         let view: AskView = daemon.post("/v1/ask", body).await.json();
-        assert!(view.sources.is_empty(), "{known}: the base knew it, or the question says it: {view:?}");
+        assert_eq!(view.answer, "At noon.", "{known}");
+        assert!(
+            view.sources.is_empty(),
+            "{known}: the base knew it, the question says it, or nobody could tell: {view:?}"
+        );
         told.recv().unwrap();
     }
     let base =

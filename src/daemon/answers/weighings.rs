@@ -98,7 +98,7 @@ impl Weighings {
     }
 }
 
-/// Begins the row of one generation; none where its files are gone.
+/// Begins the row of one generation; none where its files are gone, or the model cannot take question and answer together.
 fn begin(
     running: &mut Running<'_>,
     generations: &mut Generations<'_>,
@@ -112,6 +112,9 @@ fn begin(
         Err(error) if error.kind() == Kind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    running.weigh(row, tokens.to_vec(), first, adapter)?;
-    Ok(Some(row))
+    match running.weigh(row, tokens.to_vec(), first, adapter) {
+        Ok(()) => Ok(Some(row)),
+        Err(error) if error.kind() == Kind::Invalid => Ok(None),
+        Err(error) => Err(error),
+    }
 }
