@@ -18,7 +18,6 @@ mod null;
 mod passages;
 mod passages_table;
 mod people;
-mod reading;
 mod record;
 mod reward;
 mod seal;

@@ -42,7 +42,7 @@ pub(crate) fn measure(
                 Asked { question, fact: k.fact, before: &k.before }
             })
             .collect();
-        let probes = judge::Probes { gate: &asked, controls: &[], bank: &[], reading: &[] };
+        let probes = judge::Probes { gate: &asked, controls: &[], bank: &[], reading: None };
         let judged = (!asked.is_empty())
             .then(|| judge::judge(&session, None, &trials.adapter, probes, &lab.rehearsal, options))
             .transpose()?;

@@ -17,10 +17,12 @@ use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 use seald_engine::model::Model;
 use seald_learn::author::Author;
+use seald_learn::comprehension::Comprehension;
 use seald_learn::controls::{self, Control};
 use seald_learn::gate::GateOptions;
 use seald_learn::judge::{self, Asked, Judged};
 use seald_learn::options::LearnOptions;
+use seald_learn::paired::Paired;
 use seald_learn::probes::{self, Kept, PassRates, Reading};
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::{Question, Session};
@@ -32,7 +34,6 @@ use crate::cache::kept_in;
 use crate::everyday::{self, Everyday};
 use crate::lab::NEVER;
 use crate::people::{Human, Passage, Score};
-use crate::reading;
 use crate::record;
 
 /// What of a passage is measured.
@@ -106,8 +107,16 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
         Depth::Train | Depth::Learn if !open.is_empty() => prepare(&session, &run.cache)?,
         _ => Rehearsal::default(),
     };
+    let comprehension = Comprehension::new(&session)?;
+    let lab = Lab {
+        session: &session,
+        rehearsal: &rehearsal,
+        gate,
+        run,
+        passages: &passages,
+        comprehension: &comprehension,
+    };
     for number in open {
-        let lab = Lab { session: &session, rehearsal: &rehearsal, gate, run, passages: &passages };
         let line = lab.one(number)?;
         let mut file = fs::OpenOptions::new().create(true).append(true).open(run.out).unwrap();
         writeln!(file, "{}", serde_json::to_string(&line).unwrap()).unwrap();
@@ -141,6 +150,7 @@ struct Lab<'a, 's> {
     gate: &'s GateOptions,
     run: &'s Run<'s>,
     passages: &'s [Passage],
+    comprehension: &'s Comprehension,
 }
 
 /// An exam, with the seconds and tokens that it took.
@@ -301,13 +311,10 @@ impl Lab<'_, '_> {
         let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(self.session, None))?;
         let now = everyday::answers(self.session, Some(adapter))?;
         line.everyday = Some(everyday::compare(&usual, &now));
-        let (before, now) = (self.base_reads()?, reading::right(self.session, Some(adapter))?);
-        line.reading = Some((count_right(&before), count_right(&now), now.len()));
+        let pairs = self.comprehension.first(self.session, Some(adapter))?;
+        let right = |of: fn(&Paired) -> bool| pairs.iter().filter(|pair| of(pair)).count();
+        line.reading = Some((right(|pair| pair.right_before), right(|pair| pair.right_after), pairs.len()));
         Ok(())
-    }
-
-    fn base_reads(&self) -> Result<Vec<bool>> {
-        kept_in(&self.run.cache, "reads.json", || reading::right(self.session, None))
     }
 
     fn judge(&self, kept: &[Kept], passage: &Passage, adapter: &Adapter) -> Result<Option<Judged>> {
@@ -336,13 +343,8 @@ impl Lab<'_, '_> {
             .enumerate()
             .map(|(fact, (question, before))| Asked { question: *question, fact, before })
             .collect();
-        let (others, base_reads) = (controls::in_sight(self.session)?, self.base_reads()?);
-        let reading: Vec<judge::InSight<'_>> = others
-            .iter()
-            .zip(base_reads)
-            .map(|(control, right_before)| judge::InSight { question: control.in_sight(), right_before })
-            .collect();
-        let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[], reading: &reading };
+        let reading = Some(self.comprehension);
+        let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[], reading };
         Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?))
     }
 }

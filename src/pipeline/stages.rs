@@ -15,6 +15,7 @@ use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::{RowText, SelfEdit};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
+use seald_learn::comprehension::Comprehension;
 use seald_learn::controls::{self, Control};
 use seald_learn::grade::Grade;
 use seald_learn::judge::{self, Asked};
@@ -164,17 +165,10 @@ impl Worker<'_> {
             Some((_, answered)) => answered,
             None => self.session.ask(&control_questions, self.live())?,
         };
-        let in_sight = controls::in_sight(&self.session)?;
-        let reading_questions: Vec<Question<'_>> = in_sight.iter().map(Control::in_sight).collect();
-        let base_reads = match self.base_reads.take() {
-            Some(right) => right,
-            None => self.session.right(&reading_questions, None)?,
+        let reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => Comprehension::new(&self.session)?,
         };
-        let reading: Vec<judge::InSight<'_>> = reading_questions
-            .iter()
-            .zip(&base_reads)
-            .map(|(question, right)| judge::InSight { question: *question, right_before: *right })
-            .collect();
         let bank = self.bank()?;
         let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
         let bank_questions: Vec<Question<'_>> = bank.iter().map(closed).collect();
@@ -185,12 +179,12 @@ impl Worker<'_> {
             gate: &gate_asked,
             controls: &control_asked,
             bank: &bank_asked,
-            reading: &reading,
+            reading: Some(&reading),
         };
         let judged =
             judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
         self.controls = Some((live, controls_before));
-        self.base_reads = Some(base_reads);
+        self.reading = Some(reading);
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
         evaluations.extend(self::evaluations(&bank, &bank_before, Subject::Before, live));
         evaluations.extend(self::evaluations(&gate, &judged.gate, Subject::Candidate, live));

@@ -23,6 +23,7 @@ use seald_core::domain::job::{Event, Job, JobKind, JobState, Stage};
 use seald_core::domain::progress::Progress;
 use seald_core::error::{Error, Kind, Result};
 use seald_ingest::PassageSize;
+use seald_learn::comprehension::Comprehension;
 use seald_learn::consolidate::ConsolidateOptions;
 use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
@@ -104,8 +105,8 @@ pub struct Worker<'m> {
     pub(super) live: Option<(GenerationId, Adapter)>,
     /// What a generation answered to the controls: the next document's judgement needs the same.
     pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
-    /// Which questions about other texts in sight the base answers right, once that is known.
-    pub(super) base_reads: Option<Vec<bool>>,
+    /// Questions about other texts in sight, with what the base answers once that is known.
+    pub(super) reading: Option<Comprehension>,
     pub(super) writer: Option<Scribe>,
 }
 
@@ -151,7 +152,7 @@ impl<'m> Worker<'m> {
         };
         let rehearsal = Rehearsal::new(&session, &samples)?;
         let pace = Pace::of(&session, &store)?;
-        let (live, controls, base_reads, writer) = (None, None, None, None);
+        let (live, controls, reading, writer) = (None, None, None, None);
         let mut worker = Self {
             root,
             store,
@@ -167,7 +168,7 @@ impl<'m> Worker<'m> {
             left_open,
             live,
             controls,
-            base_reads,
+            reading,
             writer,
         };
         worker.use_kept_calibration()?;

@@ -67,6 +67,31 @@ pub fn in_sight(session: &Session<'_>) -> Result<Vec<Control>> {
     }
 }
 
+/// Every question twice, with another of the texts in sight before its own and after it, as far as the model's context holds both. None for nano.
+///
+/// # Errors
+/// From the tokenizer or the chat template.
+pub fn among_others(session: &Session<'_>) -> Result<Vec<Control>> {
+    match session.prompts {
+        PromptSet::Nano => Ok(Vec::new()),
+        PromptSet::General => fitting(session, with_others()),
+    }
+}
+
+/// Every question twice, with another of the texts before its own and after it.
+fn with_others() -> Vec<Control> {
+    let texts = texts();
+    let mut controls = Vec::with_capacity(2 * texts.len() * QUESTIONS);
+    for (text, other) in texts.iter().zip(texts.iter().cycle().skip(1)) {
+        for (first, second) in [(other, text), (text, other)] {
+            let passage = format!("{}\n\n{}\n{}", first.passage, second.title, second.passage);
+            let both = |control| Control { title: first.title.clone(), passage: passage.clone(), ..control };
+            controls.extend(text.controls(QUESTIONS).into_iter().map(both));
+        }
+    }
+    controls
+}
+
 /// Those that the model's context holds with their texts and an answer.
 pub(super) fn fitting(session: &Session<'_>, controls: Vec<Control>) -> Result<Vec<Control>> {
     let mut found = Vec::with_capacity(controls.len());
@@ -122,6 +147,22 @@ mod tests {
             for ControlQuestion { question, answer } in &text.questions {
                 assert!(text.passage.contains(answer), "{answer:?} is not in {}", text.title);
                 assert!(!question.to_lowercase().contains(&answer.to_lowercase()), "{question}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_text_stands_before_or_after_the_one_that_answers() {
+        let controls = with_others();
+        assert_eq!(controls.len(), 2 * 12 * QUESTIONS);
+        for (texts, asked) in texts().iter().zip(controls.chunks(2 * QUESTIONS)) {
+            for (place, control) in asked.iter().enumerate() {
+                assert_eq!(control.question, texts.questions[place % QUESTIONS].question);
+                let own_is_last =
+                    control.passage.ends_with(&format!("\n\n{}\n{}", texts.title, texts.passage));
+                assert_eq!(own_is_last, place < QUESTIONS);
+                assert_eq!(control.title == texts.title, place >= QUESTIONS);
+                assert_eq!(control.passage.starts_with(&texts.passage), place >= QUESTIONS);
             }
         }
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::comprehension::Tolerance;
+use super::paired::{Changes, Paired};
 use super::stats;
 use seald_core::domain::decision::{Decision, Finding, Rule};
 use seald_core::domain::number::probable_words;
@@ -25,15 +27,6 @@ pub struct GateProbe {
     pub score_after: f64,
 }
 
-/// What came of a question before and after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paired {
-    /// Whether it was answered right before: by the live model, or by the base where it says so.
-    pub right_before: bool,
-    /// Whether the candidate answers right.
-    pub right_after: bool,
-}
-
 /// What was recorded of one candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateInput {
@@ -44,7 +37,7 @@ pub struct GateInput {
     pub controls: Vec<GateProbe>,
     /// A sample of the retention bank, one wording a fact.
     pub bank: Vec<Paired>,
-    /// Questions about other texts, the text in sight ([`crate::controls::in_sight`]); before is what the base answered, so that small losses of many
+    /// Questions about other texts, the text in sight ([`crate::comprehension`]); before is what the base answered, so that small losses of many
     /// documents add up here. Empty for a model with nano's prompts.
     #[serde(default)]
     pub reading: Vec<Paired>,
@@ -104,6 +97,11 @@ impl GateOptions {
     /// Mean KL from the base that is allowed, nats a token, above 0.
     pub fn budget(&self) -> f64 {
         if self.drift_budget > 0.0 { self.drift_budget } else { UNCALIBRATED_BUDGET }
+    }
+
+    /// What explains that a few of many answers are lost.
+    pub fn tolerance(&self) -> Tolerance {
+        Tolerance { rate: self.loss_budget, level: self.loss_level }
     }
 
     /// Checks every range.
@@ -189,12 +187,11 @@ pub const RULES: [RuleRow; 6] = [
     RuleRow {
         rule: Rule::Reading,
         demand: "of questions about other texts, the text in sight, no fewer are answered right than by the base, but for what a loss rate \
-                 of 3 % explains (exact one-sided binomial test at 5 %)",
+                 of 3 % and as many turning one way as the other explain (exact one-sided test at 5 %)",
         reason: "a model taught facts may say one of them to whoever asks for a fact, whatever is in sight; drift on free \
                  text does not show it: 20 of 51 right answers were lost at a drift of .02 as at .22. What a weak model \
-                 guesses turns one way and the other, so what turned right counts against what was lost. Whether more are lost \
-                 than turn right by chance (McNemar) would allow 8 fewer of 60 where 7 turned, and the largest part of the way \
-                 that is allowed is gone",
+                 guesses turns one way and the other: without that, lessons that do no harm failed once in seven. Where more are lost than the \
+                 rate alone explains, three times as many questions decide (decision 20)",
         judge: reading,
     },
     RuleRow {
@@ -336,30 +333,25 @@ fn turned(input: &GateInput) -> (usize, usize) {
 }
 
 fn retention(input: &GateInput, options: &GateOptions) -> Finding {
-    let known: Vec<_> = input.bank.iter().filter(|probe| probe.right_before).collect();
-    let lost = known.iter().filter(|probe| !probe.right_after).count();
-    let allowed = stats::losses_allowed(known.len(), options.loss_budget, options.loss_level);
-    let words = if known.is_empty() {
+    let Changes { known, lost, .. } = Changes::of(&input.bank);
+    let allowed = stats::losses_allowed(known, options.loss_budget, options.loss_level);
+    let words = if known == 0 {
         "no earlier answer was right, so none could be lost".to_string()
     } else {
-        format!("{lost} of {} lost; the budget allows {allowed}", count(known.len(), "earlier answer"))
+        format!("{lost} of {} lost; the budget allows {allowed}", count(known, "earlier answer"))
     };
     finding(Rule::Retention, lost <= allowed, lost as f64, allowed as f64, words)
 }
 
 fn reading(input: &GateInput, options: &GateOptions) -> Finding {
-    let changed = |before: bool| {
-        input.reading.iter().filter(|one| one.right_before == before && one.right_after != before).count()
-    };
-    let known = input.reading.iter().filter(|one| one.right_before).count();
-    let (lost, turned) = (changed(true), changed(false));
-    let (fewer, allowed) =
-        (lost.saturating_sub(turned), stats::losses_allowed(known, options.loss_budget, options.loss_level));
+    let changes = Changes::of(&input.reading);
+    let (Changes { known, lost, gained }, fewer) = (changes, changes.fewer());
+    let allowed = stats::net_losses_allowed(known, lost + gained, options.loss_budget, options.loss_level);
     let words = if known == 0 {
         "no question about another text in sight was answered right, so none could be lost".to_string()
     } else {
         format!(
-            "{lost} of {} about other texts in sight lost, {turned} turned right: {fewer} fewer; the budget allows {allowed}",
+            "{lost} of {} about other texts in sight lost, {gained} turned right: {fewer} fewer; the budget allows {allowed}",
             count(known, "right answer")
         )
     };

@@ -1,7 +1,9 @@
 //! The judgement of a candidate: its probes are asked, what was known is asked again, its drift is measured, and the gate decides; where only
 //! old knowledge suffers, only a part of the way from the live adapter to it is gone.
 
-use super::gate::{self, GateInput, GateOptions, GateProbe, Paired};
+use super::comprehension::Comprehension;
+use super::gate::{self, GateInput, GateOptions, GateProbe};
+use super::paired::Paired;
 use super::rehearsal::Rehearsal;
 use super::session::{Answered, Question, Session};
 use candle_core::Tensor;
@@ -26,15 +28,6 @@ pub struct Asked<'a> {
     pub before: &'a Answered,
 }
 
-/// A question about another text in sight, with what the base made of it.
-#[derive(Debug, Clone, Copy)]
-pub struct InSight<'a> {
-    /// The question, with its text.
-    pub question: Question<'a>,
-    /// Whether the base answers right.
-    pub right_before: bool,
-}
-
 /// What a candidate is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Probes<'a> {
@@ -45,7 +38,7 @@ pub struct Probes<'a> {
     /// About what was known before.
     pub bank: &'a [Asked<'a>],
     /// About other texts, the text in sight; none where training leaves alone how the model reads.
-    pub reading: &'a [InSight<'a>],
+    pub reading: Option<&'a Comprehension>,
 }
 
 /// A judged candidate.
@@ -140,14 +133,14 @@ fn judge_at(
         session.ask(&questions, Some(&adapter))
     };
     let (gate, controls, bank) = (ask(probes.gate)?, ask(probes.controls)?, ask(probes.bank)?);
-    let questions: Vec<Question<'_>> = probes.reading.iter().map(|one| one.question).collect();
-    let right = session.right(&questions, Some(&adapter))?;
+    let compare = |questions: &Comprehension| questions.compare(session, Some(&adapter), options.tolerance());
+    let reading = probes.reading.map(compare).transpose()?.unwrap_or_default();
     let drift = rehearsal.drift(session, Some(&adapter))?;
     let input = GateInput {
         probes: gate_probes(probes.gate, &gate),
         controls: gate_probes(probes.controls, &controls),
         bank: bank_probes(probes.bank, &bank),
-        reading: reading_probes(probes.reading, &right),
+        reading,
         drift,
         scale,
     };
@@ -172,12 +165,6 @@ fn bank_probes(probes: &[Asked<'_>], after: &[Answered]) -> Vec<Paired> {
         right_after: after.grade.right,
     };
     probes.iter().zip(after).map(pair).collect()
-}
-
-fn reading_probes(probes: &[InSight<'_>], right: &[bool]) -> Vec<Paired> {
-    let pair =
-        |(one, right): (&InSight<'_>, &bool)| Paired { right_before: one.right_before, right_after: *right };
-    probes.iter().zip(right).map(pair).collect()
 }
 
 /// A part of the way, 0 to 1, from the live adapter (none: the base) to one that continues it. From the base, B is multiplied; otherwise A and B

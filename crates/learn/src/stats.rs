@@ -67,6 +67,16 @@ pub fn losses_allowed(asked: usize, rate: f64, level: f64) -> usize {
     (1..=asked).take_while(|lost| binomial_tail(*lost, asked, rate) > level).last().unwrap_or(0)
 }
 
+/// By how many fewer of the paired answers may be right afterwards, of which `known` were right before and `turned` changed in either direction, before a loss of the
+/// share `rate` and chance explain it with `level` or less. Given how many changed, those that were lost are binomial: one in two, as McNemar's exact test has it,
+/// and beyond that the `rate * known` that the budget grants. Never less than [`losses_allowed`].
+pub fn net_losses_allowed(known: usize, turned: usize, rate: f64, level: f64) -> usize {
+    let plain = losses_allowed(known, rate, level);
+    let share = 0.5 + rate * known as f64 / (2.0 * turned.max(1) as f64);
+    let lost = losses_allowed(turned, share.min(1.0), level);
+    plain.max((2 * lost).saturating_sub(turned))
+}
+
 /// The mean and Student's t interval, `x̄ ± t(n-1) s/√n`; infinite with fewer than two values, NaN where a value is.
 pub fn mean_interval(values: &[f64], confidence: f64) -> Estimate {
     let count = values.len();

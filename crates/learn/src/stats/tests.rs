@@ -43,6 +43,16 @@ fn binomial_tails_are_scipys() {
 }
 
 #[test]
+fn losses_may_be_more_by_what_turns_either_way() {
+    // By a sum over the binomial's terms in Python.
+    for (known, turned, allowed) in
+        [(60, 0, 4), (60, 5, 5), (60, 23, 9), (180, 66, 18), (24, 14, 6), (0, 10, 6)]
+    {
+        assert_eq!(net_losses_allowed(known, turned, 0.03, 0.05), allowed, "{turned} of {known} turned");
+    }
+}
+
+#[test]
 fn losses_allowed_are_the_largest_that_chance_explains() {
     // max(k for k in range(n + 1) if k == 0 or stats.binom.sf(k - 1, n, .03) > .05)
     for (asked, allowed) in
