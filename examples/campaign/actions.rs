@@ -227,7 +227,7 @@ impl Outside<'_> {
                 ("POST", "/v1/completions", body.to_string(), 200)
             }
             Ask::Embeddings => {
-                ("POST", "/v1/embeddings", json!({"model": "live", "input": "a"}).to_string(), 400)
+                ("POST", "/v1/embeddings", json!({"model": "live", "input": "a"}).to_string(), 404)
             }
             Ask::NoJson => ("POST", "/v1/chat/completions", "{\"model\": \"live\", ".to_string(), 400),
             Ask::Deep => ("POST", "/v1/chat/completions", deep().to_string(), 400),
