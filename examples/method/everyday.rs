@@ -1,11 +1,17 @@
 //! What becomes of everyday conversation: fifty prompts that no document is about, answered before and after.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
+use seald_engine::model::Model;
+use seald_learn::options::LearnOptions;
 use seald_learn::session::{Question, Session, Writing};
 use seald_learn::stats;
+
+use crate::lab::NEVER;
 
 /// Longest answer, tokens.
 const ANSWER_TOKENS: usize = 64;
@@ -30,9 +36,26 @@ pub(crate) struct Everyday {
     pub(crate) damaged: usize,
 }
 
+/// Prints what the base and an adapter answer, and what became of them together.
+pub(crate) fn measure(model: &Model, learn: LearnOptions, adapter: &Path) -> Result<()> {
+    let session = Session::new(model, learn, &NEVER)?;
+    let (before, after) =
+        (answers(&session, None)?, answers(&session, Some(&session.load_adapter(adapter)?))?);
+    for (place, prompt) in prompts().iter().enumerate() {
+        println!("{prompt}\n  {}\n  {}", before.texts[place], after.texts[place]);
+    }
+    let Everyday { before, after, damaged } = compare(&before, &after);
+    println!("\n50 everyday prompts: words before, after {before:.1}, {after:.1}; damaged {damaged}");
+    Ok(())
+}
+
+fn prompts() -> Vec<String> {
+    serde_json::from_str(include_str!("everyday.json")).unwrap()
+}
+
 /// What the model answers.
 pub(crate) fn answers(session: &Session<'_>, adapter: Option<&Adapter>) -> Result<Answers> {
-    let prompts: Vec<String> = serde_json::from_str(include_str!("everyday.json")).unwrap();
+    let prompts = prompts();
     let writing = Writing { max_tokens: ANSWER_TOKENS, temperature: 0.0, top_p: None, seed: 0 };
     let texts = session.write(&prompts, writing, adapter)?;
     let said: Vec<usize> = (0..texts.len()).filter(|place| !texts[*place].is_empty()).collect();

@@ -16,6 +16,7 @@ mod lab;
 mod learning;
 mod null;
 mod passages;
+mod passages_line;
 mod passages_table;
 mod people;
 mod record;
@@ -189,31 +190,12 @@ enum What {
         steps: usize,
     },
     /// Real passages with questions of people, on any model: yield, learning, null edits, losses, cost
-    Passages {
-        /// A file like SQuAD's: [{"title", "context", "questions": [{"question", "answer"}]}]
+    Passages(passages_line::Run),
+    /// Fifty everyday prompts answered by the base and with an adapter
+    Everyday {
+        /// Folder of the adapter: ROOT/adapters/live
         #[arg(long)]
-        data: PathBuf,
-        /// Where a line for each passage goes; passages that have one are not measured again
-        #[arg(long)]
-        out: PathBuf,
-        /// Passages of the file to take
-        #[arg(long, default_value_t = 40)]
-        passages: usize,
-        /// The first of them
-        #[arg(long, default_value_t = 0)]
-        from: usize,
-        /// How much of each is measured
-        #[arg(long, value_enum, default_value = "learn")]
-        depth: passages::Depth,
-        /// Also train on each passage alone
-        #[arg(long)]
-        passage_only: bool,
-        /// Folder where base samples, exams and study texts are kept, for further trainings of the same passages; by default beside --out
-        #[arg(long)]
-        cache: Option<PathBuf>,
-        /// Folder where what the model wrote and what became of it is recorded, for the tests
-        #[arg(long)]
-        record: Option<PathBuf>,
+        adapter: PathBuf,
     },
     /// Writer rounds: what writers earn on unseen documents after each
     Writer(WriterArgs),
@@ -302,15 +284,13 @@ fn main() -> Result<()> {
         serde_json::from_str(&options.gate).doing(Kind::Invalid, || format!("--gate {}", options.gate))?;
     let consolidate: ConsolidateOptions = serde_json::from_str(&options.consolidate)
         .doing(Kind::Invalid, || format!("--consolidate {}", options.consolidate))?;
-    if let What::Passages { data, out, passages, from, depth, passage_only, cache, record } = &options.what {
-        let (from, passages, depth, passage_only) = (*from, *passages, *depth, *passage_only);
-        let learn = LearnOptions { seed: options.seed, ..learn };
-        let cache = cache.clone().unwrap_or_else(|| out.with_extension("cache"));
-        let run =
-            passages::Run { data, out, from, passages, depth, passage_only, cache, record: record.clone() };
-        return passages::measure(&model, learn, &gate, &run);
+    let learn = LearnOptions { seed: options.seed, ..learn };
+    match &options.what {
+        What::Passages(run) => return passages::measure(&model, learn, &gate, run),
+        What::Everyday { adapter } => return everyday::measure(&model, learn, adapter),
+        _ => (),
     }
-    let lab = Lab::open(&model, &options.eval, LearnOptions { seed: options.seed, ..learn })?;
+    let lab = Lab::open(&model, &options.eval, learn)?;
     let some = |from: usize, count: usize| {
         let last = (from + count).min(lab.documents.len());
         &lab.documents[from.min(last)..last]
@@ -375,7 +355,7 @@ fn main() -> Result<()> {
         What::Null { documents, from, steps } => {
             tables::null(&null::measure(&lab, some(from, documents), steps, &gate)?)
         }
-        What::Passages { .. } => return Ok(()),
+        What::Passages(_) | What::Everyday { .. } => return Ok(()),
         What::Writer(own) => {
             let plan =
                 own.plan(lab.documents.len(), lab.session.options.rung_steps.last().copied().unwrap_or(1))?;

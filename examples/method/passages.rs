@@ -1,10 +1,9 @@
 //! Real passages with questions of people, each learned alone from the base: yield of the exam, what is learned, what the gate says of it and of a null
 //! edit, what is lost. Every passage is a line of the output file, so that a run can be stopped and gone on with.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -31,80 +30,21 @@ use seald_learn::work::Tally;
 use seald_learn::{exam, self_edits};
 
 use crate::cache::kept_in;
-use crate::everyday::{self, Everyday};
+use crate::everyday;
 use crate::lab::NEVER;
-use crate::people::{Human, Passage, Score};
+use crate::passages_line::{Depth, Line, Run, lines};
+use crate::people::{Human, Passage};
 use crate::record;
 
-/// What of a passage is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Depth {
-    /// The exam alone.
-    Yield,
-    /// The exam, the base, and the passage in sight.
-    Ask,
-    /// Also the training, the same questions after it, and what became of conversation and reading: to choose options by.
-    Train,
-    /// Everything: training on the passage alone and ours, the gate, a null edit.
-    Learn,
-}
-
-/// One passage's results.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Line {
-    pub(crate) title: String,
-    pub(crate) number: usize,
-    pub(crate) rates: Option<PassRates>,
-    pub(crate) gate_facts: usize,
-    pub(crate) retain: usize,
-    pub(crate) cloze: usize,
-    /// Role, question and answer of every probe, to be read.
-    pub(crate) probes: Vec<(Role, String, String)>,
-    /// Question, accepted answer and what was said after learning, of the gate and of people, to be read.
-    pub(crate) answers: Vec<(String, String, String)>,
-    pub(crate) scores: BTreeMap<String, Score>,
-    /// Of base-right answers to human questions and controls: how many, and how many are wrong after.
-    pub(crate) known: usize,
-    pub(crate) lost: usize,
-    pub(crate) accepted: Option<bool>,
-    pub(crate) reasons: Vec<String>,
-    pub(crate) null_accepted: Option<bool>,
-    pub(crate) null_reasons: Vec<String>,
-    pub(crate) drift: f64,
-    pub(crate) everyday: Option<Everyday>,
-    /// Of questions about other texts in sight: right before, right after, asked.
-    pub(crate) reading: Option<(usize, usize, usize)>,
-    pub(crate) rows: usize,
-    pub(crate) trained_tokens: u64,
-    pub(crate) generated_tokens: u64,
-    pub(crate) scored_tokens: u64,
-    pub(crate) seconds: BTreeMap<String, f64>,
-}
-
-/// What is measured, and where it goes.
-pub(crate) struct Run<'a> {
-    pub(crate) data: &'a Path,
-    pub(crate) out: &'a Path,
-    pub(crate) from: usize,
-    pub(crate) passages: usize,
-    pub(crate) depth: Depth,
-    pub(crate) passage_only: bool,
-    /// Where exams and study texts are kept, so that another training of the same passages takes them up.
-    pub(crate) cache: PathBuf,
-    /// Where what the model wrote and what became of it is recorded, for `crates/learn/tests/recorded.rs`.
-    pub(crate) record: Option<PathBuf>,
-}
-
 /// Measures the passages that the output file has no line for; prints the table of all its lines.
-pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, run: &Run<'_>) -> Result<()> {
+pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, run: &Run) -> Result<()> {
     let session = Session::new(model, learn, &NEVER)?;
-    let passages: Vec<Passage> = serde_json::from_slice(&fs::read(run.data).unwrap()).unwrap();
-    let mut done = lines(run.out);
+    let passages: Vec<Passage> = serde_json::from_slice(&fs::read(&run.data).unwrap()).unwrap();
+    let mut done = lines(&run.out);
     let wanted = run.from..(run.from + run.passages).min(passages.len());
     let open: Vec<usize> = wanted.filter(|number| !done.iter().any(|line| line.number == *number)).collect();
     let rehearsal = match run.depth {
-        Depth::Train | Depth::Learn if !open.is_empty() => prepare(&session, &run.cache)?,
+        Depth::Train | Depth::Learn if !open.is_empty() => prepare(&session, &run.cache())?,
         _ => Rehearsal::default(),
     };
     let comprehension = Comprehension::new(&session)?;
@@ -118,7 +58,7 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
     };
     for number in open {
         let line = lab.one(number)?;
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(run.out).unwrap();
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&run.out).unwrap();
         writeln!(file, "{}", serde_json::to_string(&line).unwrap()).unwrap();
         eprintln!(
             "{number}: {} gate facts, {:?}, accepted {:?}",
@@ -128,11 +68,6 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
     }
     crate::passages_table::print(&done);
     Ok(())
-}
-
-fn lines(out: &Path) -> Vec<Line> {
-    let text = fs::read_to_string(out).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Base samples.
@@ -148,7 +83,7 @@ struct Lab<'a, 's> {
     session: &'s Session<'a>,
     rehearsal: &'s Rehearsal,
     gate: &'s GateOptions,
-    run: &'s Run<'s>,
+    run: &'s Run,
     passages: &'s [Passage],
     comprehension: &'s Comprehension,
 }
@@ -176,7 +111,7 @@ struct Texts {
 impl Lab<'_, '_> {
     fn exam(&self, number: usize) -> Result<Exam> {
         let passage = &self.passages[number];
-        kept_in(&self.run.cache, &format!("exam-{number}.json"), || {
+        kept_in(&self.run.cache(), &format!("exam-{number}.json"), || {
             let (clock, before) = (Instant::now(), self.session.tally());
             let text = [passage.context.clone()];
             let document = Reading { key: &passage.title, title: &passage.title, passages: &text };
@@ -188,7 +123,7 @@ impl Lab<'_, '_> {
 
     fn texts(&self, number: usize, kept: &[Kept]) -> Result<Texts> {
         let passage = &self.passages[number];
-        kept_in(&self.run.cache, &format!("texts-{number}.json"), || {
+        kept_in(&self.run.cache(), &format!("texts-{number}.json"), || {
             let (clock, before) = (Instant::now(), self.session.tally());
             let text = [passage.context.clone()];
             let document = Reading { key: &passage.title, title: &passage.title, passages: &text };
@@ -308,7 +243,7 @@ impl Lab<'_, '_> {
 
     /// Conversation and questions about other texts in sight.
     fn look_beside(&self, line: &mut Line, adapter: &Adapter) -> Result<()> {
-        let usual = kept_in(&self.run.cache, "everyday.json", || everyday::answers(self.session, None))?;
+        let usual = kept_in(&self.run.cache(), "everyday.json", || everyday::answers(self.session, None))?;
         let now = everyday::answers(self.session, Some(adapter))?;
         line.everyday = Some(everyday::compare(&usual, &now));
         let pairs = self.comprehension.first(self.session, Some(adapter))?;
@@ -336,7 +271,7 @@ impl Lab<'_, '_> {
             .collect();
         let controls = controls::of(self.session);
         let questions: Vec<Question<'_>> = controls.iter().map(Control::question).collect();
-        let before = kept_in(&self.run.cache, "controls.json", || self.session.ask(&questions, None))?;
+        let before = kept_in(&self.run.cache(), "controls.json", || self.session.ask(&questions, None))?;
         let controls: Vec<Asked<'_>> = questions
             .iter()
             .zip(&before)

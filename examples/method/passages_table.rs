@@ -4,7 +4,7 @@ use seald_learn::probes::PassRates;
 use seald_learn::stats;
 
 use crate::everyday::Everyday;
-use crate::passages::Line;
+use crate::passages_line::Line;
 use crate::people::Score;
 
 /// Prints the table of all passages that were measured; intervals are bootstraps over passages.
