@@ -30,7 +30,7 @@ pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
 pub(crate) use spans::MOST_WORDS;
 pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
-pub use statement::{Statement, is_cloze, statement};
+pub use statement::{is_cloze, said_elsewhere, statement};
 use worked::{WORKED, Worked};
 
 /// Temperature of questions: SPA samples at 1 (2603.22213), the weakest models hold the form at less.
@@ -113,7 +113,7 @@ pub fn completions(
     let mut proposed = proposed::proposed(session, document, request.seed, author)?.into_iter();
     for (number, passage) in document.passages.iter().enumerate() {
         let answers = answers(document.title, passage, request.facts);
-        let proposed = proposed.next().unwrap_or_default();
+        let proposed = without_title(document.title, proposed.next().unwrap_or_default());
         wanted.extend(
             proposed::beside(answers, proposed, request.facts).into_iter().map(|span| (number, span)),
         );
@@ -153,9 +153,13 @@ pub fn sort_out(document: Reading<'_>, seed: u64, completions: &[Completion]) ->
 
 /// Up to `most` answers that a passage offers, spread over its sentences. What the title says is none: every question says it.
 pub fn answers(title: &str, passage: &str, most: usize) -> Vec<Span> {
+    spread(without_title(title, spans(passage)), most)
+}
+
+fn without_title(title: &str, mut spans: Vec<Span>) -> Vec<Span> {
     let titled = content(title);
-    let new = |span: &Span| !content(&span.text).is_subset(&titled);
-    spread(spans(passage).into_iter().filter(new).collect(), most)
+    spans.retain(|span| !content(&span.text).is_subset(&titled));
+    spans
 }
 
 /// Up to `most` spans, taken by turns from the sentences so that none is asked about only at its beginning; in the passage's order.

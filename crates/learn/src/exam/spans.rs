@@ -42,6 +42,8 @@ pub struct Span {
 
 /// Longest answer, words: SQuAD's answers have 3 on average, 97 % of them 12 or fewer (Rajpurkar et al. 2016, section 3).
 pub(crate) const MOST_WORDS: usize = 6;
+/// Words behind a number that are looked at for what it counts: two adjectives and a noun.
+const MOST_COUNTED: usize = 3;
 
 /// The sentences of a passage with their places; a line end ends one.
 pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
@@ -170,21 +172,60 @@ fn code(tokens: &[Token<'_>]) -> Found {
     each.map(|(at, _)| (Kind::Code, at..at + 1)).collect()
 }
 
-/// Words that count or measure: what may follow a number as its unit is any other word.
+/// Words that count or measure, with what they count.
 fn numbers(tokens: &[Token<'_>]) -> Found {
     let mut found = Vec::new();
     for at in 0..tokens.len() {
         if !is_number(tokens[at].text) && !number_word(tokens[at].text) {
             continue;
         }
-        let unit = tokens.get(at + 1).filter(|next| {
-            next.joined
-                && next.text.chars().all(|c| c.is_alphabetic() || c == '%')
-                && !function_word(next.text)
-        });
-        found.push((Kind::Number, at..at + 1 + usize::from(unit.is_some())));
+        let named = at > 0 && tokens[at].joined && numbered(tokens[at - 1].text);
+        let counted = if named { 0 } else { counted(&tokens[at + 1..]) };
+        found.push((Kind::Number, at..at + 1 + counted));
     }
     found
+}
+
+/// How many of the words behind a number belong to it: those with capitals; up to the first plural of the next three; else the next.
+fn counted(tokens: &[Token<'_>]) -> usize {
+    let word = |token: &&Token<'_>| {
+        let letters = token.text.chars().all(|c| c.is_alphabetic() || c == '%');
+        token.joined && letters && !function_word(token.text)
+    };
+    let run: Vec<&str> = tokens.iter().take_while(word).map(|token| token.text).collect();
+    let capitals = run.iter().take_while(|word| capital(word)).count();
+    let plural = |word: &&str| {
+        matches!(*word, "people" | "men" | "women" | "children")
+            || (word.ends_with('s') && !word.ends_with("ss"))
+    };
+    match run.iter().take(MOST_COUNTED).position(plural) {
+        _ if capitals > 0 => capitals.min(MOST_COUNTED),
+        Some(last) => last + 1,
+        None => run.len().min(1),
+    }
+}
+
+/// Whether what follows is a number in place of a name: `article 288` counts nothing.
+fn numbered(word: &str) -> bool {
+    matches!(
+        word.to_lowercase().as_str(),
+        "article"
+            | "chapter"
+            | "figure"
+            | "flight"
+            | "no"
+            | "number"
+            | "page"
+            | "plot"
+            | "room"
+            | "route"
+            | "rule"
+            | "section"
+            | "standard"
+            | "step"
+            | "table"
+            | "version"
+    )
 }
 
 fn number_word(word: &str) -> bool {
@@ -314,6 +355,18 @@ mod tests {
         let got = found(text);
         assert!(expected.iter().all(|one| got.contains(one)), "{got:?}");
         assert!(!got.iter().any(|(_, text)| text == "potentially"), "{got:?}");
+        for (text, number) in [
+            ("There are five large exceptions to it.", "five large exceptions"),
+            ("It has two cyanobacterial membranes, and", "two cyanobacterial membranes"),
+            ("In it three Advocate Generals argued against it.", "three Advocate Generals"),
+            ("They gave 20,000 men and a day.", "20,000 men"),
+            ("By law 4 weeks paid holidays are granted.", "4 weeks"),
+            ("The TFEU article 288 says directives bind.", "288"),
+            ("It is 31 metres tall.", "31 metres"),
+            ("It costs 5 percent more.", "5 percent"),
+        ] {
+            assert!(found(text).contains(&(Number, number.to_string())), "{text} {:?}", found(text));
+        }
         assert_eq!(found("Set max_tokens in config.toml.").first(), Some(&(Code, "max_tokens".to_string())));
         assert_eq!(kind_of("1852"), Date);
         assert_eq!(kind_of("31 metres"), Number);
