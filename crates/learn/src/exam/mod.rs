@@ -10,6 +10,7 @@ mod function_words;
 mod headings;
 mod pointing;
 mod proposed;
+mod quantities;
 mod spans;
 mod statement;
 mod tokens;

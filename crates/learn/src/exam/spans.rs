@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::calendar::{is_day_number, is_month, is_stamp, is_weekday, is_year};
 use super::function_words::{function_word, opens_phrase};
-use super::tokens::{Token, is_number, tokens};
+use super::quantities::numbers;
+use super::tokens::{Token, tokens};
 use crate::grade::words;
 use crate::parse::sentences;
 
@@ -42,8 +43,6 @@ pub struct Span {
 
 /// Longest answer, words: SQuAD's answers have 3 on average, 97 % of them 12 or fewer (Rajpurkar et al. 2016, section 3).
 pub(crate) const MOST_WORDS: usize = 6;
-/// Words behind a number that are looked at for what it counts: two adjectives and a noun.
-const MOST_COUNTED: usize = 3;
 
 /// The sentences of a passage with their places; a line end ends one.
 pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
@@ -100,7 +99,8 @@ fn normal(text: &str) -> String {
     words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
-type Found = Vec<(Kind, Range<usize>)>;
+/// Sorts and places, in tokens.
+pub(super) type Found = Vec<(Kind, Range<usize>)>;
 
 /// What stands between quotation marks: terms, titles, what somebody said.
 fn quoted(passage: &str, tokens: &[Token<'_>]) -> Found {
@@ -172,90 +172,7 @@ fn code(tokens: &[Token<'_>]) -> Found {
     each.map(|(at, _)| (Kind::Code, at..at + 1)).collect()
 }
 
-/// Words that count or measure, with what they count.
-fn numbers(tokens: &[Token<'_>]) -> Found {
-    let mut found = Vec::new();
-    for at in 0..tokens.len() {
-        if !is_number(tokens[at].text) && !number_word(tokens[at].text) {
-            continue;
-        }
-        let named = at > 0 && tokens[at].joined && numbered(tokens[at - 1].text);
-        let counted = if named { 0 } else { counted(&tokens[at + 1..]) };
-        found.push((Kind::Number, at..at + 1 + counted));
-    }
-    found
-}
-
-/// How many of the words behind a number belong to it: those with capitals; up to the first plural of the next three; else the next.
-fn counted(tokens: &[Token<'_>]) -> usize {
-    let word = |token: &&Token<'_>| {
-        let letters = token.text.chars().all(|c| c.is_alphabetic() || c == '%');
-        token.joined && letters && !function_word(token.text)
-    };
-    let run: Vec<&str> = tokens.iter().take_while(word).map(|token| token.text).collect();
-    let capitals = run.iter().take_while(|word| capital(word)).count();
-    let plural = |word: &&str| {
-        matches!(*word, "people" | "men" | "women" | "children")
-            || (word.ends_with('s') && !word.ends_with("ss"))
-    };
-    match run.iter().take(MOST_COUNTED).position(plural) {
-        _ if capitals > 0 => capitals.min(MOST_COUNTED),
-        Some(last) => last + 1,
-        None => run.len().min(1),
-    }
-}
-
-/// Whether what follows is a number in place of a name: `article 288` counts nothing.
-fn numbered(word: &str) -> bool {
-    matches!(
-        word.to_lowercase().as_str(),
-        "article"
-            | "chapter"
-            | "figure"
-            | "flight"
-            | "no"
-            | "number"
-            | "page"
-            | "plot"
-            | "room"
-            | "route"
-            | "rule"
-            | "section"
-            | "standard"
-            | "step"
-            | "table"
-            | "version"
-    )
-}
-
-fn number_word(word: &str) -> bool {
-    matches!(
-        word.to_lowercase().as_str(),
-        "two"
-            | "three"
-            | "four"
-            | "five"
-            | "six"
-            | "seven"
-            | "eight"
-            | "nine"
-            | "ten"
-            | "eleven"
-            | "twelve"
-            | "twenty"
-            | "thirty"
-            | "forty"
-            | "fifty"
-            | "hundred"
-            | "thousand"
-            | "million"
-            | "billion"
-            | "dozen"
-            | "half"
-    )
-}
-
-fn capital(word: &str) -> bool {
+pub(super) fn capital(word: &str) -> bool {
     word.starts_with(char::is_uppercase)
 }
 
