@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::chat::{ChatTemplate, Message, Role};
 use super::embedded;
 use super::model::Parts;
 use super::model_config::Architecture;
-use seald_core::error::Result;
+use seald_core::error::{Context, Error, Kind, Result};
 use seald_core::files;
 
 /// Most bytes of a file that are looked at for a licence: its head says it.
@@ -39,6 +40,12 @@ pub struct ModelSummary {
 /// As [`super::model::Model::open`].
 pub fn inspect(path: &Path) -> Result<ModelSummary> {
     let Parts { config, weights, tokenizer } = Parts::read(path)?;
+    let chat = tokenizer.chat_template().is_some();
+    if chat {
+        ChatTemplate::from_tokenizer(&tokenizer)
+            .and_then(|template| answers_a_greeting(&template))
+            .doing(Kind::Unsupported, || format!("the chat template of {}", path.display()))?;
+    }
     let licence = match embedded::find(path) {
         Some(_) => Some(format!("{} (as this program)", env!("CARGO_PKG_LICENSE"))),
         None => licence(path),
@@ -48,10 +55,23 @@ pub fn inspect(path: &Path) -> Result<ModelSummary> {
         parameters: config.parameter_count(),
         context: config.max_position_embeddings,
         bytes: weights.byte_count(),
-        chat: tokenizer.chat_template().is_some(),
+        chat,
         licence,
         fingerprint: weights.quick_fingerprint(),
     })
+}
+
+/// Renders a conversation of one message, as every later one is rendered.
+fn answers_a_greeting(template: &ChatTemplate) -> Result<()> {
+    let greeting = "Good morning";
+    match template.render(&[Message::new(Role::User, greeting)], true)? {
+        text if text.contains(greeting) => Ok(()),
+        _ => {
+            let text = "leaves out what the user says: put the template of the model's family in its place, or remove it \
+                        and the model is used without";
+            Err(Error::new(Kind::Unsupported, text))
+        }
+    }
 }
 
 /// What the model's own files say: the card's `license`, else the first line of a licence file.
@@ -94,6 +114,32 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_template_must_say_what_the_user_says() {
+        let greeted = |source: &str| ChatTemplate::new(source, []).and_then(|t| answers_a_greeting(&t));
+        assert!(greeted("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}").is_ok());
+        for (source, says) in
+            [("", "leaves out"), ("{{ raise_exception('no') }}", "no"), ("{{ messages[0].content + 1 }}", "")]
+        {
+            let error = greeted(source).unwrap_err().to_string();
+            assert!(error.contains(says), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_model_whose_template_fails_is_none_to_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano/weights");
+        for entry in fs::read_dir(nano).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+        assert!(inspect(dir.path()).unwrap().chat);
+        fs::write(dir.path().join("chat_template.jinja"), "{{ raise_exception('only tools') }}").unwrap();
+        let error = inspect(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("the chat template of") && error.contains("only tools"), "{error}");
+    }
 
     #[test]
     fn a_card_or_a_licence_file_tells_the_licence() {

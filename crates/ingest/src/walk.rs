@@ -38,7 +38,7 @@ pub fn is_passing(path: &Path) -> bool {
 }
 
 /// The documents among `paths`: a file as it was given; of a folder every file beneath it, in the order of their names,
-/// without hidden, temporary and partial ones and without sidecars. Each once.
+/// without hidden, temporary and partial ones and without sidecars. Each once. A sidecar that is named beside its document is none.
 ///
 /// A symbolic link beneath a folder counts as what it points to, if that lies beneath the same folder.
 ///
@@ -58,7 +58,12 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     let mut seen = HashSet::new();
-    found.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    found.retain(|path| seen.insert(whole(path)));
+    // `report.*` names the questions too, which are read with their document.
+    let read: HashSet<_> =
+        found.iter().filter_map(|path| sidecar_of(path)).map(|sidecar| whole(&sidecar)).collect();
+    found.retain(|path| !(is_sidecar(path) && read.contains(&whole(path))));
     Ok(found)
 }
 
@@ -116,6 +121,19 @@ fn within(link: &Path, root: &Path) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sidecar_named_with_its_document_is_read_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, questions, lonely] =
+            ["a.md", "a.probes.jsonl", "b.probes.jsonl"].map(|name| dir.path().join(name));
+        for path in [&a, &questions, &lonely] {
+            fs::write(path, "text").unwrap();
+        }
+        assert_eq!(collect(&[questions.clone(), a.clone()]).unwrap(), [a]);
+        // Alone it is refused when it is read, with what to do.
+        assert_eq!(collect(&[questions.clone(), lonely.clone()]).unwrap(), [questions, lonely]);
+    }
 
     #[test]
     fn sidecars_of_no_document_are_found() {
