@@ -163,7 +163,7 @@ impl Worker<'_> {
         let found = self.store.writer_rounds(1)?.pop().filter(|round| round.job == job.id);
         let Some(round) = found else {
             let text = format!(
-                "too few documents were learned: a round needs the winning self-edits of {} (there are {}), and 2 more that examine the writers (there are {})",
+                "too few documents were learned: a new writer is trained on the best texts about {} documents (there are {}) and compared with the present one on 2 others or more (there are {})",
                 self.writer_rounds.least_examples,
                 self.winners()?.len(),
                 self.examiners()?.len()
@@ -173,7 +173,7 @@ impl Worker<'_> {
         let reasons = round.examined.map(|examined| examined.reasons.join("; ")).unwrap_or_default();
         Ok(match round.writer {
             Some(id) => {
-                (true, format!("{} writes self-edits from now on: {reasons}", id.folder()))
+                (true, format!("{} writes what the model learns from, from now on: {reasons}", id.folder()))
             }
             None => (false, format!("the present writer stays: {reasons}")),
         })
