@@ -1,5 +1,6 @@
 //! The calibration of a base model: made once, before it learns its first document, kept, and used wherever the options leave something to it.
 
+use super::trainings;
 use super::worker::{Tell, Worker};
 use seald_core::domain::calibration::Calibration;
 use seald_core::domain::job::JobKind;
@@ -42,13 +43,14 @@ impl Worker<'_> {
     /// Calibrates the base model and keeps the result in place of an earlier one; from now on it is used.
     ///
     /// # Errors
-    /// As [`calibrate::run`], and from the database; whatever ends it early leaves the earlier one.
+    /// As [`calibrate::run`], and from the database; whatever ends it early leaves the earlier one, and the next call goes on where it was.
     pub fn calibrate(&mut self, tell: Tell<'_>) -> Result<Calibration> {
         let seconds = self.pace.reading(calibrate::readings(&self.session)?);
         tracing::info!("calibrating the base model, once, before it learns");
         tell(Progress::Calibrating { seconds });
-        let made = calibrate::run(&self.session, &self.rehearsal, &self.clock, tell)?;
+        let made = self.calibrate_on(tell)?;
         self.store.keep_calibration(&self.session.model.fingerprint, PROMPTS, &made)?;
+        trainings::clear_calibration(&self.root);
         // As every later worker reads it: JSON may lose a number's last digit.
         let made = self.kept()?.unwrap_or(made);
         let Calibration { learning_rate, drift_budget, seconds, .. } = made;

@@ -99,12 +99,14 @@ pub fn unknown_adapters(root: &Root) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Folders of jobs that are not waiting any more, and trainings of stages that are done.
+/// Removes the folders of jobs that are not waiting any more, and trainings of stages that are done.
 fn remove_finished_work(root: &Root, store: &Store) -> Result<()> {
     let waiting: HashMap<PathBuf, Job> =
         store.jobs(Some(JobState::Queued))?.into_iter().map(|j| (root.job(j.id), j)).collect();
     for folder in folders(&root.work())? {
-        if let Some(job) = waiting.get(&folder) {
+        if folder == root.calibration() {
+            // Whoever calibrates looks whether it is of use.
+        } else if let Some(job) = waiting.get(&folder) {
             files::clean_litter(&folder)?;
             trainings::tidy(root, job)?;
         } else {
@@ -130,7 +132,7 @@ pub fn unknown_in_words(root: &Root) -> Result<Option<String>> {
 }
 
 /// The folders in a folder, links not counted.
-fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(dir).map_err(|e| files::io_error("read", dir, e))?;
     for entry in entries {

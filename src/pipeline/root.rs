@@ -70,6 +70,11 @@ impl Root {
         self.work().join(format!("job-{:06}", job.0))
     }
 
+    /// The folder of a calibration under way.
+    pub fn calibration(&self) -> PathBuf {
+        self.work().join("calibration")
+    }
+
     /// Where the job under way is, for the next process.
     pub fn place(&self) -> PathBuf {
         self.state().join("place")

@@ -248,6 +248,10 @@ impl<'m> Worker<'m> {
         let Some(mut job) = self.store.claim_next(self.clock.now(), LEASE_SECONDS)? else { return Ok(None) };
         let (started, spent) = (Instant::now(), self.session.tally());
         let (kind, document) = (job.kind, job.document);
+        if kind == JobKind::Learn {
+            // Left by one that was asked for again and stopped.
+            trainings::clear_calibration(&self.root);
+        }
         let tell = &mut place::noting(&self.root, job.id, tell);
         self.tell_start(&job, tell)?;
         while job.state == JobState::Running {

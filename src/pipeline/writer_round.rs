@@ -82,7 +82,7 @@ impl Worker<'_> {
             for (place, (whose, author)) in
                 [(Whose::Present, present), (Whose::New, Some(&new))].into_iter().enumerate()
             {
-                let samples = self.sample(document, author)?;
+                let samples = self.sample(document, whose, author)?;
                 let rewards: Vec<f64> = samples.iter().map(|sample| sample.reward.unwrap_or(0.0)).collect();
                 means[place] = stats::mean(&rewards);
                 for sample in samples {
@@ -116,7 +116,8 @@ impl Worker<'_> {
     }
 
     /// What a writer writes about a document by its own choice, and what each self-edit teaches the pristine base.
-    fn sample(&self, document: DocumentId, author: Option<&Adapter>) -> Result<Vec<Sample>> {
+    /// What an earlier process found is not found again.
+    fn sample(&self, document: DocumentId, whose: Whose, author: Option<&Adapter>) -> Result<Vec<Sample>> {
         let found = self.store.document(document)?;
         let passages: Vec<String> = self.store.passages(document)?.into_iter().map(|p| p.text).collect();
         let probes = self.store.probes(document, None)?;
@@ -125,7 +126,10 @@ impl Worker<'_> {
         let reading = Reading { key: &found.hash, title: &found.title, passages: &passages };
         let lesson = Lesson { reading, select: &select, probes: &probes };
         let options = &self.writer_rounds;
-        writer::sample(&self.session, lesson, author, options.samples, options, 0, &mut |_| {})
+        let part = format!("{whose:?} {document}");
+        self.session.part(&part, &lesson.decided_by(&self.session, author, options)?, || {
+            writer::sample(&self.session, lesson, author, options.samples, options, 0, &mut |_| {})
+        })
     }
 
     pub(super) fn promote(&mut self, job: &Job) -> Result<Job> {
@@ -159,7 +163,7 @@ impl Worker<'_> {
         let found = self.store.writer_rounds(1)?.pop().filter(|round| round.job == job.id);
         let Some(round) = found else {
             let text = format!(
-                "too few documents were learned: a round needs the winning self-edits of {} (there are {}), and 2 more that examine the writers (there are {})",
+                "too few documents were learned: a new writer is trained on the best texts about {} documents (there are {}) and compared with the present one on 2 others or more (there are {})",
                 self.writer_rounds.least_examples,
                 self.winners()?.len(),
                 self.examiners()?.len()
@@ -168,7 +172,9 @@ impl Worker<'_> {
         };
         let reasons = round.examined.map(|examined| examined.reasons.join("; ")).unwrap_or_default();
         Ok(match round.writer {
-            Some(id) => (true, format!("{} writes self-edits from now on: {reasons}", id.folder())),
+            Some(id) => {
+                (true, format!("{} writes what the model learns from, from now on: {reasons}", id.folder()))
+            }
             None => (false, format!("the present writer stays: {reasons}")),
         })
     }

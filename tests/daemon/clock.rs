@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealctl::client::{Client, Place};
 use seald::config::Config;
@@ -15,6 +15,9 @@ use seald_engine::kernels::Compute;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::daemon::host::FAR_TOO_LONG;
 
 /// A minute of 22 November 2025, milliseconds since 1970.
 pub(super) const START: i64 = 1_763_762_400_000;
@@ -41,9 +44,12 @@ impl InProcess {
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(daemon::run(config, around, async { drop(stopped.await) }));
         let client = Client::new(Place::Socket { path: socket, tried: Vec::new() });
-        while client.get("/v1/status").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let answers = async {
+            while client.get("/v1/status").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(timeout(FAR_TOO_LONG, answers).await.is_ok(), "it does not answer");
         Self { client, stop, running }
     }
 
@@ -52,9 +58,15 @@ impl InProcess {
         self.running.await.unwrap().unwrap();
     }
 
-    async fn until(&self, wanted: impl Fn(&StatusView) -> bool) {
-        // The clerk looks at the clock whenever somebody asks for something, and else every few seconds.
-        while !wanted(&self.client.read("/v1/status").await.unwrap()) {
+    /// Waits until the status is as wanted. The clerk looks at the clock whenever somebody asks for something, and else every few seconds.
+    async fn until(&self, what: &str, wanted: impl Fn(&StatusView) -> bool) {
+        let started = Instant::now();
+        loop {
+            let status = self.client.read("/v1/status").await.unwrap();
+            if wanted(&status) {
+                return;
+            }
+            assert!(started.elapsed() < FAR_TOO_LONG, "not {what}: {status:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -73,25 +85,25 @@ async fn a_clock_that_is_set_back_makes_neither_pauses_nor_schedules_last() {
     let backed_up = |status: &StatusView| {
         status.next.iter().find(|run| run.what == "backup").and_then(|run| run.last).map(|last| last.0)
     };
-    daemon.until(|status| backed_up(status).is_some()).await;
+    daemon.until("backed up", |status| backed_up(status).is_some()).await;
 
     daemon.client.post("/v1/pause", &json!({ "seconds": 1 })).await.unwrap();
-    daemon.until(is_paused).await;
+    daemon.until("paused", is_paused).await;
     let earlier = START - 7_200_000;
     time.store(earlier, Ordering::Relaxed);
-    // A second on the new clock, wherever it stands, once the clerk has seen that.
-    tokio::time::timeout(Duration::from_secs(60), async {
-        while is_paused(&daemon.client.read("/v1/status").await.unwrap()) {
-            time.fetch_add(100, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await
-    .expect("the pause lasts until the clock is where it was");
+    // A second on the new clock, wherever it stands, once the clerk has seen that: long before the clock is where it was.
+    daemon
+        .until("at work again on the new clock", |status| {
+            time.fetch_add(20, Ordering::Relaxed);
+            !is_paused(status)
+        })
+        .await;
 
     // The next full hour of the new clock lies before the last backup.
     time.store(earlier + 3_600_000, Ordering::Relaxed);
     daemon.client.post("/v1/resume", &Value::Null).await.unwrap();
-    daemon.until(|status| backed_up(status).is_some_and(|last| last < START)).await;
+    daemon
+        .until("backed up by the new clock", |status| backed_up(status).is_some_and(|last| last < START))
+        .await;
     daemon.stop().await;
 }

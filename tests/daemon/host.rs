@@ -15,7 +15,7 @@ use serde_json::Value;
 const INBOX: &str = "[inbox]\nsettle_seconds = 0\npoll_seconds = 3600\n";
 
 /// Nothing here takes so long on any machine: a test that gets there has failed.
-const FAR_TOO_LONG: Duration = Duration::from_secs(540);
+pub(super) const FAR_TOO_LONG: Duration = Duration::from_secs(540);
 
 /// A root with its configuration, and no daemon yet.
 pub(crate) struct Host {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::{options, store, take_in};
+use super::upkeep::names;
 use seald::pipeline::{Root, Worker, WorkerOptions, kept_calibration};
 use seald_core::Kind;
 use seald_core::domain::calibration::{Calibration, Speeds};
@@ -67,15 +68,36 @@ fn the_first_document_waits_for_the_calibration_and_the_others_use_it() {
     take_in(root.path(), 1);
     let formula = rates(&left_open);
 
-    // Stopped in its middle, nothing is kept, and the document waits.
+    // Stopped in its middle, no result is kept, and the document waits.
     let cancel = AtomicBool::new(false);
     let mut worker = open(root.path(), &model, left_open.clone(), &cancel);
     let told = run_until(&mut worker, &cancel, |event| matches!(event, Progress::Step { .. }));
     assert!(matches!(told[0], Progress::Calibrating { seconds: Some(seconds) } if seconds > 0.0), "{told:?}");
     assert_eq!((kept(), worker.waiting().unwrap()), (None, 1));
+    drop(worker);
 
-    // Let be, it goes before the document, and the worker goes on with what it found.
+    // What was begun with other options is of no use; what was begun with the same ones is.
+    let under_way = root.path().join("state/work/calibration");
+    let other = under_way.join("begun otherwise");
+    std::fs::create_dir(&other).unwrap();
+
+    // Let be, it goes on where it was, and before the document, and the worker goes on with what it found.
+    let mut worker = open(root.path(), &model, left_open.clone(), &cancel);
+    let told = run_until(&mut worker, &cancel, |event| {
+        matches!(event, Progress::Stage { .. } | Progress::Step { step: 3, .. })
+    });
+    assert!(!other.exists() && names(&under_way).len() == 1, "{:?}", names(&under_way));
+    let steps = |told: &[Progress]| {
+        let step = |event: &Progress| match event {
+            Progress::Step { step, .. } => Some(*step),
+            _ => None,
+        };
+        told.iter().filter_map(step).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&told), [2, 3], "{told:?}");
     let told = run_until(&mut worker, &cancel, |event| matches!(event, Progress::Stage { .. }));
+    assert_eq!(steps(&told).first(), Some(&4), "{told:?}");
+    assert!(!under_way.exists(), "the result is all that is kept");
     let place = |wanted: fn(&Progress) -> bool| told.iter().position(wanted).unwrap();
     let calibrated = place(|event| matches!(event, Progress::Calibrated { .. }));
     assert!(calibrated < place(|event| matches!(event, Progress::Started { .. })), "{told:?}");

@@ -1,17 +1,21 @@
 //! Consolidation, forgetting on request and writer rounds on documents that nano learned: what they leave.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use seald::pipeline::{Root, Worker, WorkerOptions};
+use seald_core::Kind;
 use seald_core::clock::Timestamp;
 use seald_core::domain::generation::Origin;
 use seald_core::domain::ids::{DocumentId, GenerationId, WriterId};
 use seald_core::domain::job::JobKind;
 use seald_core::domain::probe::Role;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task, Work};
+use seald_engine::model::Model;
 use seald_learn::options::LearnOptions;
 use seald_learn::session::Question;
+use seald_learn::work::OnWork;
 use tempfile::TempDir;
 
 use crate::pipeline::support::{NEVER, model, model_on, options, store, take_in_named};
@@ -57,11 +61,11 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-fn open<'m>(root: &Path, model: &'m seald_engine::model::Model) -> Worker<'m> {
+fn open<'m>(root: &Path, model: &'m Model) -> Worker<'m> {
     open_with(root, model, options())
 }
 
-fn open_with<'m>(root: &Path, model: &'m seald_engine::model::Model, options: WorkerOptions) -> Worker<'m> {
+fn open_with<'m>(root: &Path, model: &'m Model, options: WorkerOptions) -> Worker<'m> {
     Worker::open(Root::open(root).unwrap(), store(root), model, options, &NEVER).unwrap()
 }
 
@@ -200,13 +204,48 @@ fn forgetting_what_was_never_learned_trains_nothing() {
     assert!(root.path().join("adapters/gen-000003").is_dir(), "history was to be kept");
 }
 
+/// A worker that counts how often it wrote, or read, all that it was to.
+fn counting<'m>(root: &Path, model: &'m Model, cancel: &'m AtomicBool) -> (Worker<'m>, Arc<AtomicUsize>) {
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = written.clone();
+    let on_work = OnWork::new(move |work: Work| {
+        if work.task == Task::AnswerQuestions && work.done == work.of {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let options = WorkerOptions { on_work: Some(on_work), ..options() };
+    (Worker::open(Root::open(root).unwrap(), store(root), model, options, cancel).unwrap(), written)
+}
+
 #[test]
 fn a_round_trains_a_writer_and_documents_that_it_never_saw_decide() {
-    let (root, model) = (learned(), model());
-    let mut worker = open(root.path(), &model);
-    worker.store_mut().queue(JobKind::WriterRound, None, "asked for").unwrap();
+    let (root, model, stopped) = (learned(), model(), AtomicBool::new(false));
+    store(root.path()).queue(JobKind::WriterRound, None, "asked for").unwrap();
+    let other = copy_of(root.path());
+    let (mut worker, whole) = counting(root.path(), &model, &NEVER);
     let told = run_all(&mut worker);
     let round = worker.store().writer_rounds(1).unwrap().pop().expect("a round");
+
+    // Stopped after what both wrote about the first document, it goes on with the second.
+    let each = 2 * options().writer_rounds.samples;
+    let (mut first, before) = counting(other.path(), &model, &stopped);
+    let ended = first.run_next(&mut |event| {
+        let done = matches!(event, Progress::Sampled { written, .. } if written == each);
+        stopped.fetch_or(done, Ordering::Relaxed);
+    });
+    assert_eq!(ended.unwrap_err().kind(), Kind::Cancelled);
+    drop(first);
+    let (mut second, after) = counting(other.path(), &model, &NEVER);
+    run_all(&mut second);
+    let [before, after, whole] = [before, after, whole].map(|count| count.load(Ordering::Relaxed));
+    assert!(before > 0 && before + after == whole, "{before} and {after} of {whole}: none twice");
+    let found = second.store().writer_rounds(1).unwrap().pop().expect("a round");
+    assert_eq!(found.examined, round.examined);
+    assert_eq!(
+        second.store().writer_samples(found.job).unwrap(),
+        worker.store().writer_samples(round.job).unwrap()
+    );
+    assert!(names(&other.path().join("state/work")).is_empty());
     let examined = round.examined.expect("an examination");
     assert!(round.trained.winners >= 1 && examined.documents >= 2, "{round:?}", round = round.trained);
     let samples = worker.store().writer_samples(round.job).unwrap();

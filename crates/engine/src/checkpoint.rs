@@ -146,7 +146,22 @@ pub fn beginning(run: &Run) -> Result<String> {
     let options =
         serde_json::to_string(&run.options).doing(Kind::Internal, || "cannot write options".into())?;
     hasher.update(format!("{} {options} {}", rows_hash(&run.rows), run.precision.name()).as_bytes());
-    for (layer, projection, LoraMatrices { a, b, scale }) in run.adapter.matrices() {
+    hash_adapter(&mut hasher, &run.adapter)?;
+    for step in &run.plan {
+        hasher.update(&(step.len() as u64).to_le_bytes());
+        step.iter().for_each(|row| {
+            hasher.update(&(*row as u64).to_le_bytes());
+        });
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Adds an adapter's matrices to a hash: what it makes of a base.
+///
+/// # Errors
+/// When a matrix cannot be read.
+pub fn hash_adapter(hasher: &mut blake3::Hasher, adapter: &Adapter) -> Result<()> {
+    for (layer, projection, LoraMatrices { a, b, scale }) in adapter.matrices() {
         hasher.update(format!("{layer} {projection:?} {} {:?}", scale.to_bits(), a.dims()).as_bytes());
         for matrix in [a, b] {
             let values: Vec<f32> = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
@@ -155,13 +170,7 @@ pub fn beginning(run: &Run) -> Result<String> {
             });
         }
     }
-    for step in &run.plan {
-        hasher.update(&(step.len() as u64).to_le_bytes());
-        step.iter().for_each(|row| {
-            hasher.update(&(*row as u64).to_le_bytes());
-        });
-    }
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(())
 }
 
 fn read(dir: &Path) -> Result<Position> {

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::author::Author;
 use super::controls::{self, Control, ControlText, QUESTIONS};
 use super::gate::UNCALIBRATED_BUDGET;
@@ -14,13 +16,14 @@ use super::rehearsal::Rehearsal;
 use super::self_edits;
 use super::session::{Question, Session};
 use super::stats;
-use super::trials::{Edit, Halving, Material};
+use super::trials::{Edit, Halving, Material, Trials};
 use super::work::Tally;
 use seald_core::clock::Clock;
 use seald_core::domain::calibration::{Calibration, DriftSeen, RateTried, Speeds};
 use seald_core::domain::progress::{Progress, Task};
 use seald_core::domain::self_edit::{Directive, Format, RowText};
 use seald_core::error::{Error, Kind, Result};
+use seald_engine::checkpoint;
 use seald_engine::lora::Adapter;
 
 /// Rates that are tried, as multiples of what the model's width suggests, a fit over other models: the next one only where one diverges or moves the model beyond the budget.
@@ -44,7 +47,8 @@ const READINGS_OF_TRAINING: f64 = 970.0;
 /// Reading a text that is in sight, and writing the answers about it, takes as long as reading it so often: answers are short, but come token by token.
 const READINGS_OF_ASKING: f64 = 2.0;
 
-/// Calibrates the base model of a session. Nothing is kept; whoever calls this does that.
+/// Calibrates the base model of a session. The result is the caller's to keep; what was found on the way there is kept where the session keeps trainings, and
+/// is not found again.
 ///
 /// # Errors
 /// [`Kind::Invalid`] for a model with nano's prompts, whose settings are part of the program; [`Kind::Diverged`] where every rate diverged;
@@ -62,25 +66,34 @@ pub fn run(
         ));
     }
     let (started, before) = (Instant::now(), session.tally());
-    let measured = session.work.doing(Task::Calibrate, || measure(session, rehearsal, tell))?;
-    let drift_budget = budget(&measured.drifts);
+    let tried = session.work.doing(Task::Calibrate, || measure(session, rehearsal, tell))?;
+    let rates: Vec<RateTried> = tried.iter().map(|one| one.rate).collect();
+    let drifts = drifts(&tried);
+    let drift_budget = budget(&drifts);
     let usual = general_rate(session.model.decoder.config());
-    let learning_rate = choose_rate(&measured.rates, usual, drift_budget).ok_or_else(diverged)?;
+    let learning_rate = choose_rate(&rates, usual, drift_budget).ok_or_else(diverged)?;
     let spent = session.tally().since(&before);
+    let read = tried.iter().flat_map(|one| &one.looks).fold(Tally::default(), |sum, one| sum.plus(&one.read));
+    let trained: f64 = tried.iter().map(|one| one.training_seconds).sum();
     let speeds = Speeds {
-        read: per_second(measured.read.scored_tokens, measured.read.scoring_seconds),
+        read: per_second(read.scored_tokens, read.scoring_seconds),
         written: per_second(spent.generated_tokens, spent.generation_seconds),
-        trained: per_second(spent.trained_tokens, spent.training_seconds),
+        trained: per_second(rates.iter().map(|one| one.tokens).sum(), trained),
     };
-    Ok(Calibration {
-        learning_rate,
-        drift_budget,
-        rates: measured.rates,
-        drifts: measured.drifts,
-        speeds,
-        seconds: started.elapsed().as_secs_f64(),
-        made_at: clock.now(),
-    })
+    // Where another process did a part of it, only what the parts took tells how long it was.
+    let worked = spent.generation_seconds + spent.scoring_seconds + trained;
+    let seconds = started.elapsed().as_secs_f64().max(worked);
+    Ok(Calibration { learning_rate, drift_budget, rates, drifts, speeds, seconds, made_at: clock.now() })
+}
+
+/// A hash of all that decides what a calibration finds, apart from the machine: version, base, prompts, options, base samples, and the texts, which are part of the version.
+///
+/// # Errors
+/// [`Kind::Internal`] for options that JSON has no words for.
+pub fn decided_by(session: &Session<'_>, rehearsal: &Rehearsal) -> Result<String> {
+    let mut hasher = session.decides()?;
+    rehearsal.hash(&mut hasher);
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// How many tokens could be read in the time that a calibration takes, about.
@@ -99,49 +112,84 @@ pub fn readings(session: &Session<'_>) -> Result<f64> {
     Ok(lesson * (READINGS_OF_WRITING + READINGS_OF_TRAINING) + (looks * asked) as f64 * READINGS_OF_ASKING)
 }
 
-/// What came of the measuring.
-#[derive(Default)]
-struct Measured {
-    rates: Vec<RateTried>,
-    drifts: Vec<DriftSeen>,
+/// What came of one rate.
+#[derive(Serialize, Deserialize)]
+struct Tried {
+    rate: RateTried,
+    looks: Vec<Look>,
+    training_seconds: f64,
+}
+
+/// What was seen at one place of the way to an adapter.
+#[derive(Serialize, Deserialize)]
+struct Look {
+    seen: DriftSeen,
     /// What reading the guard text cost: there every token is read, elsewhere common beginnings are read once.
     read: Tally,
 }
 
-fn measure(session: &Session<'_>, rehearsal: &Rehearsal, tell: &mut dyn FnMut(Progress)) -> Result<Measured> {
+fn drifts(tried: &[Tried]) -> Vec<DriftSeen> {
+    tried.iter().flat_map(|one| &one.looks).map(|look| look.seen).collect()
+}
+
+fn measure(
+    session: &Session<'_>,
+    rehearsal: &Rehearsal,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Vec<Tried>> {
     let texts = controls::texts();
     let (taught, others) = split(&texts)?;
     let [own, other] = taught.each_ref().map(|text| text.controls(QUESTIONS));
     // Of a model whose context holds none of the texts, only the rate is found out. With ten texts it is eighty questions a look.
     let beside = others.iter().flat_map(|text| text.controls(QUESTIONS)).collect();
     let beside = controls::fitting(session, beside)?;
-    let base = Base::ask(session, [&own, &other], &beside)?;
-    let lesson = lesson(session, &taught[0])?;
-    let mut measured = Measured::default();
-    for factor in FACTORS {
-        let rate = general_rate(session.model.decoder.config()) * factor;
-        let name = format!("calibration {rate:.1e}");
-        let Some((adapter, tokens)) =
-            teach(session, rehearsal, &base, rate, &name, (&taught[0], &lesson), tell)?
-        else {
-            continue;
-        };
-        let mut seen = Vec::with_capacity(PARTS.len());
-        for part in PARTS {
-            seen.push(base.look(session, rehearsal, &adapter, part, &mut measured.read)?);
-        }
-        let drift = seen.last().map_or(f64::NAN, |one| one.drift);
-        let (gain, standard_error) = base.gain(session, &adapter)?;
-        // An adapter may be beyond use although its last loss was still a number.
-        if [drift, gain, standard_error].iter().all(|number| number.is_finite()) {
-            measured.rates.push(RateTried { rate, gain, standard_error, drift, tokens });
-            measured.drifts.extend(seen);
-            if drift <= budget(&measured.drifts) {
-                break;
-            }
+    let decided_by = decided_by(session, rehearsal)?;
+    let base = Base::ask(session, &decided_by, [&own, &other], &beside)?;
+    let lesson = session.part("lesson", &decided_by, || lesson(session, &taught[0]))?;
+    let lesson = Lesson { text: &taught[0], rows: &lesson };
+    let (mut tried, usual) = (Vec::new(), general_rate(session.model.decoder.config()));
+    for rate in FACTORS.map(|factor| usual * factor) {
+        let name = format!("rate {rate:e}");
+        let one =
+            session.part(&name, &decided_by, || try_rate(session, rehearsal, &base, rate, &lesson, tell))?;
+        let Some(one) = one else { continue };
+        let drift = one.rate.drift;
+        tried.push(one);
+        if drift <= budget(&drifts(&tried)) {
+            break;
         }
     }
-    Ok(measured)
+    Ok(tried)
+}
+
+/// Teaches the text at one rate and looks what that did; none where the training diverged.
+fn try_rate(
+    session: &Session<'_>,
+    rehearsal: &Rehearsal,
+    base: &Base<'_>,
+    rate: f64,
+    lesson: &Lesson<'_>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Option<Tried>> {
+    let Some(taught) = teach(session, rehearsal, base, rate, lesson, tell)? else { return Ok(None) };
+    let (adapter, outcome) = (&taught.adapter, &taught.outcomes[0]);
+    let mut hasher = session.decides()?;
+    rehearsal.hash(&mut hasher);
+    checkpoint::hash_adapter(&mut hasher, adapter)?;
+    let decided_by = hasher.finalize().to_hex().to_string();
+    let mut looks = Vec::with_capacity(PARTS.len());
+    for part in PARTS {
+        let name = format!("look {rate:e} {part}");
+        looks.push(session.part(&name, &decided_by, || base.look(session, rehearsal, adapter, part))?);
+    }
+    let drift = looks.last().map_or(f64::NAN, |one| one.seen.drift);
+    let (gain, standard_error) = base.gain(session, adapter)?;
+    // An adapter may be beyond use although its last loss was still a number.
+    if ![drift, gain, standard_error].iter().all(|number| number.is_finite()) {
+        return Ok(None);
+    }
+    let rate = RateTried { rate, gain, standard_error, drift, tokens: outcome.tokens };
+    Ok(Some(Tried { rate, looks, training_seconds: outcome.seconds }))
 }
 
 /// The text that is taught and the one that its gain is compared with; and those whose answers should stay as they are.
@@ -159,33 +207,39 @@ fn lesson(session: &Session<'_>, text: &ControlText) -> Result<Vec<RowText>> {
     Ok(drafts.into_iter().filter(|draft| draft.discarded.is_none()).flat_map(|draft| draft.rows).collect())
 }
 
-/// Teaches the text to the base at one rate, as a document of one passage would be. The adapter and the tokens trained on; none if it diverged.
+/// The text that is taught, and what it is taught by.
+struct Lesson<'a> {
+    text: &'a ControlText,
+    rows: &'a [RowText],
+}
+
+/// Teaches the text to the base at one rate, as a document of one passage would be. None if it diverged.
 fn teach(
     session: &Session<'_>,
     rehearsal: &Rehearsal,
     base: &Base<'_>,
     learning_rate: f64,
-    name: &str,
-    (text, lesson): (&ControlText, &[RowText]),
+    Lesson { text, rows }: &Lesson<'_>,
     tell: &mut dyn FnMut(Progress),
-) -> Result<Option<(Adapter, u64)>> {
-    let rows = lesson.iter().map(|row| (0, row.clone())).collect();
+) -> Result<Option<Trials>> {
+    let rows = rows.iter().map(|row| (0, row.clone())).collect();
     // The format names nothing here; how long it goes on follows from the presentations.
     let directive = Directive { format: Format::KeyFacts, learning_rate, epochs: usize::MAX };
     let passages = [text.passage.clone()];
     let material = Material { key: KEY, title: &text.title, passages: &passages, curriculum: &[], rehearsal };
     // Where somebody has trials ranked, they want questions to rank by.
     let probes = if session.options.rung_steps.is_empty() { &[][..] } else { &base.own };
+    let name = format!("calibration {learning_rate:.1e}");
     let mut tell_steps = |event| {
         if let Progress::Step { step, steps, loss, .. } = event {
-            tell(Progress::Step { trial: name.to_string(), step, steps, loss });
+            tell(Progress::Step { trial: name.clone(), step, steps, loss });
         }
     };
     let edit = Edit { candidates: Vec::new(), directive, rows };
     let trained =
         Halving::new(session, material, None, probes).and_then(|one| one.only(edit, &mut tell_steps));
     match trained {
-        Ok(trained) => Ok(Some((trained.adapter, trained.outcomes.iter().map(|one| one.tokens).sum()))),
+        Ok(trained) => Ok(Some(trained)),
         Err(error) if error.kind() == Kind::Diverged => Ok(None),
         Err(error) => Err(error),
     }
@@ -205,12 +259,19 @@ struct Base<'q> {
 }
 
 impl<'q> Base<'q> {
-    fn ask(session: &Session<'_>, [own, other]: [&'q [Control]; 2], beside: &'q [Control]) -> Result<Self> {
+    fn ask(
+        session: &Session<'_>,
+        decided_by: &str,
+        [own, other]: [&'q [Control]; 2],
+        beside: &'q [Control],
+    ) -> Result<Self> {
         let closed = |controls: &'q [Control]| controls.iter().map(Control::question).collect::<Vec<_>>();
         let (own, other) = (closed(own), closed(other));
-        let (own_scores, other_scores) = (session.scores(&own, None)?, session.scores(&other, None)?);
         let in_sight: Vec<Question<'q>> = beside.iter().map(Control::in_sight).collect();
-        let right = count_right(&session.right(&in_sight, None)?);
+        let (own_scores, other_scores, right) = session.part("base", decided_by, || {
+            let (own, other) = (session.scores(&own, None)?, session.scores(&other, None)?);
+            Ok((own, other, count_right(&session.right(&in_sight, None)?)))
+        })?;
         Ok(Self { own, own_scores, other, other_scores, in_sight, right })
     }
 
@@ -231,19 +292,16 @@ impl<'q> Base<'q> {
         rehearsal: &Rehearsal,
         adapter: &Adapter,
         part: f64,
-        read: &mut Tally,
-    ) -> Result<DriftSeen> {
+    ) -> Result<Look> {
         let adapter = judge::between(None, adapter, part)?;
         let before = session.tally();
         let drift = rehearsal.drift(session, Some(&adapter))?;
-        let spent = session.tally().since(&before);
-        read.scored_tokens += spent.scored_tokens;
-        read.scoring_seconds += spent.scoring_seconds;
+        let read = session.tally().since(&before);
         let now = session.right(&self.in_sight, Some(&adapter))?;
         // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right, and where
         // more are, that counts as much.
         let lost = self.right as i64 - count_right(&now) as i64;
-        Ok(DriftSeen { drift, asked: self.right, lost })
+        Ok(Look { seen: DriftSeen { drift, asked: self.right, lost }, read })
     }
 }
 
@@ -290,56 +348,4 @@ fn diverged() -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(drift: f64, lost: i64) -> DriftSeen {
-        DriftSeen { drift, asked: 30, lost }
-    }
-
-    fn tried(rate: f64, gain: f64, standard_error: f64, drift: f64) -> RateTried {
-        RateTried { rate, gain, standard_error, drift, tokens: 9000 }
-    }
-
-    #[test]
-    fn the_budget_is_where_one_answer_in_twenty_is_lost() {
-        // A tenth of the answers for each .1 nats; with so many asked, what was believed moves it little.
-        let many = |drift, lost| DriftSeen { drift, asked: 3000, lost };
-        let found = budget(&[many(0.1, 300), many(0.2, 600), many(0.3, 900)]);
-        assert!((found - 0.05).abs() < 1e-3, "{found}");
-        // What is guessed differently is no loss: three fewer here and three more there.
-        let guessed = budget(&[many(0.1, 203), many(0.2, 397), many(0.3, 600)]);
-        assert!((guessed - budget(&[many(0.1, 200), many(0.2, 400), many(0.3, 600)])).abs() < 1e-9);
-        assert_eq!(budget(&[seen(0.2, 2), seen(0.4, -3)]), 0.4, "nothing was lost");
-        // Without any answer to lose, the belief stands.
-        let none = DriftSeen { drift: 0.4, asked: 0, lost: 0 };
-        assert!((budget(&[none]) - UNCALIBRATED_BUDGET).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_budget_goes_no_further_than_was_looked_or_believed() {
-        assert_eq!(budget(&[seen(0.2, 0), seen(0.4, 0)]), 0.4, "nothing was lost");
-        assert_eq!(budget(&[seen(0.02, 0), seen(0.04, 0)]), UNCALIBRATED_BUDGET, "nor nearer");
-        // An estimate below 0 is no drift.
-        assert_eq!(budget(&[seen(-0.01, 0), seen(0.4, 0)]), 0.4);
-        assert_eq!(budget(&[seen(0.0, 0), seen(-0.01, 0)]), UNCALIBRATED_BUDGET, "no adapter moved");
-        assert_eq!(budget(&[]), UNCALIBRATED_BUDGET);
-    }
-
-    #[test]
-    fn the_formulas_rate_is_left_only_for_one_that_is_surely_better() {
-        let rates = [tried(1e-3, 1.0, 0.3, 0.02), tried(2e-3, 1.8, 0.4, 0.05), tried(4e-3, 2.0, 0.5, 0.08)];
-        assert_eq!(choose_rate(&rates, 2e-3, 0.1), Some(2e-3), "1.8 is within .5 of 2");
-        assert_eq!(choose_rate(&rates, 1e-3, 0.1), Some(4e-3), "1 is not");
-        assert_eq!(choose_rate(&rates, 4e-3, 0.05), Some(2e-3), "the formula's own is too far from the base");
-        assert_eq!(choose_rate(&rates, 2e-3, 0.01), Some(1e-3), "the lowest, where every one is too far");
-        let worse = [rates[0], tried(2e-3, 0.2, 0.1, 0.05)];
-        assert_eq!(choose_rate(&worse, 2e-3, 0.1), Some(1e-3), "more is not always better");
-        assert_eq!(choose_rate(&[], 2e-3, 0.1), None);
-    }
-
-    #[test]
-    fn what_was_not_done_has_no_speed() {
-        assert_eq!((per_second(100, 2.0), per_second(0, 2.0), per_second(3, 0.0)), (Some(50.0), None, None));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Where trainings under way and the scores of trials are kept, so that another process goes on with them and ends the same. What lies there decides only how
+//! Where trainings under way, the scores of trials and other parts of long work are kept, so that another process goes on with them and ends the same. What lies there decides only how
 //! long that takes: what does not fit or is damaged is left out, and what cannot be written is not kept.
 
 use std::cell::Cell;
@@ -47,13 +47,23 @@ impl Checkpoints {
         }))
     }
 
+    /// The file of a part of the work; none where nothing is kept.
+    pub(super) fn part(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(short(name)).with_extension("part.json"))
+    }
+
+    /// Keeps a part of the work.
+    pub(super) fn write_part(&self, path: &Path, part: &impl Serialize) {
+        self.tell(write_json(path, part));
+    }
+
     /// Says once that something could not be kept.
     fn tell(&self, written: Result<()>) {
         let failed = written.is_err();
         if let Err(error) = written
             && !self.failing.get()
         {
-            tracing::warn!(%error, "how far a training is cannot be kept: after a restart it begins anew");
+            tracing::warn!(%error, "how far the work is cannot be kept: after a restart it begins anew");
         }
         self.failing.set(failed);
     }
@@ -167,9 +177,7 @@ impl Place {
         let begun = self.scored_with(ranked_by);
         let (seconds, loss, gain) = (seconds.to_bits(), loss.to_bits(), gain.to_bits());
         let score = Score { begun, rung, steps, tokens, seconds, loss, gain };
-        let bytes = serde_json::to_vec(&score).unwrap_or_default();
-        let written = parent(&self.path).and_then(|()| files::write_atomic(&self.score_file(rung), &bytes));
-        all.tell(written);
+        all.tell(write_json(&self.score_file(rung), &score));
     }
 
     /// Fills in what the trial came to at that rung, if that is kept.
@@ -191,10 +199,13 @@ impl Place {
     }
 }
 
-/// The folder of a file, made if need be.
-fn parent(path: &Path) -> Result<()> {
+/// Writes a file, and its folder if need be.
+fn write_json(path: &Path, what: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(what)
+        .doing(Kind::Internal, || format!("cannot write {} as JSON", path.display()))?;
     let parent = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|e| files::io_error("create", parent, e))
+    fs::create_dir_all(parent).map_err(|e| files::io_error("create", parent, e))?;
+    files::write_atomic(path, &bytes)
 }
 
 /// A name that a file can have.

@@ -25,6 +25,7 @@ pub mod judge;
 pub mod options;
 pub mod paired;
 pub mod parse;
+mod parts;
 pub mod probes;
 pub mod prompt;
 mod question;

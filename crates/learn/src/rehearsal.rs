@@ -193,6 +193,15 @@ impl Rehearsal {
         })
     }
 
+    /// Adds the samples to a hash: with the base, they decide the rest.
+    pub(super) fn hash(&self, hasher: &mut blake3::Hasher) {
+        let rows = self.rows.iter().map(|row| (&row.tokens, row.targets.iter().position(|target| *target)));
+        let guard = self.guard.iter().map(|row| (&row.tokens, Some(row.first)));
+        for (tokens, first) in rows.chain(guard) {
+            hasher.update(format!("{first:?} {tokens:?}").as_bytes());
+        }
+    }
+
     /// How far an adapter has moved from the base: KL(base || adapter) in nats a token, estimated on guard text, which the base wrote:
     /// the mean of ln p(base) - ln p(adapter) over its tokens.
     ///

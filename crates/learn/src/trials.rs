@@ -307,13 +307,13 @@ impl<'s, 'a> Halving<'s, 'a> {
             Some(live) => (*live).clone(),
             None => Adapter::init(&options.lora(), model.config(), seed, &model.compute().device)?,
         };
-        let kept = what.map(|what| format!("{what} {name} {:?}", edit.candidates));
-        let training =
-            Training::begin(session, kept.as_deref(), adapter, plan, edit.directive.learning_rate, seed)?;
+        let rate = edit.directive.learning_rate;
+        let kept = what.map(|what| format!("{what} {name} {rate:e} {:?}", edit.candidates));
+        let training = Training::begin(session, kept.as_deref(), adapter, plan, rate, seed)?;
         let outcome = Outcome {
             name,
             candidates: edit.candidates.clone(),
-            learning_rate: edit.directive.learning_rate,
+            learning_rate: rate,
             rung: 0,
             steps: 0,
             tokens: 0,

@@ -35,6 +35,19 @@ impl Tally {
             scored_tokens: self.scored_tokens - earlier.scored_tokens,
         }
     }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            generation_seconds: self.generation_seconds + other.generation_seconds,
+            training_seconds: self.training_seconds + other.training_seconds,
+            scoring_seconds: self.scoring_seconds + other.scoring_seconds,
+            generated_tokens: self.generated_tokens + other.generated_tokens,
+            trained_tokens: self.trained_tokens + other.trained_tokens,
+            scored_tokens: self.scored_tokens + other.scored_tokens,
+        }
+    }
 }
 
 /// Most often that work is told: a person sees a bar move.

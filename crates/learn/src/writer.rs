@@ -101,7 +101,7 @@ pub fn train(
     options.validate()?;
     let rows = examples(session, winners)?;
     if rows.is_empty() {
-        let text = "there is no winning self-edit that fits the model: learn more documents first";
+        let text = "none of the best texts about documents fits the model: learn more documents first";
         return Err(Error::new(Kind::Invalid, text));
     }
     let decoder = &session.model.decoder;
@@ -122,7 +122,8 @@ pub fn train(
         tell(Progress::Step { trial: "writer".into(), step, steps, loss });
     })?;
     if !training.loss.is_finite() {
-        let text = "the writer's training diverged: lower writer_rounds.learning_rate";
+        let text =
+            "the new writer's training went astray (it diverged): lower learning_rate in [writer_rounds]";
         return Err(Error::new(Kind::Diverged, text));
     }
     let (steps, tokens, seconds, loss) =

@@ -113,7 +113,7 @@ fn authors() -> WriterView {
         diversity_before: 0.81,
         diversity_after: 0.8,
         promoted: true,
-        reasons: vec!["its self-edits earn +0.19 nats a question against the old writer's".into()],
+        reasons: vec!["its texts teach more: right answers are 1.2 times more probable with them".into()],
     };
     let round = RoundView {
         number: 2,

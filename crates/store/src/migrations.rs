@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -64,6 +65,8 @@ fn refuse_dangling(transaction: &Transaction<'_>) -> Result<()> {
 mod tests {
     use std::path::Path;
 
+    use rusqlite::types::Value;
+
     use super::super::Store;
     use super::super::columns::all;
     use super::*;
@@ -80,6 +83,7 @@ mod tests {
         include_str!("migrations/0008.rows.sql"),
         include_str!("migrations/0009.rows.sql"),
         include_str!("migrations/0010.rows.sql"),
+        include_str!("migrations/0011.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {
@@ -138,6 +142,52 @@ mod tests {
                 assert_eq!(last, if old >= 3 { 77 } else { 1 }, "from version {old}");
             }
         }
+    }
+
+    /// To SQLite before 3.45 json_valid(NULL) was 0, and its `PRAGMA integrity_check` called such a row damaged.
+    #[test]
+    fn what_may_be_null_is_whole_to_every_sqlite() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, VERSION).unwrap();
+        let mut found = 0;
+        for table in tables(&connection) {
+            let sql: String = connection
+                .query_row("SELECT sql FROM sqlite_schema WHERE name = ?", [&table], |row| row.get(0))
+                .unwrap();
+            let nullable = "SELECT name FROM pragma_table_info(?) WHERE NOT \"notnull\"";
+            for column in all(&connection, nullable, [&table], |row| row.get::<_, String>(0)).unwrap() {
+                let check = format!("json_valid({column})");
+                let whole = format!("CHECK ({column} IS NULL OR {check})");
+                assert_eq!(sql.contains(&check), sql.contains(&whole), "{table}.{column}: write {whole}");
+                found += usize::from(sql.contains(&whole));
+            }
+        }
+        assert_eq!(found, 3, "documents.probe_stats, consolidations.reasons, writer_rounds.reasons");
+    }
+
+    #[test]
+    fn what_was_trained_is_the_same_in_tables_that_are_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("10.db");
+        database_of(10, &path);
+        let mut connection = Connection::open(&path).unwrap();
+        connection.execute("UPDATE consolidations SET reasons = NULL", []).unwrap();
+        let rows = |connection: &Connection| {
+            ["consolidations", "writer_rounds", "writer_samples"].map(|table| {
+                let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+                let names: Vec<String> = statement.column_names().into_iter().map(str::to_string).collect();
+                let mut row = |row: &rusqlite::Row<'_>| {
+                    (0..names.len()).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>()
+                };
+                let values: Vec<Vec<Value>> =
+                    statement.query_map([], &mut row).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+                assert!(!values.is_empty());
+                (names, values)
+            })
+        };
+        let before = rows(&connection);
+        migrate(&mut connection, VERSION).unwrap();
+        assert_eq!(rows(&connection), before);
     }
 
     #[test]

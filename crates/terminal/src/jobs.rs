@@ -105,7 +105,7 @@ fn compared(comparison: &ComparisonView, kind: JobKind, page: &mut Page<'_>, loo
     let (label, now) = if kind == JobKind::Forget { ("Others", "now") } else { ("Right", "trained anew") };
     shares(label, &[("before", *before), (now, *after)], page);
     let words = format!(
-        "{} lost; {} below the base (drift {drift_before:.3} {} {drift_after:.3} nats a token)",
+        "{} lost; {} that the untrained model knows better (drift from it {drift_before:.3} {} {drift_after:.3})",
         count(*lost, "answer"),
         count(*below_base, "document"),
         look.sign("→", "->")

@@ -74,7 +74,7 @@ pub fn tending_words(event: &Progress) -> Option<String> {
                 Whose::New => "new",
             };
             Some(format!(
-                "{written} of {of} texts written; the {whose} writer's last made right answers {} ({reward:+.2} nats)",
+                "{written} of {of} texts written; the {whose} writer's last made right answers {}",
                 probable_words(*reward)
             ))
         }

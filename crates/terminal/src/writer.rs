@@ -75,8 +75,12 @@ fn one(round: &RoundView, times: Times, page: &mut Page<'_>, look: &Look) {
     };
     let when = ended_at.map_or_else(String::new, |at| format!(", {}", times.clock(at)));
     page.ends(&format!("Round {number}{when}"), &Style::new().bold(), &format!("{sign} {what}"), &style);
-    let words =
-        format!("{}, {}; {}", count(*winners, "winning text"), count(*steps, "step"), one_line(reason));
+    let words = format!(
+        "on the best texts about {}, {}; {}",
+        count(*winners, "document"),
+        count(*steps, "step"),
+        one_line(reason)
+    );
     page.field("Trained", &words, &Style::new());
     if let Some(examined) = examined {
         verdict(examined, page, look);
@@ -85,16 +89,18 @@ fn one(round: &RoundView, times: Times, page: &mut Page<'_>, look: &Look) {
 
 /// How the new writer did beside the present one.
 fn verdict(examined: &Examined, page: &mut Page<'_>, look: &Look) {
-    let Examined { documents, reward_before, reward_after, bound, .. } = examined;
+    let Examined { documents, reward_before, reward_after, .. } = examined;
     let Examined { diversity_before, diversity_after, reasons, .. } = examined;
-    let arrow = look.sign("→", "->");
     let words = format!(
-        "right answers are {} with its texts, against the present one's, on {} ({reward_before:+.2} {arrow} {reward_after:+.2} nats a question, {bound:+.2} at least)",
-        probable_words(reward_after - reward_before),
-        count(*documents, "document")
+        "on {}, the present one's texts made right answers {}, its own {}",
+        count(*documents, "document"),
+        probable_words(*reward_before),
+        probable_words(*reward_after)
     );
-    page.field("Reward", &words, &Style::new());
-    page.field("Diversity", &format!("{diversity_before:.2} {arrow} {diversity_after:.2}"), &Style::new());
+    page.field("Taught", &words, &Style::new());
+    let (before, after) = (percent(*diversity_before), percent(*diversity_after));
+    let words = format!("{before} {} {after} of the pairs of words differ", look.sign("→", "->"));
+    page.field("Variety", &words, &Style::new());
     for (i, reason) in reasons.iter().enumerate() {
         page.field(if i == 0 { "Verdict" } else { "" }, &one_line(reason), &Style::new().dim());
     }
@@ -109,7 +115,9 @@ fn changes(story: &RoundStory, page: &mut Page<'_>, look: &Look) {
     let row = |what_words: &str, present: &str, new: &str| {
         format!("  {}{present:>NUMBERS$}{new:>NUMBERS$}", look.fit(what_words, what))
     };
-    page.line(look.paint(Style::new().dim(), &row("share, gain", "present", "new")));
+    let words = "How many of the texts, and how many times more probable they made right answers:";
+    page.words(words, 2, &Style::new().dim());
+    page.line(look.paint(Style::new().dim(), &row("", "present", "new")));
     for (head, choices) in [("Form", formats), ("Learning rate", learning_rates), ("Epochs", epochs)] {
         page.line(head);
         for WriterChoice { what, present, new, present_reward, new_reward } in choices {
@@ -121,12 +129,20 @@ fn changes(story: &RoundStory, page: &mut Page<'_>, look: &Look) {
     page.line(row("discarded", &share(present_discarded), &share(new_discarded)));
 }
 
-/// `20 % +0.41`.
+/// `20 %   1.5`.
 fn numbers(tally: Tally, reward: Option<f64>) -> String {
     let share = tally.rate().map_or_else(|| "-".to_string(), percent);
-    match reward {
-        Some(reward) => format!("{share} {reward:>+6.2}"),
-        None => format!("{share}       "),
+    format!("{share} {:>6}", reward.map(times).unwrap_or_default())
+}
+
+/// How many times more probable something became by so many nats: `1.5`, below 1 where it became less so, `10^-5`.
+fn times(nats: f64) -> String {
+    match nats.abs() {
+        size if size.is_nan() => "-".to_string(),
+        ..2.3 => format!("{:.1}", nats.exp()),
+        ..6.9 if nats > 0.0 => format!("{:.0}", nats.exp()),
+        ..4.6 => format!("{:.2}", nats.exp()),
+        _ => format!("10^{:.0}", nats / std::f64::consts::LN_10),
     }
 }
 
@@ -150,7 +166,7 @@ fn written(whose: &str, text: &WriterText, page: &mut Page<'_>) {
     let how = directive_words(directive);
     let earned = match discarded {
         Some(why) => format!("discarded: {}", one_line(why)),
-        None => format!("it made right answers {} ({reward:+.2} nats)", probable_words(*reward)),
+        None => format!("it made right answers {}", probable_words(*reward)),
     };
     page.words(&format!("The {whose} writer's best, {how}; {earned}"), 0, &Style::new().dim());
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

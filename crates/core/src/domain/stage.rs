@@ -49,9 +49,14 @@ words! {
 }
 
 impl Stage {
-    /// Whether it trains, which takes long: what it has done is kept while it is under way.
+    /// Whether it is one training, or several.
     pub fn trains(self) -> bool {
         matches!(self, Self::Trials | Self::Retrain | Self::TrainWriter)
+    }
+
+    /// Whether it takes so long that what it has done is kept while it is under way.
+    pub fn keeps_work(self) -> bool {
+        self.trains() || self == Self::Examine
     }
 }
 

@@ -1,5 +1,7 @@
 //! A writer's own policy: directives drawn by its own probabilities, texts at temperature 1, and what each self-edit earns when it is trained alone.
 
+use serde::{Deserialize, Serialize};
+
 use super::WriterOptions;
 use crate::author::Author;
 use crate::directive;
@@ -12,10 +14,11 @@ use seald_core::domain::probe::Probe;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::{Directive, RowText};
 use seald_core::error::Result;
+use seald_engine::checkpoint;
 use seald_engine::lora::Adapter;
 
 /// A self-edit as a writer would write it if nobody forced its choice.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// How it wants to be trained.
     pub directive: Directive,
@@ -38,6 +41,26 @@ pub struct Lesson<'a> {
     pub select: &'a [Question<'a>],
     /// What no row may copy. The writer never sees it.
     pub probes: &'a [Probe],
+}
+
+impl Lesson<'_> {
+    /// A hash of all that decides what [`sample`] finds with the first seed and the number of samples that the options name.
+    ///
+    /// # Errors
+    /// [`seald_core::error::Kind::Internal`] for options that JSON has no words for; when a matrix cannot be read.
+    pub fn decided_by(
+        &self,
+        session: &Session<'_>,
+        writer: Option<&Adapter>,
+        options: &WriterOptions,
+    ) -> Result<String> {
+        let mut hasher = session.decides()?;
+        hasher.update(format!("{options:?} {self:?}").as_bytes());
+        if let Some(writer) = writer {
+            checkpoint::hash_adapter(&mut hasher, writer)?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
 }
 
 /// Writes and trains `count` self-edits of one document. `writer` writes, the base if there is none; it is always the pristine base that learns from

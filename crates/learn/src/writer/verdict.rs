@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{Sample, WriterOptions};
 use crate::grade;
 use crate::stats;
+use seald_core::domain::number::probable_words;
 
 /// Words of one window of [`diversity`].
 const WINDOW: usize = 400;
@@ -47,18 +48,27 @@ pub fn decide(
     let percent = options.confidence * 100.0;
     let earns = bound > 0.0;
     let reward = if pairs.len() < 2 {
-        format!("{} documents examined the writers: a comparison needs 2 or more", pairs.len())
+        format!("the writers were compared on {} documents: 2 or more are needed", pairs.len())
     } else {
-        let chance = if earns || mean <= 0.0 { "" } else { "what it earns more could be chance: " };
+        let verdict = match mean {
+            _ if earns => "its texts teach more",
+            ..=0.0 => "its texts teach no more",
+            _ => "what its texts teach more could be chance",
+        };
         format!(
-            "{chance}its self-edits earn {mean:+.2} nats a question against the old writer's over {} documents, with {percent:.0} % confidence more than {bound:+.2}; that must be above 0",
+            "{verdict}: right answers are {} with them, against the present writer's, on {} documents ({mean:+.2} nats a question, with {percent:.0} % confidence more than {bound:+.2}; it must be more than 0)",
+            probable_words(mean),
             pairs.len()
         )
     };
     let floor = old_diversity * options.diversity_floor;
     let varied = new_diversity >= floor;
     let diversity = format!(
-        "its diversity is {new_diversity:.3}, the old writer's {old_diversity:.3}; it must be {floor:.3} or more"
+        "its texts are {}: {:.1} % of the pairs of words in them differ, {:.1} % in the present writer's; at least {:.1} % are needed",
+        if varied { "varied enough" } else { "too much alike" },
+        new_diversity * 100.0,
+        old_diversity * 100.0,
+        floor * 100.0
     );
     Verdict {
         promoted: earns && varied,
