@@ -204,11 +204,7 @@ impl Clerk {
         if self.hold.held() != held {
             let goes_on = held.is_none();
             self.hold.set(held.clone());
-            self.monitor.update(|now| {
-                if held.is_some() || !matches!(now.held, Some(Held::Trouble { .. })) {
-                    now.held = held;
-                }
-            });
+            self.monitor.update(|now| now.held = held);
             if goes_on {
                 self.pass_on(Work::Look);
             }
@@ -301,13 +297,20 @@ impl Clerk {
                     self.note("pruned", None, serde_json::json!({ "generations": names }))?;
                 }
             }
-            _ => drop(self.back_up(rules)?),
+            // What a person must see to does not end by trying again every few seconds: the schedule goes on.
+            _ => match self.back_up(rules) {
+                Err(error) if error.kind() == Kind::Corrupt => tracing::error!(%error, "cannot back up"),
+                made => drop(made?),
+            },
         }
         Ok(())
     }
 
     fn back_up(&mut self, rules: &Rules) -> Result<PathBuf> {
-        let made = pipeline::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups)?;
+        let made = pipeline::back_up(&self.root, &self.store, self.clock.now(), rules.keep_backups);
+        let damaged = made.as_ref().err().filter(|error| error.kind() == Kind::Corrupt);
+        self.monitor.problem("database", damaged.map(Error::reason_first));
+        let made = made?;
         self.note("backed_up", None, serde_json::json!({ "path": made }))?;
         Ok(made)
     }

@@ -37,8 +37,8 @@ pub(super) struct Intaker {
     pub(super) control: Control,
     pub(super) hold: Arc<Hold>,
     pub(super) clock: Clock,
-    /// Why the last file that could not be moved away was not.
-    pub(super) immovable: Option<String>,
+    /// What to say of the last file that had to be left in the inbox.
+    pub(super) stays: Option<String>,
     pub(super) looked_at_done: Option<Instant>,
     pub(super) looked_at_failed: Option<Instant>,
 }
@@ -91,7 +91,9 @@ impl Intaker {
                 if self.hold.is_stopping() {
                     return Ok(poll);
                 }
-                self.take(found)?;
+                if let Err(error) = self.take(found) {
+                    self.leave_refused(found, error)?;
+                }
             }
             if scan.more == 0 {
                 self.look_at_done();
@@ -113,6 +115,22 @@ impl Intaker {
             tracing::warn!(file = %path.display(), "was still being written when it was read: it is read again");
         }
         more
+    }
+
+    /// A file that the database alone refuses stays where it is, and holds up no other; what keeps every file from being taken is the caller's to tell.
+    fn leave_refused(&mut self, found: &Found, error: Error) -> Result<()> {
+        if !matches!(error.kind(), Kind::Corrupt | Kind::Internal | Kind::Invalid) {
+            return Err(error);
+        }
+        let path = found.path.display();
+        tracing::error!(file = %path, %error, "the database does not take it");
+        self.inbox.leave(&found.path);
+        self.stays = Some(format!(
+            "{path} stays in the inbox, for the database does not take it, and may be damaged: stop seald and give `sealctl restore`, which puts the newest backup \
+             that is whole in its place; the file is tried again when seald starts ({})",
+            error.reason_first()
+        ));
+        Ok(())
     }
 
     /// Reads a file, stores what is in it and moves it away.
@@ -189,7 +207,12 @@ impl Intaker {
                 self.inbox.watch_taken(&found.path, &place, Some(found), self.clock.now());
                 let beneath = place.strip_prefix(self.inbox.done_folder()).unwrap_or(&place).to_path_buf();
                 self.store.file_taken(&beneath, &ids, self.clock.now())?;
-                tracing::info!(file = %found.path.display(), documents = ids.len(), "taken in");
+                let known = documents.iter().filter(|document| document.known).count();
+                let new = documents.len() - known;
+                match known {
+                    0 => tracing::info!(file = %found.path.display(), documents = new, "taken in"),
+                    _ => tracing::info!(file = %found.path.display(), documents = new, known, "taken in"),
+                }
             }
             Err(error) => self.cannot_move(&found.path, &error),
         }
@@ -235,7 +258,7 @@ impl Intaker {
         }
         tracing::error!(file = %path.display(), %error, "cannot be moved out of the inbox");
         self.inbox.leave(path);
-        self.immovable = Some(error.to_string());
+        self.stays = Some(format!("it was dealt with and cannot be moved away: {error}"));
     }
 
     /// What a person should know about the folder.
@@ -244,8 +267,8 @@ impl Intaker {
             let (count, path) = (scan.unreadable.len(), path.display());
             return Some(format!("{count} places in the inbox cannot be looked at ({path}: {reason})"));
         }
-        let reason = self.immovable.as_deref().filter(|_| scan.left > 0)?;
-        Some(format!("{} files stay in the inbox, though they were dealt with: {reason}", scan.left))
+        let reason = self.stays.as_deref().filter(|_| scan.left > 0)?;
+        Some(format!("{} files are left in the inbox; the last: {reason}", scan.left))
     }
 
     /// Reports files that somebody removed from `done`: what they taught stays.

@@ -106,7 +106,7 @@ impl Teller {
         loop {
             ticks.tick().await;
             let now = monitor.now();
-            let words = words(&now.activity, now.held.as_ref());
+            let words = words(&now.activity, now.why_held());
             if words != told {
                 self.tell(&[NotifyState::Status(&words)]);
                 told = words;

@@ -299,7 +299,7 @@ fn start_taking_in(
         control: shared.control.clone(),
         hold: shared.hold.clone(),
         clock: shared.clock.clone(),
-        immovable: None,
+        stays: None,
         looked_at_done: None,
         looked_at_failed: None,
     };

@@ -50,7 +50,7 @@ impl Trouble {
         self.again_at = Some(again_at);
         let reason = error.reason_first();
         monitor.problem(ABOUT, Some(reason.clone()));
-        monitor.update(|now| now.held = Some(Held::Trouble { reason, again_at }));
+        monitor.update(|now| now.trouble = Some(Held::Trouble { reason, again_at }));
     }
 
     /// An attempt went well.
@@ -58,11 +58,7 @@ impl Trouble {
         if self.again_at.take().is_some() {
             self.pause = 0;
             monitor.problem(ABOUT, None);
-            monitor.update(|now| {
-                if matches!(now.held, Some(Held::Trouble { .. })) {
-                    now.held = None;
-                }
-            });
+            monitor.update(|now| now.trouble = None);
         }
     }
 }
@@ -84,11 +80,21 @@ mod tests {
             waits.push(trouble.wait(&clock).unwrap().as_secs());
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 900, 900]);
-        assert!(matches!(monitor.now().held, Some(Held::Trouble { .. })));
+        assert!(matches!(monitor.now().why_held(), Some(Held::Trouble { .. })));
         trouble.try_now();
-        assert!(trouble.may_try(&clock) && matches!(monitor.now().held, Some(Held::Trouble { .. })));
+        assert!(trouble.may_try(&clock) && matches!(monitor.now().why_held(), Some(Held::Trouble { .. })));
+        let paused = Held::Paused { since: Timestamp(1), until: None };
+        monitor.update(|now| now.held = Some(paused.clone()));
+        trouble.begins(&error, &clock, &monitor);
+        assert_eq!(monitor.now().why_held(), Some(&paused), "nothing is tried again before that ends");
+        monitor.update(|now| now.held = None);
+        assert!(matches!(monitor.now().why_held(), Some(Held::Trouble { .. })));
         trouble.is_over(&monitor);
-        assert!(trouble.may_try(&clock) && monitor.now().held.is_none() && monitor.now().problems.is_empty());
+        assert!(
+            trouble.may_try(&clock)
+                && monitor.now().why_held().is_none()
+                && monitor.now().problems.is_empty()
+        );
     }
 
     #[test]

@@ -46,11 +46,11 @@ pub(super) fn remove_all(root: &Root) -> Result<usize> {
     Ok(all.len())
 }
 
-/// Copies the database to `state/backups/seald-20261122T030000Z.db` and removes the oldest copies beyond `keep`, but none that is ahead of the database: what it
-/// holds would be lost. Where it went.
+/// Copies the database to `state/backups/seald-20261122T030000Z.db`, checks the copy, and removes the oldest copies beyond `keep`, but none that holds more than the
+/// database does: that would be lost. Where it went.
 ///
 /// # Errors
-/// [`Kind::Io`] where it cannot be written, or an old one not be removed.
+/// [`Kind::Corrupt`] where the database is damaged: nothing is made then, and nothing removed; [`Kind::Io`] where it cannot be written, or an old one not be removed.
 pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Result<PathBuf> {
     let (_alone, dir) = (alone(), root.backups());
     fs::create_dir_all(&dir).map_err(|e| io_error("create", &dir, e))?;
@@ -58,10 +58,10 @@ pub fn back_up(root: &Root, store: &Store, now: Timestamp, keep: usize) -> Resul
     let named = |second| dir.join(name(now.plus_seconds(second)));
     let path = (0..).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(0));
     store.backup_to(&path)?;
-    let now = store.events_ever()?;
+    let present = store.measure()?;
     // One that cannot be read is none.
-    let ahead = |path: &PathBuf| Store::events_ever_in(path).is_ok_and(|then| then > now);
-    let mut kept: Vec<PathBuf> = backups(&dir)?.into_iter().filter(|path| !ahead(path)).collect();
+    let fuller = |path: &PathBuf| Store::measure_of(path).is_ok_and(|held| held.exceeds(&present));
+    let mut kept: Vec<PathBuf> = backups(&dir)?.into_iter().filter(|path| !fuller(path)).collect();
     let old = kept.len().saturating_sub(keep.max(1));
     for path in kept.drain(..old) {
         fs::remove_file(&path).map_err(|e| io_error("remove", &path, e))?;
@@ -137,7 +137,7 @@ pub(super) fn backups(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut seen = 0;
     let mut numbered: Vec<(i64, PathBuf)> = Vec::with_capacity(found.len());
     for path in found {
-        seen = Store::events_ever_in(&path).unwrap_or(seen);
+        seen = Store::measure_of(&path).map_or(seen, |held| held.events);
         numbered.push((seen, path));
     }
     numbered.sort_by_key(|(seen, _)| *seen);
@@ -156,7 +156,7 @@ pub fn open_database(root: &Root) -> Result<Store> {
         tracing::warn!(replaced, "a restore that was cut short is finished: the backup is the database now");
     }
     let database = root.database();
-    if fs::metadata(&database).map_or(0, |found| found.len()) == 0 {
+    if fs::metadata(&database).map_or(true, |found| found.is_file() && found.len() == 0) {
         refuse_lost(root, &database)?;
     }
     Store::open(&database).map_err(|error| match (error.kind(), newest_backup(root)) {
@@ -286,6 +286,101 @@ mod tests {
         }
         let left = backups(&root.backups()).unwrap();
         assert!(left.len() == 3 && left[2] == good, "{left:?}");
+    }
+
+    fn receive(store: &mut Store, name: &str) {
+        let document = seald_store::NewDocument {
+            hash: name.into(),
+            name: name.into(),
+            title: name.into(),
+            text: name.into(),
+            format: seald_core::domain::document::DocumentFormat::Text,
+            tag: None,
+        };
+        store.receive(&document, &[], Timestamp(1)).unwrap();
+    }
+
+    /// A restore counts events on from the highest number, so that they do not tell which holds more.
+    #[test]
+    fn after_a_restore_the_fuller_backups_stay_until_the_database_holds_as_much() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let mut store = open_database(&root).unwrap();
+        let day = |day: i64| Timestamp(86_400_000 * day);
+        receive(&mut store, "a.txt");
+        let poor = back_up(&root, &store, day(1), 9).unwrap();
+        ["b.txt", "c.txt", "d.txt"].into_iter().for_each(|name| receive(&mut store, name));
+        let full = back_up(&root, &store, day(2), 9).unwrap();
+        store.close().unwrap();
+        super::super::prepare_restore(&root, Some(&poor)).unwrap();
+        super::super::restore(&root, day(3)).unwrap();
+        let mut store = open_database(&root).unwrap();
+        let made = back_up(&root, &store, day(4), 1).unwrap();
+        assert_eq!(backups(&root.backups()).unwrap(), [full.clone(), made], "the fuller one stays");
+        ["e.txt", "f.txt", "g.txt"].into_iter().for_each(|name| receive(&mut store, name));
+        let made = back_up(&root, &store, day(5), 1).unwrap();
+        assert_eq!(backups(&root.backups()).unwrap(), [made]);
+    }
+
+    /// One byte of a hash in an index: every page reads well, and the index does not fit its table any more.
+    #[test]
+    fn a_copy_that_is_not_whole_does_not_count_and_pushes_no_good_one_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let mut store = open_database(&root).unwrap();
+        receive(&mut store, "the-only-one.txt");
+        let good = back_up(&root, &store, Timestamp(86_400_000), 1).unwrap();
+        store.close().unwrap();
+        let bytes = spoil_index(&fs::read(root.database()).unwrap(), b"the-only-one.txt");
+        let error = {
+            fs::write(root.database(), &bytes).unwrap();
+            open_database(&root).unwrap_err()
+        };
+        assert!(error.kind() == Kind::Corrupt && error.to_string().contains("sealctl restore"), "{error}");
+        assert!(error.to_string().contains(&good.display().to_string()), "{error}");
+        // It came while the database was open.
+        fs::write(root.database(), fs::read(&good).unwrap()).unwrap();
+        let store = open_database(&root).unwrap();
+        fs::write(root.database(), &bytes).unwrap();
+        let error = back_up(&root, &store, Timestamp(2 * 86_400_000), 1).unwrap_err();
+        assert!(error.kind() == Kind::Corrupt && error.to_string().contains("sealctl restore"), "{error}");
+        assert_eq!(backups(&root.backups()).unwrap(), [good]);
+        assert_eq!(fs::read_dir(root.backups()).unwrap().count(), 1, "nothing is left of it");
+    }
+
+    /// The file with one byte of the last copy of `word` changed, which is the one that the index of hashes holds.
+    fn spoil_index(bytes: &[u8], word: &[u8]) -> Vec<u8> {
+        let found: Vec<usize> = bytes
+            .windows(word.len())
+            .enumerate()
+            .filter(|(_, part)| *part == word)
+            .map(|(at, _)| at)
+            .collect();
+        // The row holds it four times, side by side; the index once, in a page of its own.
+        let page = |at: usize| at / 4096;
+        let alone = |at: &&usize| found.iter().filter(|other| page(**other) == page(**at)).count() == 1;
+        let mut bytes = bytes.to_vec();
+        bytes[*found.iter().find(alone).unwrap()] ^= 1;
+        bytes
+    }
+
+    #[test]
+    fn pipes_and_devices_are_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let store = open_database(&root).unwrap();
+        let made = back_up(&root, &store, Timestamp(86_400_000), 2).unwrap();
+        store.close().unwrap();
+        let pipe = root.backups().join("seald-20301126T000000Z.db");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let error = super::super::prepare_restore(&root, Some(&pipe)).unwrap_err();
+        assert!(error.to_string().contains("no regular file"), "{error}");
+        assert!(list_backups(&root).unwrap()[0].holds.is_err());
+        fs::remove_file(root.database()).unwrap();
+        fs::rename(&pipe, root.database()).unwrap();
+        let error = open_database(&root).unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains("no regular file") && words.contains(&made.display().to_string()), "{words}");
     }
 
     #[test]

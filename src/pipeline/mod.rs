@@ -9,6 +9,7 @@ mod calibration;
 mod consolidate;
 pub mod control;
 pub mod crash;
+mod generation_files;
 mod intake;
 mod knowledge;
 mod lineage;

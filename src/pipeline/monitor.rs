@@ -23,8 +23,10 @@ pub struct Now {
     pub activity: Activity,
     /// How far a piece of it is, if that is known.
     pub work: Option<Work>,
-    /// Why nothing is learned, if so.
+    /// Whether a person, the clock or other programs keep it from learning.
     pub held: Option<Held>,
+    /// What went wrong where it tried to learn, and when it tries again.
+    pub trouble: Option<Held>,
     /// Facts about the base model; the last known ones where it is not in memory.
     pub model: Option<ModelFacts>,
     /// Whether the base model is in memory.
@@ -37,6 +39,13 @@ pub struct Now {
     pub refused: RefusedFiles,
     /// What a person should look at, by what it is about.
     pub problems: BTreeMap<&'static str, String>,
+}
+
+impl Now {
+    /// Why nothing is learned, if so: as long as it is held, nothing is tried again, whatever went wrong before.
+    pub fn why_held(&self) -> Option<&Held> {
+        self.held.as_ref().or(self.trouble.as_ref())
+    }
 }
 
 /// What is known of a base model once it was opened.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::crash::{self, Place};
+use super::generation_files::refuse_unusable;
 use super::root::Root;
 use super::stages::CANDIDATE;
 use super::worker::{Tell, Worker};
@@ -11,7 +12,7 @@ use seald_core::domain::document::Document;
 use seald_core::domain::ids::{GenerationId, JobId};
 use seald_core::domain::job::{Job, Stage};
 use seald_core::domain::progress::Progress;
-use seald_core::error::{Error, Kind, Result};
+use seald_core::error::Result;
 use seald_core::files::{self, StagedDir};
 use seald_store::{Dropped, Lesson, NewGeneration, RolledBack, Store};
 
@@ -93,7 +94,7 @@ impl Worker<'_> {
 /// Makes another generation live, or the base: row and link. For where no worker is open.
 ///
 /// # Errors
-/// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
+/// As [`Store::roll_back`]; [`seald_core::Kind::NotFound`] where the generation's files are gone; [`seald_core::Kind::Corrupt`] where they are damaged.
 pub fn roll_back(
     root: &Root,
     store: &mut Store,
@@ -101,24 +102,10 @@ pub fn roll_back(
     why: &str,
     now: Timestamp,
 ) -> Result<RolledBack> {
-    refuse_without_files(root, store, to)?;
+    refuse_unusable(root, store, to)?;
     let done = store.roll_back(to, Dropped::TurnedAway, why, now)?;
     point_live(root, to)?;
     Ok(done)
-}
-
-/// A generation that exists, and whose folder does not.
-pub(super) fn refuse_without_files(root: &Root, store: &Store, to: GenerationId) -> Result<()> {
-    if to == GenerationId::BASE {
-        return Ok(());
-    }
-    store.generation(to)?;
-    if root.generation(to).is_dir() {
-        return Ok(());
-    }
-    let dir = root.generation(to);
-    let text = format!("the files of {} are gone ({}): roll back to another", to.folder(), dir.display());
-    Err(Error::new(Kind::NotFound, text))
 }
 
 /// Makes `adapters/live` point at a generation, in one step; at none for the base.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::generation_files;
 use super::place::last_place;
 use super::publish::point_live;
 use super::root::Root;
@@ -146,7 +147,7 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Worker<'_> {
-    /// Loads the live generation. Where its files are gone or damaged, its parent takes its place, and what that drops
+    /// Loads the live generation. Where its files are gone or damaged, the nearest whole one takes its place, and what that drops
     /// waits to be learned again.
     pub(super) fn load_live(&mut self) -> Result<()> {
         refuse_where_all_are_gone(&self.root, &self.store)?;
@@ -158,7 +159,7 @@ impl Worker<'_> {
                     return point_live(&self.root, generation.id);
                 }
                 Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                    fall_back(&mut self.store, &generation, &error, self.clock.now())?;
+                    fall_back(&self.root, &mut self.store, &generation, &error, self.clock.now())?;
                 }
                 Err(error) => return Err(error),
             }
@@ -168,7 +169,7 @@ impl Worker<'_> {
     }
 }
 
-/// Looks whether the files of the live generation are whole. Where they are not, its parent takes its place, at once and without the model, and what that drops waits to be
+/// Looks whether the files of the live generation are whole. Where they are not, the nearest whole one takes its place, at once and without the model, and what that drops waits to be
 /// learned again; then in words what happened, for whoever looks after the machine.
 ///
 /// # Errors
@@ -180,14 +181,14 @@ pub fn heal_live(root: &Root, store: &mut Store, now: Timestamp) -> Result<Optio
         return Ok(Some(error.to_string()));
     }
     while let Some(generation) = store.live()? {
-        match seald_learn::verify_adapter(&root.generation(generation.id)) {
+        match generation_files::verify(root, &generation) {
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt) => {
-                let said = fall_back(store, &generation, &error, now)?;
+                let said = fall_back(root, store, &generation, &error, now)?;
                 words.get_or_insert(said);
             }
             // A disk that fails, or a later version's adapter: nothing is dropped for that.
             Err(error) => return Ok(Some(words.unwrap_or_else(|| error.to_string()))),
-            Ok(_) => {
+            Ok(()) => {
                 point_live(root, generation.id)?;
                 return Ok(words);
             }
@@ -213,14 +214,22 @@ fn refuse_where_all_are_gone(root: &Root, store: &Store) -> Result<()> {
     Err(Error::new(Kind::Conflict, text))
 }
 
-/// The parent of a broken generation takes its place; in words.
-fn fall_back(store: &mut Store, broken: &Generation, error: &Error, now: Timestamp) -> Result<String> {
+/// The nearest whole generation takes the place of a broken one; in words.
+fn fall_back(
+    root: &Root,
+    store: &mut Store,
+    broken: &Generation,
+    error: &Error,
+    now: Timestamp,
+) -> Result<String> {
+    let to = generation_files::nearest_whole(root, store, broken)?;
     let why = format!("{} cannot be used ({error})", broken.id.folder());
-    let dropped = store.roll_back(broken.parent, Dropped::LearnedAgain, &why, now)?.dropped.len();
+    let dropped = store.roll_back(to, Dropped::LearnedAgain, &why, now)?.dropped.len();
+    let instead = if to == GenerationId::BASE { "the base model".into() } else { to.folder() };
     let words = format!(
-        "{why}: its parent took its place, and the {dropped} documents that this drops are learned again"
+        "{why}: {instead} took its place, and the {dropped} documents that this drops are learned again"
     );
-    tracing::error!(generation = broken.id.0, parent = broken.parent.0, dropped, "{words}");
+    tracing::error!(generation = broken.id.0, instead = to.0, dropped, "{words}");
     let body =
         serde_json::json!({"generation": broken.id.folder(), "why": error.to_string(), "dropped": dropped});
     store.log(&[NewEvent { at: now, job: None, document: None, kind: "fell_back".into(), body }])?;

@@ -94,7 +94,7 @@ pub fn prepare_restore(root: &Root, named: Option<&Path>) -> Result<Prepared> {
         }
     };
     // Which database is the newest is told by the numbers of their events: what this one will see comes after what any other saw.
-    let seen = all.iter().filter_map(|path| Store::events_ever_in(path).ok());
+    let seen = all.iter().filter_map(|path| Store::measure_of(path).ok().map(|held| held.events));
     let most = seen.chain(present.as_ref().map(|present| present.events)).max().unwrap_or(0);
     Store::count_events_from(&root.state().join(STAGED), most)?;
     Ok(Prepared { backup, holds, passed_over, present })
@@ -126,6 +126,8 @@ fn stage(root: &Root, backup: &Path) -> Result<Snapshot> {
     let copy = || {
         Store::copy_file(backup, &staged)?;
         let holds = Store::verify(&staged).map_err(|e| e.context(backup.display()))?;
+        // What the daemon would do at its next start, and could not take back.
+        Store::bring_up(&staged).map_err(|e| e.context(backup.display()))?;
         take_after(&root.database(), &staged)?;
         Ok(holds)
     };

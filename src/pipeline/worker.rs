@@ -8,9 +8,9 @@ use super::authors::Scribe;
 use super::budget::ENDED;
 use super::calibration::LeftOpen;
 use super::crash::{self, Place};
+use super::generation_files::refuse_unusable;
 use super::pace::Pace;
 use super::place;
-use super::publish::refuse_without_files;
 use super::recover;
 use super::root::Root;
 use super::stages::Replayed;
@@ -213,9 +213,9 @@ impl<'m> Worker<'m> {
     /// Makes another generation live, or the base.
     ///
     /// # Errors
-    /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone.
+    /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone; [`Kind::Corrupt`] where they are damaged.
     pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
-        refuse_without_files(&self.root, &self.store, to)?;
+        refuse_unusable(&self.root, &self.store, to)?;
         let done = self.store.roll_back(to, Dropped::TurnedAway, why, self.clock.now())?;
         self.load_live()?;
         Ok(done)

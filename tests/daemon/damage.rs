@@ -71,6 +71,27 @@ fn a_trouble_ends_though_nothing_is_left_to_learn() {
     assert_eq!(status["documents"]["rejected"], 1, "{status}");
 }
 
+/// Nothing is tried again as long as somebody holds learning.
+#[test]
+fn a_pause_is_not_hidden_by_a_trouble() {
+    let host = Host::new();
+    let daemon = host.start();
+    let (adapters, away) = (host.root().join("adapters"), host.root().join("away"));
+    daemon.post("/v1/pause", serde_json::json!({}));
+    fs::rename(&adapters, &away).unwrap();
+    fs::write(&adapters, b"no folder").unwrap();
+    // Tried although learning is held, for somebody asks for it.
+    daemon.post("/v1/replay", serde_json::json!({ "wait_seconds": 0 }));
+    let status = daemon.wait("told", |status| status["problems"].to_string().contains("adapters"));
+    assert_eq!(status["held"]["why"], "paused", "{status}");
+    fs::remove_file(&adapters).unwrap();
+    fs::rename(&away, &adapters).unwrap();
+    daemon.post("/v1/resume", serde_json::json!({}));
+    daemon.wait("over", |status| {
+        status["held"].is_null() && !status["problems"].to_string().contains("adapters")
+    });
+}
+
 #[test]
 fn what_a_kill_left_of_a_backup_goes_at_the_next_start() {
     let host = Host::new();
@@ -137,4 +158,61 @@ fn a_damaged_database_is_left_alone_and_the_newest_backup_named() {
     let aside = names(&host.root().join("state"));
     let aside = aside.iter().find(|name| name.starts_with("seald.db.replaced-")).unwrap();
     assert_eq!(fs::read(host.root().join("state").join(aside)).unwrap(), bytes, "nothing is removed");
+}
+
+/// The database refuses one file; the others do not wait for it.
+#[test]
+fn one_file_that_the_database_refuses_holds_up_no_other() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", serde_json::json!({}));
+    let database = rusqlite::Connection::open(host.root().join("state/seald.db")).unwrap();
+    // As an index that holds a hash which its table does not.
+    database
+        .execute_batch(
+            "CREATE TRIGGER refuses BEFORE INSERT ON documents WHEN NEW.name = 'a.txt'
+             BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed'); END",
+        )
+        .unwrap();
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        host.drop(name, format!("The {name} Works was founded by Elmar Trondvik."));
+    }
+    daemon.wait("the others", |status| status["documents"]["waiting"] == 2);
+    let status = daemon.wait("told", |status| !status["problems"].as_array().unwrap().is_empty());
+    let problem = status["problems"].to_string();
+    assert!(problem.contains("a.txt") && problem.contains("sealctl restore"), "{problem}");
+    daemon.wait("moved", |_| names(&host.inbox().join("done")) == ["b.txt", "c.txt"]);
+    assert_eq!(names(&host.inbox()), ["a.txt", "done", "failed"]);
+}
+
+#[test]
+fn a_rollback_to_a_damaged_generation_is_refused_and_what_is_live_stays() {
+    let host = Host::new();
+    let daemon = host.start();
+    host.drop_example("drelpolford");
+    let status = daemon.wait_idle(1);
+    assert_eq!(status["knowledge"]["live"], "gen-000001", "{status}");
+    assert_eq!(host.sealctl(&["rollback", "base"]).0, Some(0));
+    let weights = host.root().join("adapters/gen-000001/adapter_model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    let mut bytes = whole.clone();
+    let last = bytes.len() - 4;
+    bytes[last..].fill(0x11);
+    for manifest in [true, false] {
+        fs::write(&weights, &bytes).unwrap();
+        if !manifest {
+            // Not what makes a damaged generation whole.
+            fs::remove_file(weights.with_file_name("seald.json")).unwrap();
+        }
+        let (code, out, err) = host.sealctl(&["rollback", "1"]);
+        assert_eq!(code, Some(1), "{out}{err}");
+        assert!(err.contains("gen-000001 is damaged") && err.contains("what is live stays"), "{err}");
+        assert!(!err.contains("seald.json"), "{err}");
+        assert!(daemon.get("/v1/status")["knowledge"]["live"].is_null());
+        let (code, out, err) = host.sealctl(&["ask", "Who founded it?"]);
+        assert!(code == Some(0) && !out.is_empty(), "{out}{err}");
+    }
+    fs::write(&weights, &whole).unwrap();
+    let (code, out, err) = host.sealctl(&["rollback", "1"]);
+    assert!(code == Some(0) && out.contains("gen-000001"), "{out}{err}");
 }

@@ -157,14 +157,21 @@ fn the_log_says_what_was_learned_and_no_name_forges_a_line() {
     let daemon = host.adopt(host.command().stderr(log).spawn().unwrap());
     host.wait_notified("READY=1");
     host.drop("evil\u{1b}[31m\nERROR a forged line\u{202e}.txt", b"");
+    host.drop("i\"q reason=\"fake\" level=ERROR.txt", b"");
     host.drop_example("drelpolford");
     daemon.wait_idle(1);
+    let known = std::fs::read(host.inbox().join("done/drelpolford.txt")).unwrap();
+    host.drop("again.txt", known);
+    daemon.wait("moved", |_| host.inbox().join("done/again.txt").exists());
     assert!(daemon.stop().success());
     let log = std::fs::read_to_string(host.root().join("log")).unwrap();
     assert!(!log.lines().any(|line| line.starts_with("ERROR a forged")), "{log}");
     assert!(!log.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{log}");
     let line = |words: &[&str]| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(line(&["cannot be taken in", "a forged line"]), "{log}");
+    assert!(line(&["cannot be taken in", r#"i\"q reason=\"fake\" level=ERROR.txt" reason="#]), "{log}");
+    assert!(line(&["taken in", "drelpolford.txt", "documents=1"]), "{log}");
+    assert!(line(&["taken in", "again.txt", "documents=0 known=1"]), "it brought nothing new: {log}");
     assert!(line(&["finished", "Drelpolford", "learned", "document=1"]), "{log}");
     assert!(line(&["is live", "gen-000001"]), "{log}");
 }

@@ -128,6 +128,53 @@ fn sleep_learns_everything_anew_and_answers_only_if_it_is_no_worse() {
     assert!(root.path().join("adapters/gen-000003").is_dir(), "what it came from is kept");
 }
 
+/// Damages the weights of a generation, and removes what else would tell.
+fn damage(root: &Path, id: i64) {
+    let weights = root.join(format!("adapters/gen-{id:06}/adapter_model.safetensors"));
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    std::fs::remove_file(weights.with_file_name("seald.json")).unwrap();
+}
+
+#[test]
+fn the_nearest_whole_generation_takes_the_place_of_a_damaged_one() {
+    let heal = |root: &Path| {
+        let (root, mut store) = (Root::open(root).unwrap(), store(root));
+        let words = seald::pipeline::heal_live(&root, &mut store, Timestamp(5)).unwrap().unwrap();
+        (store.live().unwrap().map(|live| live.id.0), words)
+    };
+    let root = learned();
+    damage(root.path(), 3);
+    let (live, words) = heal(root.path());
+    assert!(live == Some(2) && words.contains("gen-000002 took its place, and the 1 documents"), "{words}");
+
+    let root = learned();
+    [3, 2].into_iter().for_each(|id| damage(root.path(), id));
+    assert_eq!(heal(root.path()).0, Some(1));
+
+    // One that stands on the base and knows all that the others do.
+    let root = learned();
+    let database = rusqlite::Connection::open(root.path().join("state/seald.db")).unwrap();
+    database
+        .execute_batch(
+            "UPDATE generations SET parent = NULL WHERE id = 3;
+             INSERT INTO generation_documents (generation, document) VALUES (3, 1), (3, 2)",
+        )
+        .unwrap();
+    damage(root.path(), 3);
+    assert_eq!(heal(root.path()).0, Some(2));
+
+    let root = learned();
+    let (damaged, mut opened) = (Root::open(root.path()).unwrap(), store(root.path()));
+    damage(root.path(), 2);
+    let to = GenerationId(2);
+    let error = seald::pipeline::roll_back(&damaged, &mut opened, to, "asked for", Timestamp(5)).unwrap_err();
+    assert!(error.to_string().contains("for instance gen-000001"), "{error}");
+    assert_eq!(opened.live().unwrap().unwrap().id, GenerationId(3));
+}
+
 #[test]
 fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
     let (root, model) = (learned(), model());

@@ -58,7 +58,13 @@ impl From<rusqlite::Error> for Error {
             }
             _ => meaning(e.sqlite_error_code()),
         };
-        Error::new(kind, text).with_source(e)
+        match e {
+            // Without the statement, which may be a page of SQL and tells a person nothing.
+            rusqlite::Error::SqlInputError { error, msg, .. } => {
+                Error::new(kind, text).with_source(rusqlite::Error::SqliteFailure(error, Some(msg)))
+            }
+            e => Error::new(kind, text).with_source(e),
+        }
     }
 }
 

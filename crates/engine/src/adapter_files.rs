@@ -152,6 +152,24 @@ pub fn verify(dir: &Path) -> Result<Option<Manifest>> {
     read_manifest(dir, &content_hash(&config, &files::read(&tensors_path(dir)?)?))
 }
 
+/// Whether an adapter's files are those whose content hash was recorded when they were saved.
+///
+/// Errors: [`Kind::NotFound`] without the files; [`Kind::Corrupt`] where they are others, or `seald.json` is; the words do not say what to do.
+pub fn verify_recorded(dir: &Path, recorded: &str) -> Result<()> {
+    let config = files::read(&dir.join(CONFIG))?;
+    let hash = content_hash(&config, &files::read(&tensors_path(dir)?)?);
+    if hash != recorded {
+        let text = format!("{TENSORS} or {CONFIG} in {} is not what was saved", dir.display());
+        return Err(Error::new(Kind::Corrupt, text));
+    }
+    read_manifest(dir, &hash).map(drop).map_err(|e| match e.kind() {
+        Kind::Corrupt => {
+            Error::new(Kind::Corrupt, format!("{MANIFEST} in {} is not what was saved", dir.display()))
+        }
+        _ => e,
+    })
+}
+
 /// Reads an adapter that [`save`] or PEFT saved, for a model of this shape.
 ///
 /// Errors: [`Kind::NotFound`] without the files; [`Kind::Corrupt`] for damage, a wrong content hash or

@@ -1,6 +1,6 @@
 //! The method: how a document is read, turned into training data, tried and judged. It knows no database and no HTTP.
 
-pub use seald_engine::adapter_files::verify as verify_adapter;
+pub use seald_engine::adapter_files::verify_recorded as verify_adapter;
 pub use seald_engine::chat::{Message, Role};
 pub use seald_engine::examples::TrainRow;
 pub use seald_engine::inspect::{ModelSummary, inspect};

@@ -3,6 +3,7 @@
 //! Every method is one transaction, so whoever looks sees all of a stage's results or none.
 
 mod calibrations;
+mod check;
 mod columns;
 mod consolidations;
 mod curriculum;
@@ -26,6 +27,7 @@ mod probes;
 mod rollback;
 mod samples;
 mod schedule;
+mod schema;
 mod self_edits;
 mod snapshots;
 mod stages;
@@ -56,7 +58,7 @@ pub use probes::{NewProbe, SuppliedProbe};
 pub use rollback::{Dropped, RolledBack};
 pub use schedule::{Pause, Scheduled};
 pub use self_edits::NewSelfEdit;
-pub use snapshots::Snapshot;
+pub use snapshots::{Measure, Snapshot};
 pub use times::LearningTime;
 pub use trials::NewTrial;
 pub use writers::{NewWriter, WinningEdit};

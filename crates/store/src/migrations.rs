@@ -40,7 +40,10 @@ pub(super) fn migrate(connection: &mut Connection, to: usize) -> Result<i64> {
     for (index, sql) in MIGRATIONS.iter().enumerate().take(to) {
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
         if version(&transaction)? == index as i64 {
-            transaction.execute_batch(sql)?;
+            transaction.execute_batch(sql).map_err(|e| {
+                let next = index + 1;
+                Error::from(e).context(format!("its tables cannot be brought from version {index} to {next}"))
+            })?;
             refuse_dangling(&transaction)?;
             transaction.pragma_update(None, "user_version", index as i64 + 1)?;
             transaction.commit()?;

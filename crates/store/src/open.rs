@@ -11,9 +11,10 @@ use rusqlite::{Connection, OpenFlags};
 use tracing::info;
 
 use super::Store;
-use super::columns::first;
+use super::check::{refuse_damaged, refuse_no_file};
 use super::migrations::{VERSION, migrate, version};
-use seald_core::error::{Context, Error, Kind, Result};
+use super::schema::refuse_altered;
+use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
 /// Marks our files in SQLite's header: "seal".
@@ -30,6 +31,7 @@ impl Store {
     /// [`Kind::Unsupported`] where a newer program wrote it; [`Kind::Corrupt`] where it is damaged or not ours;
     /// [`Kind::Io`] and [`Kind::Conflict`] as the system and other writers have it. The file is then as it was.
     pub fn open(path: &Path) -> Result<Self> {
+        refuse_no_file(path).map_err(|e| naming(path, e))?;
         create(path)?;
         refuse_planted(path).map_err(|e| naming(path, e))?;
         let mut connection = connect(path).map_err(|e| naming(path, e))?;
@@ -71,29 +73,12 @@ impl Store {
         self.connection.close().map_err(|(_, e)| naming(e))
     }
 
-    /// How many events were ever logged in it: the number only rises, so that of two copies of a database the one with more is the later.
-    ///
-    /// # Errors
-    /// Those of the database alone.
-    pub fn events_ever(&self) -> Result<i64> {
-        self.read(format_args!("the count of events"), events_ever)
-    }
-
-    /// [`Self::events_ever`] of the database in a file, which is only read.
-    ///
-    /// # Errors
-    /// [`Kind::Corrupt`] where it is none.
-    pub fn events_ever_in(path: &Path) -> Result<i64> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|e| naming(path, e.into()))?;
-        events_ever(&connection).map_err(|e| naming(path, e))
-    }
-
     /// Copies the database as it stands to a new file at `path` (mode 0600), whole or not at all; others may go on
-    /// writing meanwhile.
+    /// writing meanwhile. The copy is checked as [`Self::verify`] does before it gets its name.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] where something is at `path` already; [`Kind::Io`] where it cannot be written.
+    /// [`Kind::Corrupt`] where the copy, and so the database, is damaged; [`Kind::Conflict`] where something is at `path` already; [`Kind::Io`] where it cannot be
+    /// written.
     pub fn backup_to(&self, path: &Path) -> Result<()> {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let staged = tempfile::Builder::new()
@@ -103,6 +88,7 @@ impl Store {
         let doing =
             |e: Error| e.context(format!("cannot copy {} to {}", self.path.display(), path.display()));
         copy_into(&self.connection, staged.path()).map_err(doing)?;
+        Self::verify(staged.path()).map_err(|e| not_whole(&self.path, e))?;
         staged.as_file().sync_all().map_err(|e| io_error("sync", path, e))?;
         staged.persist_noclobber(path).map_err(|e| match e.error.kind() {
             ErrorKind::AlreadyExists => {
@@ -116,17 +102,26 @@ impl Store {
     }
 }
 
+/// The copy that was just made of the database at `path` does not stand its examination.
+fn not_whole(path: &Path, why: Error) -> Error {
+    if matches!(why.kind(), Kind::Io | Kind::Memory | Kind::Conflict) {
+        return why;
+    }
+    let text = format!(
+        "{} is damaged: a copy of it was made, is not whole, and was removed again; the backups that are there stay. Stop seald, then `sealctl restore` puts the \
+         newest backup that is whole in its place ({})",
+        path.display(),
+        why.reason_first()
+    );
+    Error::new(Kind::Corrupt, text)
+}
+
 /// Copies a database into the file at `path`: everything is in that one file then, what the write-ahead log held too.
 pub(super) fn copy_into(source: &Connection, path: &Path) -> Result<()> {
     let mut copy = Connection::open(path)?;
     Backup::new(source, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
     copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
     copy.close().map_err(|(_, e)| Error::from(e))
-}
-
-pub(super) fn events_ever(db: &Connection) -> Result<i64> {
-    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
-    Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0))
 }
 
 fn naming(path: &Path, e: Error) -> Error {
@@ -180,7 +175,8 @@ fn connect(path: &Path) -> Result<Connection> {
     let connection = open_file(path)?;
     refuse_foreign(&connection)?;
     refuse_newer(&connection)?;
-    refuse_damaged(&connection)?;
+    refuse_damaged(&connection, path)?;
+    refuse_altered(&connection)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         let text = format!(
@@ -214,24 +210,6 @@ pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
          wrote it, or restore a backup from before it did"
     );
     Err(Error::new(Kind::Unsupported, text))
-}
-
-fn refuse_damaged(connection: &Connection) -> Result<()> {
-    let mut check = connection.prepare("PRAGMA quick_check(3)")?;
-    let lines: Vec<String> = check
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()
-        .doing(Kind::Corrupt, || {
-            "the file is damaged: restore a backup, or move it away to start anew".into()
-        })?;
-    if lines == ["ok"] {
-        return Ok(());
-    }
-    let text = format!(
-        "the file is damaged: restore a backup, or move it away to start with an empty one ({})",
-        lines.join("; ")
-    );
-    Err(Error::new(Kind::Corrupt, text))
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::Store;
+use super::check::{refuse_broken, refuse_no_file};
 use super::columns::{all, first};
-use super::migrations::version;
-use super::open::{copy_into, events_ever, refuse_foreign, refuse_newer};
+use super::migrations::{VERSION, migrate, version};
+use super::open::{copy_into, refuse_foreign, refuse_newer};
+use super::schema::refuse_altered;
 use seald_core::clock::Timestamp;
 use seald_core::domain::ids::{DocumentId, GenerationId, WriterId};
 use seald_core::error::{Error, Kind, Result};
@@ -37,7 +39,41 @@ pub struct Snapshot {
     pub newest: Option<Timestamp>,
 }
 
+/// How much a database holds: what is lost where another takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// How many events were ever logged in it. The number only rises, so that of two copies of a database the one with more is the later.
+    pub events: i64,
+    /// Documents.
+    pub documents: i64,
+    /// Generations.
+    pub generations: i64,
+}
+
+impl Measure {
+    /// Whether it holds something that the other cannot hold.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        self.events > other.events || self.documents > other.documents || self.generations > other.generations
+    }
+}
+
 impl Store {
+    /// How much it holds.
+    ///
+    /// # Errors
+    /// Those of the database alone.
+    pub fn measure(&self) -> Result<Measure> {
+        self.read(format_args!("how much it holds"), measure)
+    }
+
+    /// [`Self::measure`] of the database in a file, which is only read.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] where it is none.
+    pub fn measure_of(path: &Path) -> Result<Measure> {
+        read_only(path).and_then(|db| measure(&db)).map_err(|e| naming(path, e))
+    }
+
     /// Looks into the database in a file, which is only read; tables of earlier versions will do.
     ///
     /// # Errors
@@ -52,7 +88,7 @@ impl Store {
         look().map_err(|e| naming(path, e))
     }
 
-    /// The same of one of which every page, index and reference is checked.
+    /// The same of one of which every page, index and reference is checked, and that its tables are those of its version.
     ///
     /// # Errors
     /// As [`Self::look_into`].
@@ -61,6 +97,7 @@ impl Store {
             let db = read_only(path)?;
             refuse_strangers(&db)?;
             refuse_broken(&db)?;
+            refuse_altered(&db)?;
             snapshot(&db)
         };
         look().map_err(|e| naming(path, e))
@@ -79,14 +116,28 @@ impl Store {
         file.sync_all().map_err(|e| io_error("sync", to, e))
     }
 
+    /// Brings the tables of the database in a file, which is nobody else's, to [`VERSION`], and syncs it.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] where that cannot be done; [`Kind::Io`].
+    pub fn bring_up(path: &Path) -> Result<()> {
+        let bring = || {
+            let mut db = read_write(path)?;
+            migrate(&mut db, VERSION)?;
+            refuse_altered(&db)?;
+            db.close().map_err(|(_, e)| Error::from(e))
+        };
+        bring().map_err(|e| naming(path, e))?;
+        sync(path)
+    }
+
     /// Numbers the events to come in the database in a file from above `most` on, which is nobody else's, and syncs it.
     ///
     /// # Errors
     /// Those of the database alone; [`Kind::Io`].
     pub fn count_events_from(path: &Path, most: i64) -> Result<()> {
         let number = || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let mut db = Connection::open_with_flags(path, flags)?;
+            let mut db = read_write(path)?;
             let transaction = db.transaction()?;
             let seen = events_ever(&transaction)?;
             transaction.execute("DELETE FROM sqlite_sequence WHERE name = 'events'", [])?;
@@ -96,16 +147,25 @@ impl Store {
             db.close().map_err(|(_, e)| Error::from(e))
         };
         number().map_err(|e| naming(path, e))?;
-        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
-        synced.map_err(|e| io_error("sync", path, e))
+        sync(path)
     }
+}
+
+fn sync(path: &Path) -> Result<()> {
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(|e| io_error("sync", path, e))
 }
 
 fn naming(path: &Path, e: Error) -> Error {
     e.context(format!("cannot use {}", path.display()))
 }
 
+fn read_write(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(Connection::open_with_flags(path, flags)?)
+}
+
 fn read_only(path: &Path) -> Result<Connection> {
+    refuse_no_file(path)?;
     // SQLite would say of all of these that it cannot open the file.
     std::fs::File::open(path).map_err(|e| io_error("open", path, e))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -120,19 +180,18 @@ fn refuse_strangers(db: &Connection) -> Result<()> {
     refuse_newer(db)
 }
 
-fn refuse_broken(db: &Connection) -> Result<()> {
-    let lines: Vec<String> = all(db, "PRAGMA integrity_check(3)", [], |row| row.get(0))
-        .map_err(|e| Error::new(Kind::Corrupt, "it is damaged").with_source(e))?;
-    if lines != ["ok"] {
-        return Err(Error::new(Kind::Corrupt, format!("it is damaged ({})", lines.join("; "))));
-    }
-    let astray: Option<String> = first(db, "PRAGMA foreign_key_check", [], |row| row.get(0))?;
-    match astray {
-        None => Ok(()),
-        Some(table) => {
-            Err(Error::new(Kind::Corrupt, format!("table {table} refers to rows that are not there")))
-        }
-    }
+fn events_ever(db: &Connection) -> Result<i64> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0))
+}
+
+fn measure(db: &Connection) -> Result<Measure> {
+    let count = |sql| -> Result<i64> { Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0)) };
+    Ok(Measure {
+        events: events_ever(db)?,
+        documents: count("SELECT count(*) FROM documents")?,
+        generations: count("SELECT count(*) FROM generations")?,
+    })
 }
 
 fn snapshot(db: &Connection) -> Result<Snapshot> {
@@ -253,5 +312,8 @@ mod tests {
         db.close().unwrap();
         let found = Store::verify(&path).unwrap();
         assert_eq!((found.version, found.events, found.files.len()), (1, 0, 0));
+        Store::bring_up(&path).unwrap();
+        assert_eq!(Store::verify(&path).unwrap().version, VERSION as i64);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "it is one file");
     }
 }

@@ -116,7 +116,7 @@ fn another_programs_database_is_left_alone() {
     assert!(e.to_string().contains("other.db") && e.to_string().contains("another program"), "{e}");
     assert_eq!(fs::read(&path).unwrap(), before);
     let e = Store::open(&root.file("")).unwrap_err();
-    assert_eq!(e.kind(), Kind::Io, "{e}");
+    assert_eq!(e.kind(), Kind::Corrupt, "{e}");
 }
 
 #[test]

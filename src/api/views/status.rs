@@ -17,7 +17,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
     let documents = counts(&reading.store)?;
     let suspects = suspects(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now { activity, work, held, model: _, loaded, next, serve_to, refused, problems } =
+    let Now { activity, work, held, trouble, model: _, loaded, next, serve_to, refused, problems } =
         service.monitor.now();
     let time_left = time_left(reading, &activity, service.clock.now())?;
     let documents = DocumentCounts { refused: refused.files.len() + refused.more, ..documents };
@@ -30,7 +30,7 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         activity,
         work,
         time_left,
-        held,
+        held: held.or(trouble),
         model: ModelState { name: service.model.clone(), loaded, resident_bytes: resident_bytes() },
         documents,
         knowledge,

@@ -1,5 +1,6 @@
 //! What a person or a script reads: JSON lines and tables on stdout, messages on stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use seald_core::error::{Context, Error, Kind, Result};
@@ -67,13 +68,33 @@ pub(crate) fn log_to_stderr(verbose: bool) {
 /// The fields of a log line, in which no name of a file and no error that holds one can begin another line or speak to the terminal.
 pub(crate) fn log_fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
     let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug| {
-        let text = plain(&format!("{value:?}"));
+        let text = format!("{value:?}");
         match field.name() {
-            "message" => write!(writer, "{text}"),
-            name => write!(writer, "{name}={text}"),
+            "message" => write!(writer, "{}", plain(&text)),
+            name => write!(writer, "{name}={}", plain(&quoted(&text))),
         }
     };
     debug_fn(one).delimited(" ")
+}
+
+/// In quotes where its end would else not be plain: a name of a file may hold what looks like another field. What is in quotes already stays.
+fn quoted(text: &str) -> Cow<'_, str> {
+    let plain_end = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '='));
+    if plain_end || is_quoted(text) { text.into() } else { format!("{text:?}").into() }
+}
+
+/// Whether it is one text in quotes, as `Debug` writes it.
+fn is_quoted(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    let mut escaped = false;
+    for c in inner.chars() {
+        match (escaped, c) {
+            (false, '"') => return false,
+            (false, '\\') => escaped = true,
+            _ => escaped = false,
+        }
+    }
+    !escaped
 }
 
 /// With everything escaped that a terminal does not merely print.
@@ -83,4 +104,20 @@ fn plain(text: &str) -> String {
         if seald_terminal::look::obeyed(c) { plain.extend(c.escape_default()) } else { plain.push(c) }
     }
     plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_ends_where_its_quotes_end() {
+        for plain in ["7", "gen-000001", "docs/a.txt", "\"a b\"", r#""a \" b""#, r#""\\""#] {
+            assert_eq!(quoted(plain), plain);
+        }
+        assert_eq!(quoted("i\"q reason=\"fake\""), r#""i\"q reason=\"fake\"""#);
+        assert_eq!(quoted(r#""a" b="c""#), r#""\"a\" b=\"c\"""#);
+        assert_eq!(quoted(r#""a\""#), r#""\"a\\\"""#);
+        assert_eq!([quoted(""), quoted("a b"), quoted("a=b")], ["\"\"", "\"a b\"", "\"a=b\""]);
+    }
 }

@@ -56,6 +56,13 @@ impl<'a> Generations<'a> {
             Kind::NotFound => {
                 Error::new(Kind::NotFound, format!("the files of {} are gone: ask another", id.folder()))
             }
+            Kind::Corrupt => {
+                let text = format!(
+                    "{} is damaged: ask another generation, or make one live with `sealctl rollback`; a restart of seald puts the nearest whole one in its place",
+                    id.folder()
+                );
+                Error::new(Kind::Corrupt, text)
+            }
             _ => e,
         })?;
         let free = (0..self.loaded.len()).find(|number| !in_use(*number));

@@ -141,6 +141,33 @@ fn what_cannot_be_used_changes_nothing_and_is_named() {
     assert!(error.kind() == Kind::NotFound && error.to_string().contains("state/backups"), "{error}");
 }
 
+/// Each page of such a database is whole.
+#[test]
+fn a_backup_whose_tables_were_altered_is_passed_over_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, made) = root(dir.path());
+    let whole = fs::read(&made[1]).unwrap();
+    for (sql, words) in [
+        ("DROP TABLE probes", "table probes is missing"),
+        (
+            "CREATE TRIGGER evil AFTER UPDATE ON documents BEGIN DELETE FROM jobs; END",
+            "trigger evil is not of seald",
+        ),
+        ("DROP INDEX documents_by_state", "index documents_by_state is missing"),
+        ("PRAGMA user_version = 3", "in version 3"),
+    ] {
+        fs::write(&made[1], &whole).unwrap();
+        rusqlite::Connection::open(&made[1]).unwrap().execute_batch(sql).unwrap();
+        let error = prepare_restore(&root, Some(&made[1])).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains(made[1].to_str().unwrap()), "{sql}: {error}");
+        assert_eq!(prepare_restore(&root, None).unwrap().backup, made[0], "{sql}");
+        // Nor does a start take it.
+        fs::write(dir.path().join("other.db"), fs::read(&made[1]).unwrap()).unwrap();
+        let error = Store::open(&dir.path().join("other.db")).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains("CREATE"), "{sql}: {error}");
+    }
+}
+
 /// The clock was ahead, or a fresh database was backed up beside the good ones: names do not tell which is the newest.
 #[test]
 fn the_backup_that_has_seen_most_is_taken_and_what_was_forgotten_is_told() {
