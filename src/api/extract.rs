@@ -1,23 +1,25 @@
 //! What requests bring: query, path and body, each with its bounds and its problem where it is wrong.
 
-use std::time::Duration;
+use std::error::Error as StdError;
 
-use axum::body::Bytes;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::arriving::Cut;
 use super::failure::Failure;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
 
 /// Most bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
-/// How long a body may take to arrive.
-const BODY: Duration = Duration::from_secs(120);
+/// When to try again where a body had to make room, seconds.
+const LATER: u64 = 5;
 
 /// The query of a request.
 #[derive(Debug)]
@@ -32,6 +34,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
         Ok(Self(params))
     }
 }
+
+/// A body that says nothing. A field that belongs into the query would else be passed over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoFields {}
 
 /// The part of the path that names a thing.
 #[derive(Debug)]
@@ -87,20 +94,47 @@ pub(super) fn whole_numbers(value: Value) -> Value {
 }
 
 /// The whole body, at most `most` bytes.
-pub(super) async fn body_of(request: Request, most: usize) -> Result<Bytes, Failure> {
-    let arriving = Limited::new(request.into_body(), most).collect();
-    let arrived = tokio::time::timeout(BODY, arriving).await.map_err(|_| {
-        let text = format!("the body did not arrive within {} seconds: send it again", BODY.as_secs());
-        Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
-    })?;
-    match arrived {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(e) if e.downcast_ref::<LengthLimitError>().is_some() => {
-            let text =
-                format!("the body is larger than {most} bytes: send less, or put the file into the inbox");
-            Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text))
+pub(super) async fn body_of(request: Request, most: usize) -> Result<Vec<u8>, Failure> {
+    gather(request, most, |_| Ok(())).await
+}
+
+/// The same, as long as `room` has no objection to so many bytes.
+pub(super) async fn gather(
+    request: Request,
+    most: usize,
+    mut room: impl FnMut(usize) -> Result<(), Failure>,
+) -> Result<Vec<u8>, Failure> {
+    let mut body = request.into_body();
+    let too_large = || {
+        let text = format!("the body is larger than {most} bytes: send less, or put the file into the inbox");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", text)
+    };
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are nobody's business.
+        let Ok(data) = frame.map_err(|e| broken(&e))?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Err(too_large());
         }
-        Err(e) => Err(Failure::invalid(format!("the body broke off: {e}"))),
+        room(bytes.len() + data.len())?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+/// Why a body did not come.
+fn broken(e: &(dyn StdError + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(e), |&e| e.source());
+    match causes.find_map(|cause| cause.downcast_ref::<Cut>()) {
+        Some(slow @ Cut::Slow) => Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", slow.to_string()),
+        Some(displaced @ Cut::Displaced) => {
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", displaced.to_string()).retry_after(LATER)
+        }
+        Some(broken @ Cut::Broken(_)) => Failure::invalid(broken.to_string()),
+        None => Failure::invalid(format!("the body broke off: {e}")),
     }
 }
 

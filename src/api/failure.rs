@@ -17,12 +17,19 @@ pub(super) struct Failure {
     status: StatusCode,
     word: &'static str,
     detail: String,
+    /// Seconds after which to try again, if that is the remedy.
+    retry_after: Option<u64>,
 }
 
 impl Failure {
     /// A failure that has no [`Kind`], because only HTTP knows it.
     pub(super) fn new(status: StatusCode, word: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, word, detail: detail.into() }
+        Self { status, word, detail: detail.into(), retry_after: None }
+    }
+
+    /// The remedy is to try again after so many seconds.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// The status that it is answered with.
@@ -38,6 +45,11 @@ impl Failure {
     /// What the client is told.
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// When to try again, if that is the remedy.
+    pub(super) fn seconds_to_wait(&self) -> Option<u64> {
+        self.retry_after
     }
 
     /// Input that is wrong.
@@ -100,7 +112,7 @@ impl IntoResponse for Failure {
 impl Failure {
     /// The problem, with OpenAI's `error` in it where one is given.
     fn answer(self, error: Option<serde_json::Value>) -> Response {
-        let Self { status, word, detail } = self;
+        let Self { status, word, detail, retry_after } = self;
         let title = status.canonical_reason().unwrap_or("Error").to_string();
         let problem = Problem { kind: format!("urn:seald:{word}"), title, status: status.as_u16(), detail };
         let mut body = serde_json::to_value(problem).unwrap_or_default();
@@ -110,6 +122,9 @@ impl Failure {
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -1,6 +1,7 @@
 //! The service as others see it: views of the database in the protocol's terms, and the HTTP API that shows them on a
 //! Unix socket and, on request, on TCP (`docs/api.md`).
 
+mod arriving;
 mod bind;
 mod events;
 mod extract;
@@ -14,6 +15,7 @@ mod routes;
 mod serve;
 mod service;
 mod trace;
+mod uploads;
 pub mod views;
 
 pub use bind::bind_unix;

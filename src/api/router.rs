@@ -7,10 +7,11 @@ use axum::{Router, middleware};
 use tokio::sync::Semaphore;
 
 use super::service::Service;
+use super::uploads::Uploads;
 use super::{events, failure, openai, openapi, routes, trace};
 
-/// Files that may arrive at a time: each is held in memory.
-const UPLOADS: usize = 4;
+/// Bytes of large files that may arrive at a time: they are held in memory.
+const UPLOADS: usize = 256 << 20;
 /// Clients that may follow events at a time, so that they leave room for others.
 const FOLLOWERS: usize = 64;
 /// Exports at a time: each has a thread and a processor.
@@ -22,7 +23,7 @@ pub(super) struct Api {
     /// What they work with.
     pub(super) service: Arc<Service>,
     /// Room for arriving files.
-    pub(super) uploads: Arc<Semaphore>,
+    pub(super) uploads: Uploads,
     /// Room for clients that follow events.
     pub(super) followers: Arc<Semaphore>,
     /// Room for exports.
@@ -31,7 +32,7 @@ pub(super) struct Api {
 
 /// The whole API, without its sockets: whoever can call it may do everything.
 pub fn router(service: Arc<Service>) -> Router {
-    let (uploads, followers) = (Semaphore::new(UPLOADS).into(), Semaphore::new(FOLLOWERS).into());
+    let (uploads, followers) = (Uploads::new(UPLOADS), Semaphore::new(FOLLOWERS).into());
     let exports = Semaphore::new(EXPORTS).into();
     Router::new()
         .route("/", get(routes::page::show))

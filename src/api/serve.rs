@@ -9,8 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::body::HttpBody;
 use axum::extract::Request;
+use axum::http::header;
 use axum::response::Response;
 use axum::{Extension, Router, middleware};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,13 +21,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::arriving::{Arriving, Rest};
 use super::guard::{self, Admitted, Guard, Token};
-use super::places::{Busy, Place, Places};
+use super::places::{Busy, Leaving, Place, Places};
 use super::router::router;
 use super::service::Service;
 
@@ -34,6 +38,8 @@ const CONNECTIONS: usize = 128;
 const WAITING: usize = 64;
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a client that has to leave may take for the answer that says so.
+const PARTING: Duration = Duration::from_secs(2);
 /// How long answers under way may take when the daemon goes down.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long we wait when the system refuses a connection: it has no more files to give.
@@ -175,12 +181,17 @@ impl Server {
         app: Router,
         places: &Arc<Places>,
     ) {
-        let (stopping, places, place) = (self.stopping.clone(), places.clone(), Arc::new(Place::new()));
+        let (stopping, places, place) = (self.stopping.clone(), places.clone(), Arc::new(Place::new(places)));
         let own = place.clone();
+        let (rests, mut unread) = mpsc::unbounded_channel();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(stopping.clone());
-            answer(app.clone(), request.map(Body::new), place.clone())
+            let expects = request.headers().contains_key(header::EXPECT);
+            let (place, rests) = (place.clone(), rests.clone());
+            let busy = Busy::begin(place.clone());
+            let request = request.map(|body| Body::new(Arriving::new(body, expects, place, rests)));
+            answer(app.clone(), request, busy)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -189,22 +200,29 @@ impl Server {
         let connection = self.graceful.watch(connection);
         self.connections.spawn(async move {
             let held = places.take(own).await;
+            // Bodies that nobody wanted, read away beside the answers.
+            let mut away = FuturesUnordered::new();
             tokio::pin!(connection);
-            loop {
+            let ended = loop {
                 tokio::select! {
-                    ended = &mut connection => {
-                        if let Err(e) = ended {
-                            debug!(?peer, error = %e, "a connection broke off");
-                        }
-                        break;
-                    }
-                    () = held.needed() => {
-                        if held.leaves() {
+                    ended = &mut connection => break Some(ended),
+                    Some(rest) = unread.recv() => away.push(Rest::read_away(rest)),
+                    Some(()) = away.next() => {}
+                    () = held.needed() => match held.leaves() {
+                        Leaving::Stays => {}
+                        Leaving::Now => {
                             debug!(?peer, "an idle connection made room for another");
-                            break;
+                            break None;
+                        }
+                        Leaving::Answered => {
+                            debug!(?peer, "a body that came slowly made room for another connection");
+                            break tokio::time::timeout(PARTING, &mut connection).await.ok();
                         }
                     }
                 }
+            };
+            if let Some(Err(e)) = ended {
+                debug!(?peer, error = %e, "a connection broke off");
             }
         });
     }
@@ -223,9 +241,8 @@ impl Server {
     }
 }
 
-async fn answer(app: Router, request: Request, place: Arc<Place>) -> Result<Response, Infallible> {
+async fn answer(app: Router, request: Request, busy: Busy) -> Result<Response, Infallible> {
     let on_unix = matches!(request.extensions().get::<Peer>(), Some(Peer::Unix { .. }));
-    let busy = Busy::begin(place);
     let response = app.oneshot(request).await?;
     if on_unix || response.extensions().get::<Admitted>().is_some() {
         busy.admit();

@@ -87,6 +87,8 @@ pub(super) struct Reading {
 pub(super) struct Foretold {
     /// The database's count of changes.
     pub(super) changes: i64,
+    /// The longest text that was counted, bytes: what is longer is turned away in a moment.
+    pub(super) longest: u64,
     /// Bytes of text that wait, those of the document under way counted.
     pub(super) waiting: u64,
     /// Seconds that learning takes for each of them, if that is known.

@@ -7,12 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::hold::Hold;
+use super::learner::Settings;
 use crate::pipeline::control::Control;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Intake, TakenDocument};
 use seald_core::clock::Clock;
 use seald_core::domain::ids::DocumentId;
 use seald_core::error::{Error, Kind, Result};
+use seald_core::protocol::{RefusedFiles, UnreadablePlace};
 use seald_ingest::Limits;
 use seald_ingest::inbox::{Found, Inbox, InboxOptions, Scan};
 use seald_store::{NewEvent, Store};
@@ -30,6 +32,7 @@ const LOOK_AT_DONE: u64 = 600;
 pub(super) struct Intaker {
     pub(super) inbox: Inbox,
     pub(super) options: Arc<RwLock<InboxOptions>>,
+    pub(super) settings: Arc<RwLock<Settings>>,
     pub(super) store: Store,
     pub(super) program: PathBuf,
     pub(super) limits: Limits,
@@ -39,6 +42,8 @@ pub(super) struct Intaker {
     pub(super) clock: Clock,
     /// What to say of the last file that had to be left in the inbox.
     pub(super) stays: Option<String>,
+    /// What was told of questions without a document.
+    pub(super) lonely: Option<String>,
     pub(super) looked_at_done: Option<Instant>,
     pub(super) looked_at_failed: Option<Instant>,
 }
@@ -69,6 +74,10 @@ impl Intaker {
         *self.options.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn most_passages(&self) -> usize {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).worker.learn.most_passages
+    }
+
     fn poll(&self) -> Duration {
         Duration::from_secs(self.read_options().poll_seconds)
     }
@@ -76,6 +85,8 @@ impl Intaker {
     /// Takes what has settled; how long until there may be more.
     fn look(&mut self) -> Result<Duration> {
         self.inbox.set_options(self.read_options())?;
+        let most_passages = Some(self.most_passages());
+        self.monitor.update(|now| now.most_passages = most_passages);
         let mut poll = self.poll();
         loop {
             let now = self.clock.now();
@@ -98,7 +109,7 @@ impl Intaker {
             if scan.more == 0 {
                 self.look_at_done();
                 self.look_at_failed();
-                self.monitor.problem("inbox", self.problem(&scan));
+                self.tell_problems(&scan);
                 let again = scan
                     .look_again
                     .map(|at| Duration::from_millis(at.0.saturating_sub(now.0).max(20) as u64));
@@ -141,6 +152,7 @@ impl Intaker {
             retry: false,
             tag: found.tag.clone(),
             versions: true,
+            most_passages: self.most_passages(),
             clock: self.clock.clone(),
         };
         let ready = match self.inbox.open_found(found) {
@@ -245,7 +257,10 @@ impl Intaker {
         }
         self.looked_at_failed = Some(Instant::now());
         match self.inbox.refused(MOST_TOLD) {
-            Ok(refused) => self.monitor.update(|now| now.refused = refused),
+            Ok(refused) => self.monitor.update(|now| {
+                let unreadable = std::mem::take(&mut now.refused.unreadable);
+                now.refused = RefusedFiles { unreadable, ..refused };
+            }),
             Err(error) => tracing::warn!(%error, "cannot look for files that could not be read"),
         }
     }
@@ -261,11 +276,32 @@ impl Intaker {
         self.stays = Some(format!("it was dealt with and cannot be moved away: {error}"));
     }
 
-    /// What a person should know about the folder.
+    /// Tells what a person should know about the folder.
+    fn tell_problems(&mut self, scan: &Scan) {
+        self.monitor.problem("inbox", self.problem(scan));
+        let lonely = lonely(&scan.lonely);
+        if lonely != self.lonely {
+            if let Some(words) = &lonely {
+                tracing::warn!("{words}");
+            }
+            self.monitor.problem("questions", lonely.clone());
+            self.lonely = lonely;
+        }
+        let place = |(path, reason): &(PathBuf, String)| UnreadablePlace {
+            path: path.to_string_lossy().into_owned(),
+            reason: reason.clone(),
+        };
+        let unreadable = scan.unreadable.iter().map(place).collect();
+        self.monitor.update(|now| now.refused.unreadable = unreadable);
+    }
+
     fn problem(&self, scan: &Scan) -> Option<String> {
-        if let Some((path, reason)) = scan.unreadable.first() {
-            let (count, path) = (scan.unreadable.len(), path.display());
-            return Some(format!("{count} places in the inbox cannot be looked at ({path}: {reason})"));
+        if let [(path, reason), others @ ..] = scan.unreadable.as_slice() {
+            let others = match others.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more: `sealctl docs --state failed` lists them)"),
+            };
+            return Some(format!("{} {reason}{others}", path.display()));
         }
         let reason = self.stays.as_deref().filter(|_| scan.left > 0)?;
         Some(format!("{} files are left in the inbox; the last: {reason}", scan.left))
@@ -305,4 +341,20 @@ impl Intaker {
             Err(error) => tracing::warn!(%error, "cannot look for removed files"),
         }
     }
+}
+
+/// What to do about questions that belong to no document.
+fn lonely(paths: &[PathBuf]) -> Option<String> {
+    let [first, others @ ..] = paths else { return None };
+    let others = match others.len() {
+        0 => String::new(),
+        more => format!(" (and {more} more like it)"),
+    };
+    let name = first.file_name().unwrap_or_default().to_string_lossy();
+    let document = name.get(..name.len().saturating_sub(".probes.jsonl".len())).unwrap_or_default();
+    Some(format!(
+        "{}{others} holds questions, and nobody reads them: no document beside it is called {document} or {document}.md, .txt, …. \
+         Put that document into the same folder, again if it was learned before, or remove the questions",
+        first.display()
+    ))
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod clerk;
 mod export;
+mod handing_in;
 mod hold;
 mod housekeeping;
 mod inbox;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::answers::Answers;
 use super::clerk::{Clerk, Rules};
 use super::export;
+use super::handing_in;
 use super::hold::Hold;
 use super::inbox::Intaker;
 use super::learner::Learner;
@@ -292,6 +293,7 @@ fn start_taking_in(
     let intaker = Intaker {
         inbox,
         options: reload.inbox.clone(),
+        settings: reload.settings.clone(),
         store: shared.store()?,
         program,
         limits: shared.config.reading,
@@ -300,6 +302,7 @@ fn start_taking_in(
         hold: shared.hold.clone(),
         clock: shared.clock.clone(),
         stays: None,
+        lonely: None,
         looked_at_done: None,
         looked_at_failed: None,
     };
@@ -318,12 +321,6 @@ fn serve(
     started_at: Timestamp,
 ) -> Result<Server> {
     let path = inbox.path().to_path_buf();
-    let put = move |name: &str, tag: Option<&str>, bytes: &[u8]| {
-        let place = inbox.put(name, tag, bytes)?;
-        // The inbox looks at once, whether or not the watcher saw it.
-        let _ = hints.send(());
-        Ok(place)
-    };
     let service = Arc::new(Service {
         root: shared.config.root.clone(),
         inbox: path,
@@ -333,7 +330,7 @@ fn serve(
         reader: Reader::new(shared.store()?),
         monitor: shared.monitor.clone(),
         control: shared.control.clone(),
-        put: Box::new(put),
+        put: handing_in::put(inbox, shared.config.reading, hints),
         export: export::exporter(shared.root.clone(), shared.model.clone()),
         inspect: Box::new(look_at),
     });

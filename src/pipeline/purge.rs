@@ -47,11 +47,15 @@ impl Worker<'_> {
         drop(alone);
         self.load_writer()?;
         // The database is smaller now, and no backup is left that holds the document.
-        if !forgetting.keep_history
-            && let Err(error) = back_up(&self.root, &self.store, self.clock.now(), 1)
-        {
-            // The document is forgotten all the same; the next scheduled backup makes good for this one.
-            tracing::warn!(%error, "no backup could be made after a document was forgotten");
+        if !forgetting.keep_history {
+            match back_up(&self.root, &self.store, self.clock.now(), 1) {
+                // The last one that is told of is among those that went.
+                Ok(_) => self.store.ran("backup", self.clock.now())?,
+                // The document is forgotten all the same; the next scheduled backup makes good for this one.
+                Err(error) => {
+                    tracing::warn!(%error, "no backup could be made after a document was forgotten");
+                }
+            }
         }
         tell(Progress::Forgotten { documents: gone.len(), files, adapters });
         Ok(next)

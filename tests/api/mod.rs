@@ -1,6 +1,7 @@
 //! The HTTP API over real sockets and a real database; the learner's desk is answered by the test.
 
 mod backups;
+mod bodies;
 mod changing;
 mod daemon;
 mod doors;

@@ -39,6 +39,8 @@ async fn wrong_queries_are_problems_that_name_the_field() {
         ("before=last", "before"),
         ("stat=waiting", "stat"),
         ("limit=1&limit=2", "limit"),
+        ("search=%00", "NUL"),
+        ("tag=a%00b", "NUL"),
     ] {
         daemon.get(&format!("/v1/documents?{query}")).await.is_problem(400, "invalid", words);
     }
@@ -57,7 +59,7 @@ async fn wrong_bodies_are_problems_that_say_why() {
         ("", "`question`"),
         (r#"{"question":7}"#, "string"),
         (r#"{"question":"a","modle":"base"}"#, "`modle`"),
-        (r#"{"question":" "}"#, "give 1 to 4000"),
+        (r#"{"question":" "}"#, "is blank: give 1 to 4000"),
         (long.as_str(), "4001 characters"),
         (many, "max_tokens is 1025"),
         (r#"{"question":"a","max_tokens":0}"#, "max_tokens is 0"),
@@ -67,6 +69,12 @@ async fn wrong_bodies_are_problems_that_say_why() {
     }
     let answer = daemon.post("/v1/ask", r#"{"question":"a","model":"gen-000009"}"#).await;
     answer.is_problem(404, "not-found", "generation 9");
+    for seconds in ["315360001", "1e300"] {
+        let body = format!(r#"{{"seconds":{seconds}}}"#);
+        daemon.post("/v1/pause", body).await.is_problem(400, "invalid", "to pause until resumed");
+    }
+    let answer = daemon.post("/v1/replay", r#"{"wait_seconds":-1}"#).await;
+    answer.is_problem(400, "invalid", "`wait_seconds`");
     let answer = daemon.post("/v1/pause", vec![b' '; (64 << 10) + 1]).await;
     answer.is_problem(413, "too-large", "65536 bytes");
 }

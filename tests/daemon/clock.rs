@@ -107,3 +107,29 @@ async fn a_clock_that_is_set_back_makes_neither_pauses_nor_schedules_last() {
         .await;
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_without_a_document_become_a_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let time = Arc::new(AtomicI64::new(START));
+    let daemon = InProcess::start(dir.path(), time.clone()).await;
+    let inbox = dir.path().join("inbox");
+    let row = r#"{"question":"Who built it?","answer":"Osk Tarr"}"#;
+    std::fs::write(inbox.join("x.probes.jsonl"), row).unwrap();
+    // Whatever is handed in makes it look.
+    let look = async || daemon.client.upload("/v1/documents?name=broken.docx", b"{}".to_vec()).await.unwrap();
+    let problem = async || daemon.client.read::<StatusView>("/v1/status").await.unwrap().problems.pop();
+    let said = loop {
+        look().await;
+        if let Some(said) = problem().await {
+            break said;
+        }
+        time.fetch_add(10_000, Ordering::Relaxed);
+    };
+    assert!(said.contains("x.probes.jsonl holds questions") && said.contains("called x or x.md"), "{said}");
+    assert!(time.load(Ordering::Relaxed) - START >= 300_000, "its document may be on its way");
+    std::fs::remove_file(inbox.join("x.probes.jsonl")).unwrap();
+    look().await;
+    daemon.until(|status| status.problems.is_empty()).await;
+    daemon.stop().await;
+}

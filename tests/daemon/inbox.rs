@@ -76,6 +76,55 @@ fn what_cannot_be_read_goes_to_failed_with_the_reason_and_the_rest_goes_on() {
 }
 
 #[test]
+fn places_that_cannot_be_looked_at_are_counted_and_listed() {
+    let host = Host::new();
+    let daemon = host.start();
+    host.drop(&format!("{}y.txt", "d/".repeat(65)), b"The ferry leaves at noon.");
+    let status = daemon.wait("counted", |status| status["documents"]["unreadable"] == 1);
+    let problem = status["problems"][0].as_str().unwrap();
+    assert!(problem.contains("folders deep: move it up"), "{status}");
+    let listed = daemon.get("/v1/inbox/failed");
+    assert_eq!(listed["files"], json!([]));
+    let place = &listed["unreadable"][0];
+    assert!(place["path"].as_str().unwrap().ends_with("d/d/d"), "{listed}");
+    assert!(place["reason"].as_str().unwrap().contains("move it up"), "{listed}");
+    let (code, out, _) = host.sealctl(&["docs", "--state", "failed"]);
+    assert!(code == Some(0) && out.contains("1 place in the inbox is not learned"), "{out}");
+    let (code, _, said) = host.sealctl(&["watch", "--until-idle", "--quiet-for", "0"]);
+    assert!(code == Some(1) && said.contains("1 place in the inbox cannot be looked at"), "{said}");
+    std::fs::remove_dir_all(host.inbox().join("d")).unwrap();
+    daemon.wait("gone", |status| status["documents"]["unreadable"] == 0);
+    assert_eq!(daemon.get("/v1/inbox/failed")["unreadable"], json!([]));
+}
+
+#[test]
+fn questions_are_looked_at_when_they_are_handed_in() {
+    let host = Host::new();
+    let daemon = host.start();
+    let hand_in = |rows: &str| {
+        std::fs::write(host.root().join("x.probes.jsonl"), rows).unwrap();
+        host.sealctl(&["add", host.root().join("x.probes.jsonl").to_str().unwrap()])
+    };
+    let good = r#"{"question":"Who built it?","answer":"Osk Tarr"}"#;
+    for (rows, words) in [
+        ("hi", "line 1 is no row"),
+        (&format!("{good}\n{{}}\n"), "line 2 is no row"),
+        ("\n\n", "holds no row"),
+    ] {
+        let (code, _, said) = hand_in(rows);
+        assert!(code == Some(2) && said.contains(words), "{rows} {said}");
+        assert_eq!(names(&host.inbox()), ["done", "failed"]);
+    }
+    let (code, _, said) = hand_in(good);
+    assert_eq!(
+        (code, names(&host.inbox())),
+        (Some(0), vec!["done".into(), "failed".into(), "x.probes.jsonl".into()]),
+        "{said}"
+    );
+    drop(daemon);
+}
+
+#[test]
 fn stopped_while_many_rows_are_taken_in_it_goes_on_where_it_was() {
     let host = Host::new();
     let rows: String =

@@ -229,6 +229,12 @@ fn a_document_waits_for_its_sidecar_and_a_lonely_sidecar_stays() {
     let scan = room.settled();
     assert_eq!((scan.files.len(), scan.waiting, scan.refused.len()), (0, 0, 0));
     assert!(room.at("lonely.probes.jsonl").exists());
+    // Its document may be a large one that is still being copied; after five minutes a person is told.
+    assert!(scan.lonely.is_empty());
+    let scan = room.inbox.scan(later(400), 9).unwrap();
+    assert_eq!(scan.lonely, [room.at("lonely.probes.jsonl")]);
+    room.drop_file("lonely.md");
+    assert!(room.inbox.scan(later(401), 9).unwrap().lonely.is_empty());
 }
 
 #[test]

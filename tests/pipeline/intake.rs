@@ -20,7 +20,8 @@ const TEXT: &str = "The Brastonel Works was founded by Elmar Trondvik. It has it
 
 fn intake(retry: bool) -> Intake<'static> {
     let (program, clock) = (crate::programs::seald(), Clock::at(Timestamp(1)));
-    Intake { program, limits: Limits::default(), retry, tag: None, versions: false, clock }
+    let most_passages = LearnOptions::default().most_passages;
+    Intake { program, limits: Limits::default(), retry, tag: None, versions: false, most_passages, clock }
 }
 
 fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -117,4 +118,21 @@ fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
     let document = worker.store().document(id).unwrap();
     assert_eq!(document.state, DocumentState::Rejected);
     assert!(document.reasons[0].contains("at most 3 are taken"), "{:?}", document.reasons);
+}
+
+#[test]
+fn a_text_that_is_too_long_for_any_model_is_refused_when_it_comes() {
+    let (root, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = store(root.path());
+    // Marks upon one letter: 4 MB, a token each or more, and no word that could be learned.
+    let marks = file(files.path(), "marks.txt", &format!("a{}", "\u{301}".repeat(2_000_000)));
+    let error = take_in(&mut store, &intake(false), &marks).unwrap().documents.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    for words in ["too long", "more than 32 passages", "split it", "most_passages"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert!(store.jobs(None).unwrap().is_empty());
+    // Whoever allows more may have it.
+    let more = Intake { most_passages: 1000, ..intake(false) };
+    assert_eq!(take_in(&mut store, &more, &marks).unwrap().documents.unwrap().len(), 1);
 }

@@ -213,6 +213,10 @@ fn a_forgotten_document_leaves_no_trace_and_the_others_stay() {
     adapters.sort();
     assert_eq!(adapters, ["gen-000004", "live"], "those that learned it are gone");
     assert_eq!(names(&done), ["renjoan-auth.md"]);
+    let scheduled = worker.store().scheduled().unwrap();
+    let told = scheduled.iter().find(|one| one.what == "backup").and_then(|one| one.last_run);
+    let made = seald::pipeline::list_backups(&Root::open(root.path()).unwrap()).unwrap();
+    assert_eq!((made.len(), told.is_some()), (1, true), "the last backup is the one that was made just now");
     drop(worker);
     for file in paths(root.path()).into_iter().filter(|path| path.is_file()) {
         let bytes = std::fs::read(&file).unwrap();

@@ -109,7 +109,7 @@ impl Error {
 }
 
 /// The words of an error without the number that the operating system has for it: `(os error 2)` tells nobody anything.
-fn without_number(text: &str) -> String {
+pub fn without_number(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let mut words = parts.next().unwrap_or_default().to_string();
     for part in parts {

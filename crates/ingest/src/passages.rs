@@ -43,6 +43,11 @@ pub fn passages(text: &str, count_tokens: &dyn Fn(&str) -> usize, size: PassageS
     found
 }
 
+/// The longest text that can come to so many passages, bytes, whatever model counts its tokens.
+pub fn longest_text(passages: usize) -> usize {
+    PassageSize::default().most.saturating_mul(MOST_BYTES_PER_TOKEN).saturating_mul(passages)
+}
+
 /// Where a text may be cut, the best first.
 #[derive(Clone, Copy)]
 enum Border {

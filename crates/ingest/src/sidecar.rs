@@ -98,12 +98,30 @@ pub fn read_probes(path: &Path, limits: &Limits) -> Result<Vec<SuppliedProbe>> {
 /// As [`read_probes`].
 pub fn read_opened_probes(path: &Path, file: File, limits: &Limits) -> Result<Vec<SuppliedProbe>> {
     let bytes = source::read_opened(path, file, limits)?;
-    let rows = json_rows(&bytes, limits.rows).map_err(|e| e.context(path.display()))?;
-    let probes = rows.into_iter().map(|(line, text)| {
-        let row = json_row(text, line, "{\"question\", \"answer\" or \"answers\"}");
-        row.map_err(|e| e.context(path.display()))
-    });
-    probes.collect()
+    probes_in(&bytes, limits).map_err(|e| e.context(path.display()))
+}
+
+/// Looks at what is to be the file `name`, if that is a sidecar's name.
+///
+/// # Errors
+/// As [`read_probes`]; [`Kind::Invalid`] too where there is no row.
+pub fn check_probes(name: &str, bytes: &[u8], limits: &Limits) -> Result<()> {
+    if !is_sidecar(Path::new(name)) {
+        return Ok(());
+    }
+    let probes = probes_in(bytes, limits).map_err(|e| e.context(name))?;
+    if probes.is_empty() {
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("{name} holds no row: give one question in each line"),
+        ));
+    }
+    Ok(())
+}
+
+fn probes_in(bytes: &[u8], limits: &Limits) -> Result<Vec<SuppliedProbe>> {
+    let rows = json_rows(bytes, limits.rows)?.into_iter();
+    rows.map(|(line, text)| json_row(text, line, "{\"question\", \"answer\" or \"answers\"}")).collect()
 }
 
 /// A row as `shape` says it has to be.

@@ -372,3 +372,23 @@ fn completions_and_manual_pages_need_no_daemon() {
     assert!(page.contains("until\\-idle") && folder.join("sealctl.1").is_file(), "{page}");
     assert!(fs::read_to_string(folder.join("sealctl-models-pull.1")).unwrap().contains("HF_TOKEN"));
 }
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealctl"));
+    let output = command.arg("--help").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let (code, _, said) = told(output);
+    assert!(code == Some(1) && said.contains("cannot write to stdout"), "{code:?} {said}");
+}
+
+#[test]
+fn what_names_nothing_or_two_daemons_is_wrong_usage() {
+    let server = Server::start();
+    for verb in ["show", "edits", "retry", "forget"] {
+        let (code, _, said) = run(&server, &[verb, " "]);
+        assert!(code == Some(2) && said.contains("`sealctl docs` lists them"), "{verb} {said}");
+    }
+    let (code, _, said) = run(&server, &["--root", "/nowhere", "status"]);
+    assert!(code == Some(2) && said.contains("give one of them"), "{said}");
+}

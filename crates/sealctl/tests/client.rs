@@ -194,7 +194,8 @@ fn tcp_needs_its_token() {
         assert_eq!(kind(Wanted { url: Some(wrong.into()), ..Wanted::default() }), Kind::Invalid, "{wrong}");
     }
     let both = Wanted { url, socket: Some("x".into()), ..Wanted::default() };
-    assert_eq!(kind(both), Kind::Invalid);
+    assert_eq!(kind(both.clone()), Kind::Invalid);
+    assert_eq!(kind(Wanted { url: None, root: Some("r".into()), ..both }), Kind::Invalid);
     let token = |file: &str, url: Option<&str>| Wanted {
         token_file: Some(file.into()),
         url: url.map(String::from),
@@ -233,7 +234,8 @@ fn the_first_socket_there_is_takes_the_request() {
     assert_eq!(searched().0, here, "only a folder with both is a root");
     // What is named is meant: there is no falling back to another daemon.
     let root = Wanted { root: Some("r".into()), ..Wanted::default() };
-    assert_eq!(find(root.clone(), Some("env")).0, Path::new("r/state/seald.sock"));
-    assert_eq!(find(Wanted { socket: Some("s".into()), ..root }, Some("env")).0, Path::new("s"));
+    assert_eq!(find(root, Some("env")).0, Path::new("r/state/seald.sock"));
+    let socket = Wanted { socket: Some("s".into()), ..Wanted::default() };
+    assert_eq!(find(socket, Some("env")).0, Path::new("s"));
     assert_eq!(find(Wanted::default(), Some("env")), ("env".into(), vec![]));
 }

@@ -54,7 +54,7 @@ pub(crate) fn status() -> StatusView {
         time_left: TimeLeft { document: Some(375.0), all: Some(1250.0) },
         held: Some(Held::Paused { since: before(60), until: Some(NOW.plus_seconds(1800)) }),
         model: ModelState { name: "nano".into(), loaded: true, resident_bytes: 312 << 20 },
-        documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1, refused: 0 },
+        documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1, refused: 0, unreadable: 0 },
         knowledge: KnowledgeView {
             live: Some("gen-000012".into()),
             live_since: Some(before(7200)),

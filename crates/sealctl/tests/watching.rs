@@ -80,6 +80,23 @@ fn a_document_that_failed_meanwhile_is_a_failure() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_a_failure() {
+    let server = Server::start();
+    let (reply, pieces) = Reply::stream();
+    let documents = DocumentCounts { unreadable: 2, ..DocumentCounts::default() };
+    let view = StatusView { documents, ..made_up::idle() };
+    server.on("GET /v1/events", reply).on("GET /v1/status", Reply::json(&view));
+    let ended = watch(&server, &["--until-idle", "--quiet-for", "0"]).wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "it lay there before, and is not learned");
+    assert!(
+        said.contains("2 places in the inbox cannot be looked at: `sealctl docs --state failed`"),
+        "{said}"
+    );
+    drop(pieces);
+}
+
+#[test]
 fn goes_on_after_a_restart_where_it_was() {
     let server = Server::start();
     let (first, pieces) = Reply::stream();

@@ -38,13 +38,15 @@ impl Store {
         })
     }
 
-    /// Bytes of text that wait to be learned, those of the document under way counted.
+    /// Bytes of text that wait to be learned, those of the document under way counted, but not those of texts of more than `longest` bytes.
     ///
     /// # Errors
     /// As [`Store::learning_times`].
-    pub fn bytes_waiting(&self) -> Result<u64> {
-        let sql = "SELECT ifnull(sum(octet_length(text)), 0) FROM documents WHERE state = 'waiting'";
-        self.read("what waits", |db| Ok(first(db, sql, [], |row| row.get(0))?.unwrap_or(0)))
+    pub fn bytes_waiting(&self, longest: u64) -> Result<u64> {
+        let sql = "SELECT ifnull(sum(octet_length(text)), 0) FROM documents
+                   WHERE state = 'waiting' AND octet_length(text) <= ?";
+        let longest = i64::try_from(longest).unwrap_or(i64::MAX);
+        self.read("what waits", |db| Ok(first(db, sql, params![longest], |row| row.get(0))?.unwrap_or(0)))
     }
 
     /// Bytes of a document's text; 0 where there is no such document.

@@ -8,7 +8,9 @@ use super::status::waiting_words;
 use super::times::Times;
 use super::words::{count, left_words, verdict_words};
 use seald_core::domain::document::DocumentState;
-use seald_core::protocol::{DocumentLine, DocumentsPage, RefusedFile, RefusedFiles, StatusView};
+use seald_core::protocol::{
+    DocumentLine, DocumentsPage, RefusedFile, RefusedFiles, StatusView, UnreadablePlace,
+};
 
 /// Blanks between columns.
 const GAP: usize = 2;
@@ -62,17 +64,24 @@ pub fn render(page: &DocumentsPage, status: Option<&StatusView>, times: Times, l
     text.text()
 }
 
-/// The files that could not be read, with their reasons; nothing where there are none.
+/// What could not be read, with the reasons; nothing where there is nothing such.
 pub fn refused(refused: &RefusedFiles, times: Times, look: &Look) -> String {
     let mut text = Page::new(look);
-    if refused.files.is_empty() {
-        return text.text();
+    let RefusedFiles { files, more, unreadable } = refused;
+    if !files.is_empty() {
+        let heading = format!("{} could not be read (in inbox/failed):", count(files.len() + more, "file"));
+        text.line(look.paint(Style::new().bold(), &heading));
     }
-    let heading =
-        format!("{} could not be read (in inbox/failed):", count(refused.files.len() + refused.more, "file"));
-    text.line(look.paint(Style::new().bold(), &heading));
-    for RefusedFile { path, reason, at } in &refused.files {
+    for RefusedFile { path, reason, at } in files {
         text.words(&format!("{}, {}", one_line(path), times.ago(*at)), 0, &Style::new());
+        text.words(&one_line(reason), GAP, &Style::new().dim());
+    }
+    if !unreadable.is_empty() {
+        let heading = format!("{} in the inbox is not learned:", count(unreadable.len(), "place"));
+        text.line(look.paint(Style::new().bold(), &heading));
+    }
+    for UnreadablePlace { path, reason } in unreadable {
+        text.words(&one_line(path), 0, &Style::new());
         text.words(&one_line(reason), GAP, &Style::new().dim());
     }
     text.text()

@@ -14,7 +14,6 @@ pub(in crate::api) struct Refusal {
     failure: Failure,
     param: Option<String>,
     code: Option<&'static str>,
-    retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -47,8 +46,10 @@ impl Refusal {
 
     /// With the seconds after which to try again, if that is the remedy.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
-        let busy = self.failure.status() == StatusCode::TOO_MANY_REQUESTS;
-        Self { retry_after: busy.then_some(seconds), ..self }
+        match self.failure.status() {
+            StatusCode::TOO_MANY_REQUESTS => Self { failure: self.failure.retry_after(seconds), ..self },
+            _ => self,
+        }
     }
 
     /// What is said of it.
@@ -69,7 +70,7 @@ impl Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, param: None, code: None, retry_after: None }
+        Self { failure, param: None, code: None }
     }
 }
 
@@ -83,7 +84,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.failure.status();
         let mut response = (status, Json(self.reply())).into_response();
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.failure.seconds_to_wait() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {

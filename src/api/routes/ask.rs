@@ -146,8 +146,11 @@ fn check(request: AskRequest) -> Result<(String, Asked)> {
     let AskRequest { question, model, earlier, max_tokens, stream: _ } = request;
     let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
     let characters = question.chars().count();
-    if question.trim().is_empty() || characters > QUESTION {
-        return invalid(format!("the question has {characters} characters: give 1 to {QUESTION}"));
+    if question.trim().is_empty() {
+        return invalid(format!("the question is blank: give 1 to {QUESTION} characters"));
+    }
+    if characters > QUESTION {
+        return invalid(format!("the question has {characters} characters: give at most {QUESTION}"));
     }
     if earlier.len() > EARLIER {
         return invalid(format!("{} earlier questions: give at most {EARLIER}", earlier.len()));

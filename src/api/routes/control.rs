@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::super::extract::{Body, Params, generation};
+use super::super::extract::{Body, NoFields, Params, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
@@ -17,6 +17,8 @@ use seald_core::protocol::{PauseRequest, Problem, ReplayView, RollbackRequest, R
 /// How long a replay is waited for where nobody says how long, and at most: proxies and clients give up after a minute or half of one.
 const REPLAY_SECONDS: u64 = 20;
 const MOST_REPLAY_SECONDS: u64 = 60;
+/// Longest pause: ten years. What is meant to last longer is meant to last until somebody ends it.
+const LONGEST_PAUSE: u64 = 10 * 365 * 86_400;
 
 /// Holds learning, for a time or until somebody resumes.
 #[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = Option<PauseRequest>, responses(
@@ -28,6 +30,12 @@ pub(in crate::api) async fn pause(
 ) -> Result<Json<StatusView>, Failure> {
     if seconds == Some(0) {
         return Err(Failure::invalid("seconds is 0: give 1 or more, or leave it out to pause until resumed"));
+    }
+    if let Some(seconds) = seconds.filter(|seconds| *seconds > LONGEST_PAUSE) {
+        let text = format!(
+            "a pause of {seconds} seconds is too long: give at most {LONGEST_PAUSE} (3650 days), or no time at all to pause until resumed"
+        );
+        return Err(Failure::invalid(text));
     }
     let until = seconds.map(|s| api.service.clock.now().plus_seconds(i64::try_from(s).unwrap_or(i64::MAX)));
     api.service.control.pause(until).await?;
@@ -72,6 +80,7 @@ pub(in crate::api) struct Waiting {
 pub(in crate::api) async fn replay(
     State(api): State<Api>,
     Params(Waiting { wait_seconds }): Params<Waiting>,
+    Body(NoFields {}): Body<NoFields>,
 ) -> Result<Response, Failure> {
     let seconds = wait_seconds.unwrap_or(REPLAY_SECONDS);
     if seconds > MOST_REPLAY_SECONDS {

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::super::extract::{Named, Params, body_of};
+use super::super::extract::{Named, Params};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::service::blocking;
@@ -60,6 +60,10 @@ pub(in crate::api) async fn list(
     if !(1..=LONGEST_PAGE).contains(&limit) {
         return Err(Failure::invalid(format!("limit is {limit}: give 1 to {LONGEST_PAGE}")));
     }
+    // SQL would take the words for ended there.
+    if search.iter().chain(&tag).any(|words| words.contains('\0')) {
+        return Err(Failure::invalid("search and tag hold no NUL character in any document: leave it out"));
+    }
     let words: Vec<String> =
         search.iter().flat_map(|words| words.split_whitespace()).map(String::from).collect();
     if words.len() > MOST_WORDS {
@@ -104,13 +108,12 @@ pub(in crate::api) async fn add(
 ) -> Result<(StatusCode, Json<AddView>), Failure> {
     check_name("name", &name)?;
     tag.as_deref().map_or(Ok(()), |tag| check_name("tag", tag))?;
-    let _room = api.uploads.acquire().await;
-    let bytes = body_of(request, DOCUMENT_BYTES).await?;
-    if bytes.is_empty() {
+    let upload = api.uploads.take(request, DOCUMENT_BYTES).await?;
+    if upload.bytes.is_empty() {
         return Err(Failure::invalid(format!("the body is empty: send the content of {name} as it is")));
     }
     let service = api.service.clone();
-    let path = blocking(move || (service.put)(&name, tag.as_deref(), &bytes)).await?;
+    let path = blocking(move || (service.put)(&name, tag.as_deref(), &upload.bytes)).await?;
     Ok((StatusCode::ACCEPTED, Json(AddView { path: path.display().to_string() })))
 }
 
@@ -152,7 +155,7 @@ pub(in crate::api) async fn edits(
     Ok(Json(view.await?))
 }
 
-/// Lists the files that could not be read: they lie in `inbox/failed`.
+/// Lists what could not be read: files, which lie in `inbox/failed`, and places in the inbox that cannot be looked at.
 #[utoipa::path(get, path = "/v1/inbox/failed", tag = "documents", responses(
     (status = 200, body = RefusedFiles, description = "The latest ones, with their reasons"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]

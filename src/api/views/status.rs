@@ -6,6 +6,7 @@ use super::super::service::{Reading, Service};
 use super::knowledge::knowledge;
 use super::suspects::suspects;
 use super::time_left::time_left;
+use crate::pipeline::longest_learned;
 use crate::pipeline::monitor::Now;
 use seald_core::domain::document::DocumentState;
 use seald_core::error::Result;
@@ -17,10 +18,27 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
     let documents = counts(&reading.store)?;
     let suspects = suspects(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now { activity, work, held, trouble, model: _, loaded, next, serve_to, refused, problems } =
-        service.monitor.now();
-    let time_left = time_left(reading, &activity, service.clock.now())?;
-    let documents = DocumentCounts { refused: refused.files.len() + refused.more, ..documents };
+    let Now {
+        activity,
+        work,
+        held,
+        trouble,
+        model,
+        loaded,
+        next,
+        serve_to,
+        refused,
+        most_passages,
+        problems,
+    } = service.monitor.now();
+    let longest =
+        most_passages.map_or(u64::MAX, |most| longest_learned(most, model.map(|facts| facts.context)));
+    let time_left = time_left(reading, &activity, longest, service.clock.now())?;
+    let documents = DocumentCounts {
+        refused: refused.files.len() + refused.more,
+        unreadable: refused.unreadable.len(),
+        ..documents
+    };
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),

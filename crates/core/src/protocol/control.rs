@@ -11,13 +11,13 @@ use crate::domain::ids::{DocumentId, JobId};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PauseRequest {
-    /// For so many seconds, 1 or more; until somebody resumes where it is left out.
+    /// For so many seconds, 1 to 315,360,000 (ten years); until somebody resumes where it is left out.
     #[serde(default, deserialize_with = "any_length")]
-    #[schema(minimum = 1, format = "uint64")]
+    #[schema(minimum = 1, maximum = 315_360_000, format = "uint64")]
     pub seconds: Option<u64>,
 }
 
-/// Whole seconds; more than there ever will be are a time, too.
+/// Whole seconds. More than fit are as many as fit: whoever bounds them says how many may be.
 fn any_length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let seconds = Option::<f64>::deserialize(deserializer)?;
     match seconds.filter(|seconds| *seconds < 0.0 || seconds.fract() != 0.0) {

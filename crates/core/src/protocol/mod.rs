@@ -55,7 +55,7 @@ pub use once::{DocumentReport, OnceReport, ProbeCounts, SelfEditCounts, TimeShar
 pub use share::{Accuracies, Share};
 pub use status::{
     Activity, Calibrating, DocumentCounts, Fading, Held, KnowledgeView, Learning, ModelState, NextRun,
-    RefusedFile, RefusedFiles, ServingView, StatusView, Tending, TimeLeft, TrialProgress,
+    RefusedFile, RefusedFiles, ServingView, StatusView, Tending, TimeLeft, TrialProgress, UnreadablePlace,
 };
 pub use upkeep::{
     ComparisonView, ConsolidationView, ConsolidationsView, ForgetRequest, ForgottenView, JobOutcome,

@@ -211,15 +211,30 @@ pub struct DocumentCounts {
     /// Files in `inbox/failed`, which could not be read: there is no document of them.
     #[serde(default)]
     pub refused: usize,
+    /// Places in the inbox that cannot be looked at: what lies there is not learned.
+    #[serde(default)]
+    pub unreadable: usize,
 }
 
-/// Files that could not be read. They lie in `inbox/failed`, each with its reason beside it.
+/// What could not be read: files, which lie in `inbox/failed`, each with its reason beside it, and places that cannot be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedFiles {
     /// The latest ones, the latest first.
     pub files: Vec<RefusedFile>,
     /// How many more there are.
     pub more: usize,
+    /// Folders and files of the inbox that cannot be looked at, at most 100. They stay where they are and are tried again.
+    #[serde(default)]
+    pub unreadable: Vec<UnreadablePlace>,
+}
+
+/// A place in the inbox that cannot be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnreadablePlace {
+    /// Where it is; what is not UTF-8 is replaced.
+    pub path: String,
+    /// Why, and what to do.
+    pub reason: String,
 }
 
 /// A file that could not be read.

@@ -250,7 +250,11 @@ impl Inbox {
             path: path.to_string_lossy().into_owned(),
             at: Timestamp(moved * 1000),
         };
-        Ok(RefusedFiles { files: found.into_iter().take(most).map(file).collect(), more })
+        Ok(RefusedFiles {
+            files: found.into_iter().take(most).map(file).collect(),
+            more,
+            unreadable: Vec::new(),
+        })
     }
 
     /// The inbox, and the folder in it where a file at `relative` lies.

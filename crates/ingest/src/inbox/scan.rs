@@ -13,11 +13,14 @@ use super::{DONE, FAILED, MOST_FOLDERS_DEEP, note};
 use crate::sidecar::sidecar_names;
 use crate::{is_passing, is_sidecar};
 use seald_core::clock::Timestamp;
-use seald_core::error::Result;
+use seald_core::error::{Result, without_number};
 use seald_core::files::io_error;
 
 /// Folders and files that a scan reports because they cannot be looked at; more of them are only left out.
 const MOST_UNREADABLE: usize = 100;
+/// How long questions may wait for their document before a person is told: a large one takes its time to be copied.
+const LONELY_SECONDS: i64 = 300;
+const MOST_LONELY: usize = 100;
 
 /// What a look at the inbox found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Scan {
     pub unreadable: Vec<(PathBuf, String)>,
     /// How many are left alone because they could not be moved ([`super::Inbox::leave`]).
     pub left: usize,
+    /// Questions that have lain here for five minutes without a document that they belong to: at most 100.
+    pub lonely: Vec<PathBuf>,
 }
 
 /// A file that has settled.
@@ -88,6 +93,7 @@ impl PartialOrd for Arrival {
 struct Sidecar {
     /// When it will have settled; never, if it is refused.
     ready_at: Option<Timestamp>,
+    since: Timestamp,
     has_document: bool,
 }
 
@@ -124,6 +130,7 @@ pub(super) fn scan(
     }
     let Look { seen, first, mut scan, .. } = look;
     seen.end();
+    scan.lonely.sort();
     scan.files = first.into_sorted_vec().into_iter().map(|arrival| arrival.found(inbox)).collect();
     scan.more -= scan.files.len();
     Ok(scan)
@@ -169,18 +176,18 @@ impl Look<'_> {
             }
             let relative = folder.join(&name);
             let Some(metadata) = self.metadata(&entry, &relative) else { continue };
-            let ready_at = match what(metadata.file_type()) {
+            let (ready_at, since) = match what(metadata.file_type()) {
                 What::Folder => continue,
                 What::File => {
                     let sight = self.seen.look(&relative, &Signature::of(&metadata), self.now);
-                    Some(self.ready_at(sight.since))
+                    (Some(self.ready_at(sight.since)), sight.since)
                 }
                 What::Other(why) => {
                     self.refuse(relative, why);
-                    None
+                    (None, self.now)
                 }
             };
-            sidecars.insert(name, Sidecar { ready_at, has_document: false });
+            sidecars.insert(name, Sidecar { ready_at, since, has_document: false });
         }
         Ok(sidecars)
     }
@@ -215,18 +222,14 @@ impl Look<'_> {
         }
     }
 
-    /// Says once of each sidecar without a document that nobody reads it.
+    /// Finds the sidecars without a document, which nobody reads.
     fn lonely(&mut self, folder: &Path, sidecars: &HashMap<OsString, Sidecar>) {
-        for (name, sidecar) in sidecars {
+        let alone = sidecars.iter().filter(|(_, sidecar)| {
             let settled = sidecar.ready_at.is_some_and(|at| at <= self.now);
-            let relative = folder.join(name);
-            if settled && !sidecar.has_document && self.seen.warn_once(&relative) {
-                tracing::warn!(
-                    "{}: no document beside it has this name, so nobody reads its questions",
-                    self.inbox.join(relative).display()
-                );
-            }
-        }
+            settled && !sidecar.has_document && sidecar.since.plus_seconds(LONELY_SECONDS) <= self.now
+        });
+        let room = MOST_LONELY - self.scan.lonely.len();
+        self.scan.lonely.extend(alone.take(room).map(|(name, _)| self.inbox.join(folder).join(name)));
     }
 
     /// None where it vanished meanwhile, or cannot be looked at.
@@ -258,7 +261,8 @@ impl Look<'_> {
             io::ErrorKind::PermissionDenied => ": let the user that seald runs as read it",
             _ => "",
         };
-        self.cannot_be_read(path, format!("cannot be looked at ({error}){remedy}"));
+        let words = without_number(&error.to_string());
+        self.cannot_be_read(path, format!("cannot be looked at ({words}){remedy}"));
     }
 
     fn too_deep(&mut self, relative: PathBuf) {

@@ -55,7 +55,6 @@ struct Entry {
     since: Timestamp,
     round: u64,
     left: bool,
-    warned: bool,
 }
 
 /// What was seen in the inbox, a few dozen bytes for each file that lies there.
@@ -85,11 +84,11 @@ impl Seen {
         let first = || {
             let last = signature.last();
             let since = if last > now { now } else { last };
-            Entry { signature: hash, since, round: 0, left: false, warned: false }
+            Entry { signature: hash, since, round: 0, left: false }
         };
         let entry = self.entries.entry(self.hasher.hash_one(path)).or_insert_with(first);
         if entry.signature != hash {
-            *entry = Entry { signature: hash, since: now, round: 0, left: false, warned: false };
+            *entry = Entry { signature: hash, since: now, round: 0, left: false };
         }
         entry.since = entry.since.min(now);
         entry.round = self.round;
@@ -101,12 +100,6 @@ impl Seen {
         if let Some(entry) = self.entries.get_mut(&self.hasher.hash_one(path)) {
             entry.left = true;
         }
-    }
-
-    /// Whether this is the first time that a warning about the file is due.
-    pub(super) fn warn_once(&mut self, path: &Path) -> bool {
-        let entry = self.entries.get_mut(&self.hasher.hash_one(path));
-        entry.is_some_and(|entry| !std::mem::replace(&mut entry.warned, true))
     }
 
     /// Starts a scan.
@@ -163,11 +156,9 @@ mod tests {
         seen.leave(path);
         assert!(left(&mut seen, 1));
         assert!(!left(&mut seen, 2));
-        assert!(seen.warn_once(path) && !seen.warn_once(path));
         seen.leave(path);
         seen.begin();
         seen.end();
         assert!(!left(&mut seen, 2));
-        assert!(seen.warn_once(path));
     }
 }

@@ -91,7 +91,7 @@ impl Around {
 }
 
 impl Place {
-    /// What was named: `--url`, `--socket`, `--root`, `$SEALD_SOCKET`, in this order; and nothing else then, so that no
+    /// What was named: `--url`, `--socket` or `--root`, else `$SEALD_SOCKET`; and nothing else then, so that no
     /// request goes to another daemon than the one that was meant. Else the first socket there is beneath the current
     /// folder, in the user's data folder, of the system.
     ///
@@ -99,8 +99,9 @@ impl Place {
     /// [`Kind::Invalid`] for a URL that is none; [`Kind::NotFound`] or [`Kind::Io`] for the token's file.
     pub fn find(wanted: &Wanted, around: &Around) -> Result<Self> {
         let wrong = |text: &str| Err(Error::new(Kind::Invalid, text));
-        if wanted.url.is_some() && (wanted.socket.is_some() || wanted.root.is_some()) {
-            return wrong("--url and --socket or --root name two daemons: give one of them");
+        let named = [wanted.url.is_some(), wanted.socket.is_some(), wanted.root.is_some()];
+        if named.into_iter().filter(|named| *named).count() > 1 {
+            return wrong("--url, --socket and --root each name a daemon: give one of them");
         }
         if wanted.url.is_none() && wanted.token_file.is_some() {
             return wrong("--token-file goes with --url; a socket needs no token");

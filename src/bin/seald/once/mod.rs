@@ -102,7 +102,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
         WorkerOptions { learn, on_work, ..WorkerOptions::default() },
         cancel,
     );
-    let report = worker.and_then(|worker| learn_all(worker, &paths, args.retry, &live));
+    let report = worker.and_then(|worker| learn_all(worker, &paths, (args.retry, args.most_passages), &live));
     look_at(&live).end();
     let report = report.map_err(going_on)?;
     if let Some(json) = &json {
@@ -117,12 +117,13 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
 fn learn_all(
     mut worker: Worker<'_>,
     paths: &[PathBuf],
-    retry: bool,
+    (retry, most_passages): (bool, usize),
     live: &Mutex<Live>,
 ) -> Result<OnceReport> {
     let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
     let (limits, clock) = (Limits::default(), Clock::System);
-    let intake = Intake { program: &program, limits, retry, tag: None, versions: false, clock };
+    let intake =
+        Intake { program: &program, limits, retry, tag: None, versions: false, most_passages, clock };
     let mut taken = Vec::new();
     for path in paths {
         taken.push(pipeline::take_in(worker.store_mut(), &intake, path)?);

@@ -66,11 +66,13 @@ pub(crate) enum Verb {
     /// Tell the story of a document, from file to verdict
     Show {
         /// Its number, or its exact file name
+        #[arg(value_parser = document)]
         doc: String,
     },
     /// Show what the model wrote for itself about a document
     Edits {
         /// Its number, or its exact file name
+        #[arg(value_parser = document)]
         doc: String,
     },
     /// List the generations that were accepted
@@ -88,6 +90,7 @@ pub(crate) enum Verb {
     /// Learn a document again that was turned away, failed, or dropped by a rollback
     Retry {
         /// Its number, or its exact file name
+        #[arg(value_parser = document)]
         doc: String,
     },
     /// Make an earlier generation live again
@@ -276,6 +279,7 @@ pub(crate) struct Waiting {
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
     /// Its number, or its exact file name
+    #[arg(value_parser = document)]
     pub(crate) doc: String,
     /// Keep earlier generations that contain it, and backups
     #[arg(long)]
@@ -315,6 +319,14 @@ fn format(word: &str) -> Result<ExportFormat, String> {
 
 fn repo(name: &str) -> Result<Repo, String> {
     name.parse().map_err(|e: seald_core::Error| e.to_string())
+}
+
+/// The name of a document: nothing at all is none.
+fn document(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("give the number of a document, or its exact file name; `sealctl docs` lists them".into()),
+        _ => Ok(text.into()),
+    }
 }
 
 /// `1h30m` in seconds.

@@ -23,12 +23,13 @@ mod wait;
 mod watch;
 mod words;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use sealctl::client::{Around, Client, Failure, Place, Wanted};
-use seald_core::error::{Context, Kind};
+use seald_core::error::{Context, Error, Kind};
 use seald_terminal::one_line;
 
 use cli::{Cli, ModelsVerb, Verb};
@@ -42,9 +43,16 @@ fn main() -> ExitCode {
             return ExitCode::from(Kind::Invalid.exit_code());
         }
         Err(e) => {
-            // Help and version go to stdout with code 0, the rest to stderr with code 2. Nobody reads a failure here.
-            let _ = e.print();
-            return ExitCode::from(e.exit_code() as u8);
+            // Help and version go to stdout with code 0, the rest to stderr with code 2.
+            let printed = e.print().and_then(|()| io::stdout().flush());
+            return match printed {
+                Err(why) if !e.use_stderr() && why.kind() != io::ErrorKind::BrokenPipe => {
+                    let error = Error::new(Kind::Io, "cannot write to stdout").with_source(why);
+                    output::say(format!("error: {error}"));
+                    ExitCode::from(Kind::Io.exit_code())
+                }
+                _ => ExitCode::from(e.exit_code() as u8),
+            };
         }
     };
     match run(cli) {

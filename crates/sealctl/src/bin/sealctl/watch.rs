@@ -8,7 +8,7 @@ use sealctl::client::{self, Client, Failure, Stream, routes};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::{Activity, EventView, Held, StatusView};
-use seald_terminal::words::duration;
+use seald_terminal::words::{count, duration};
 use seald_terminal::{Look, one_line, status};
 use tokio::time::Instant;
 
@@ -134,7 +134,17 @@ impl Watch<'_> {
             return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        since.elapsed() >= Duration::from_secs(self.args.quiet_for)
+        let over = since.elapsed() >= Duration::from_secs(self.args.quiet_for);
+        // What lies there now is not learned, however long it has lain there.
+        if over && view.documents.unreadable > 0 {
+            self.failed = true;
+            let places = count(view.documents.unreadable, "place");
+            let words = format!(
+                "{places} in the inbox cannot be looked at: `sealctl docs --state failed` says which and why"
+            );
+            self.teller.say(&words);
+        }
+        over
     }
 
     /// Waits for the daemon to come back.
