@@ -130,6 +130,6 @@ async fn questions_without_a_document_become_a_problem() {
     assert!(time.load(Ordering::Relaxed) - START >= 300_000, "its document may be on its way");
     std::fs::remove_file(inbox.join("x.probes.jsonl")).unwrap();
     look().await;
-    daemon.until(|status| status.problems.is_empty()).await;
+    daemon.until("no problem left", |status| status.problems.is_empty()).await;
     daemon.stop().await;
 }
