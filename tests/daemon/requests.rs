@@ -48,10 +48,18 @@ fn a_rollback_drops_what_came_since_and_a_retry_learns_it_again() {
 fn an_idle_daemon_lets_the_model_go_and_takes_it_up_for_a_question() {
     let host = Host::with("[courtesy]\nunload_after_seconds = 1\n");
     let daemon = host.start();
+    // Huge pages are for a model: whatever else is held takes four times as much in them. Not every system knows of them.
+    let huge = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).map(|value| value.trim() == "1")
+    };
+    assert_ne!(huge(), Some(true), "before a model is used");
     let (code, answer) = daemon.post("/v1/ask", json!({"question": "What are you?"}));
     assert!(code == 200 && answer["model"] == "base", "{answer}");
     assert_eq!(daemon.get("/v1/status")["model"]["loaded"], true);
+    assert_ne!(huge(), Some(false), "while it is in memory");
     daemon.post("/v1/resume", json!({}));
     daemon.wait("unloaded", |status| status["model"]["loaded"] == false);
+    daemon.wait("without huge pages once the model is gone", |_| huge() != Some(true));
     assert_eq!(daemon.post("/v1/ask", json!({"question": "What are you?"})).1["answer"], answer["answer"]);
 }

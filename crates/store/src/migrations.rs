@@ -178,7 +178,7 @@ mod tests {
         let rows = |connection: &Connection| {
             ["consolidations", "writer_rounds", "writer_samples"].map(|table| {
                 let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
-                let names: Vec<String> = statement.column_names().into_iter().map(str::to_string).collect();
+                let names: Vec<String> = statement.column_names().map(str::to_string).collect();
                 let mut row = |row: &rusqlite::Row<'_>| {
                     (0..names.len()).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>()
                 };

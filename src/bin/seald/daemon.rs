@@ -94,7 +94,7 @@ fn greet(config: &Config) {
     }
 }
 
-/// How the engine is made, as the configuration says.
+/// How the engine is made, as the configuration says, when a model is opened.
 fn compute(config: &Config) -> impl Fn() -> Result<seald_engine::kernels::Compute> + Send + Sync + use<> {
     let dtype = match config.dtype {
         Dtype::Auto => options::Dtype::Auto,
@@ -102,7 +102,10 @@ fn compute(config: &Config) -> impl Fn() -> Result<seald_engine::kernels::Comput
         Dtype::Bf16 => options::Dtype::Bf16,
     };
     let threads = config.threads.unwrap_or(0);
-    move || ComputeArgs { dtype, threads }.compute()
+    move || {
+        allocator::allow_huge_pages(true);
+        ComputeArgs { dtype, threads }.compute()
+    }
 }
 
 /// Starts the log; what changes its level later.

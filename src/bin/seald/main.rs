@@ -67,6 +67,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    allocator::allow_huge_pages(false);
     allocator::keep_pages();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         }
     };
     if cli.verb.is_some() {
+        allocator::allow_huge_pages(true);
         output::log_to_stderr(cli.verbose);
     }
     let result = cli.verb.map_or_else(|| daemon::run(&cli.daemon, cli.verbose), run);
