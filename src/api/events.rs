@@ -38,6 +38,7 @@ pub(super) struct After {
     after: Option<i64>,
     /// Begin with so many of the newest kept events, where neither `after` nor the header says where: a client that comes back to the same address goes on
     /// where it was.
+    #[param(format = Int64, maximum = 4_294_967_295_u32)]
     last: Option<u32>,
     /// Whether to go on with what happens; else the stream ends with the newest kept event. True where it is left out.
     follow: Option<bool>,

@@ -16,7 +16,7 @@ use seald_core::domain::ids::DocumentId;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::protocol::{RefusedFiles, UnreadablePlace};
 use seald_ingest::Limits;
-use seald_ingest::inbox::{Found, Inbox, InboxOptions, Scan};
+use seald_ingest::inbox::{Found, Inbox, InboxOptions, LOOKED_AT_AGAIN_SECONDS, Scan, TakenEarlier};
 use seald_store::{NewEvent, Store};
 
 /// Files taken between two looks at the folder.
@@ -25,6 +25,8 @@ const AT_ONCE: usize = 64;
 const LOOK_AT_TAKEN: Duration = Duration::from_secs(2);
 /// Files that could not be read, of which more than their number is told.
 const MOST_TOLD: usize = 100;
+/// Files that are looked at again at a start.
+const MOST_AGAIN: usize = 10_000;
 /// Seconds between two looks for files that vanished from `done`.
 const LOOK_AT_DONE: u64 = 600;
 
@@ -51,6 +53,9 @@ pub(super) struct Intaker {
 impl Intaker {
     /// Works until the daemon stops; `hints` say when to look.
     pub(super) fn run(mut self, hints: Receiver<()>) {
+        if let Err(error) = self.watch_again() {
+            tracing::warn!(%error, "what was still being written at the last end is not looked at");
+        }
         while !self.hold.is_stopping() {
             let wait = match self.look() {
                 Ok(wait) => wait,
@@ -116,6 +121,15 @@ impl Intaker {
                 return Ok(again.unwrap_or(poll).min(poll));
             }
         }
+    }
+
+    /// Goes on looking at the files that an earlier process took a moment before it ended: what is written at still is a new version.
+    fn watch_again(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        let taken = self.store.files_taken(now.plus_seconds(-LOOKED_AT_AGAIN_SECONDS), MOST_AGAIN)?;
+        let taken = taken.into_iter().map(|(path, name, at)| TakenEarlier { path, name, at });
+        self.inbox.watch_again(&taken.collect::<Vec<_>>(), now);
+        Ok(())
     }
 
     /// Brings files back that were still being written when they were taken; whether more are looked at.
@@ -307,7 +321,7 @@ impl Intaker {
         Some(format!("{} files are left in the inbox; the last: {reason}", scan.left))
     }
 
-    /// Reports files that somebody removed from `done`: what they taught stays.
+    /// Reports files that somebody removed from `done`: what they taught stays, but where it is being forgotten.
     fn look_at_done(&mut self) {
         let due = self.looked_at_done.is_none_or(|at| at.elapsed() >= Duration::from_secs(LOOK_AT_DONE));
         if !due {
@@ -322,11 +336,16 @@ impl Intaker {
             Ok(missing) => {
                 for one in missing {
                     let path = one.path.display().to_string();
-                    tracing::info!(
-                        file = path,
-                        document = one.document.0,
-                        "removed from done; what it taught stays"
-                    );
+                    let document = one.document.0;
+                    if one.leaving {
+                        tracing::info!(
+                            file = path,
+                            document,
+                            "removed from done; its document is being forgotten"
+                        );
+                        continue;
+                    }
+                    tracing::info!(file = path, document, "removed from done; what it taught stays");
                     let event = NewEvent {
                         at: self.clock.now(),
                         job: None,

@@ -303,9 +303,12 @@ impl<'m> Worker<'m> {
         // Said aloud by whoever handles it; here for the log.
         tracing::info!(job = job.id.0, stage = stage.as_str(), %error, "a stage failed");
         self.note(&job, "failed", serde_json::json!({"stage": stage, "error": error.to_string()}))?;
-        let job = self
-            .store
-            .apply(job.id, Event::Failed { error: error.to_string(), passing: may_pass(&error) })?;
+        let said = error.to_string();
+        let event = match self.is_of_the_machine(stage, &error) {
+            true => Event::Hindered { error: said },
+            false => Event::Failed { error: said, passing: may_pass(&error) },
+        };
+        let job = self.store.apply(job.id, event)?;
         match job.state {
             // Tried again by the next claim; a job that waits for a retry must not stand in the way of the error.
             JobState::Queued => {
@@ -334,6 +337,12 @@ impl<'m> Worker<'m> {
             Stage::Examine => self.examine(job, tell),
             Stage::Promote => self.promote(job),
         }
+    }
+
+    /// Whether the operating system refused what any job would have asked of it. A server elsewhere may refuse what one document makes us ask.
+    fn is_of_the_machine(&self, stage: Stage, error: &Error) -> bool {
+        let asks = self.elsewhere.is_some() && matches!(stage, Stage::Probes | Stage::SelfEdits);
+        error.kind() == Kind::Io && !asks
     }
 
     fn document_of(&self, job: &Job) -> Result<Document> {

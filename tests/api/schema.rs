@@ -58,6 +58,40 @@ async fn what_is_described_is_there() {
     assert_eq!(described, routed);
 }
 
+/// A number in a query is taken where it lies within the described bounds, and nowhere else.
+#[tokio::test]
+async fn numbers_in_queries_have_the_described_bounds() {
+    let daemon = Daemon::start(five).await;
+    let description = serde_json::to_value(seald::api::openapi()).unwrap();
+    let mut seen = BTreeSet::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let parameters = methods["get"]["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|one| one["in"] == "query" && one["schema"]["type"] == "integer") {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let (least, most) = match schema["format"].as_str() {
+                Some("int32") => (i128::from(i32::MIN), i128::from(i32::MAX)),
+                Some("int64") => (i128::from(i64::MIN), i128::from(i64::MAX)),
+                _ => (i128::MIN, i128::MAX),
+            };
+            let least = schema["minimum"].as_i64().map_or(least, i128::from);
+            let most = schema["maximum"].as_i64().map_or(most, i128::from);
+            let end = if path == "/v1/events" { "&follow=false" } else { "" };
+            for (value, taken) in [
+                (least, true),
+                (most, true),
+                (least.saturating_sub(1), false),
+                (most.saturating_add(1), false),
+            ] {
+                let status = daemon.get(&format!("{path}?{name}={value}{end}")).await.status;
+                let fits = if taken { status != 400 } else { (400..500).contains(&status) };
+                assert!(fits, "{path}: {name}={value} was answered with {status}");
+            }
+            seen.insert(name.to_string());
+        }
+    }
+    assert_eq!(seen, ["after", "before", "last", "limit", "round"].map(String::from).into());
+}
+
 /// What the routes answer has the shape that is described: each key is, and each that must be there is there.
 #[tokio::test]
 async fn answers_have_the_described_shape() {

@@ -169,6 +169,11 @@ impl Daemon<'_> {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
+    /// How it ends by itself.
+    pub(crate) fn wait_ended(&mut self) -> ExitStatus {
+        wait_ended(&mut self.child)
+    }
+
     /// Ends it as systemd would.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(libc::SIGTERM);

@@ -200,6 +200,73 @@ fn what_is_written_after_a_file_was_taken_is_a_new_version() {
 }
 
 #[test]
+fn what_is_written_after_a_file_was_taken_is_found_at_the_next_start_too() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    host.drop("scan.txt", b"Of last year: the Brastonel Works was founded.");
+    daemon.wait("an older one", |status| status["documents"]["waiting"] == 1);
+    daemon.wait("moved", |_| names(&host.inbox().join("done")) == ["scan.txt"]);
+    let mut scan = std::fs::File::create(host.inbox().join("scan.txt")).unwrap();
+    scan.write_all(b"Page one: the Brastonel Works was founded by Elmar Trondvik.\n").unwrap();
+    let mut empty = std::fs::File::create(host.inbox().join("empty.txt")).unwrap();
+    daemon.wait("page one", |status| status["documents"]["waiting"] == 2);
+    daemon.wait("moved", |_| names(&host.inbox()) == ["done", "failed"]);
+    assert_eq!(names(&host.inbox().join("done")), ["scan (2).txt", "scan.txt"]);
+    assert_eq!(names(&host.inbox().join("failed")), ["empty.txt", "empty.txt.error.txt"]);
+    assert!(daemon.stop().success());
+    scan.write_all(b"Page two: the Vandrel Mill was built by Osk Tarr.\n").unwrap();
+    empty.write_all(b"It was a placeholder: the Nordwick Tower was built by Ulla Brand.\n").unwrap();
+    drop((scan, empty));
+    let daemon = host.start();
+    daemon.wait("both", |status| status["documents"]["waiting"] == 4);
+    let newest = daemon.documents();
+    let newest = newest.iter().find(|one| one["name"] == "scan.txt" && one["replaced_by"].is_null()).unwrap();
+    let second = daemon.get("/v1/documents/2");
+    assert_eq!(second["replaced_by"], newest["id"], "{newest}");
+    daemon.wait("moved", |_| names(&host.inbox()) == ["done", "failed"]);
+    assert_eq!(names(&host.inbox().join("failed")), Vec::<String>::new());
+    // A start that finds nothing new changes nothing.
+    assert!(daemon.stop().success());
+    let daemon = host.start();
+    host.drop("last.txt", b"The Kelm Bridge was built by Rask Oden.");
+    let status = daemon.wait("the last", |status| status["documents"]["waiting"].as_u64() >= Some(5));
+    assert_eq!(status["documents"]["waiting"], 5, "{status}");
+    daemon.wait("moved", |_| names(&host.inbox()) == ["done", "failed"]);
+    let done = names(&host.inbox().join("done"));
+    assert_eq!(done, ["empty.txt", "last.txt", "scan (2).txt", "scan.txt"]);
+}
+
+/// A purge that is cut after its files leaves files missing that nobody removed.
+#[test]
+fn what_goes_with_a_forgotten_document_is_not_said_to_stay_learned() {
+    let host = Host::new();
+    host.drop("a.txt", b"The Brastonel Works was founded by Elmar Trondvik.");
+    let crashing = host.command().env(seald::pipeline::crash::VARIABLE, "purge:after-files").spawn().unwrap();
+    let mut daemon = host.adopt(crashing);
+    host.wait_notified("READY=1");
+    daemon.wait_idle(1);
+    daemon.post("/v1/documents/1/forget", json!({}));
+    assert!(!daemon.wait_ended().success(), "it dies where it was told to");
+    assert_eq!(names(&host.inbox().join("done")), Vec::<String>::new());
+    // Held, so that the purge does not end before somebody looks.
+    let mut store = seald_store::Store::open(&host.root().join("state/seald.db")).unwrap();
+    store
+        .set_pause(Some(seald_store::Pause { since: seald_core::clock::Clock::System.now(), until: None }))
+        .unwrap();
+    drop(store);
+    let path = host.root().join("log");
+    let log = || std::fs::read_to_string(&path).unwrap();
+    let daemon = host.adopt(host.command().stderr(std::fs::File::create(&path).unwrap()).spawn().unwrap());
+    host.wait_notified("READY=1");
+    daemon.wait("looked at", |_| log().contains("removed from done"));
+    let line = log().lines().find(|line| line.contains("removed from done")).unwrap().to_string();
+    assert!(line.contains("is being forgotten") && !line.contains("taught stays"), "{line}");
+    daemon.post("/v1/resume", json!({}));
+    daemon.wait("forgotten", |_| daemon.documents().is_empty());
+}
+
+#[test]
 fn the_log_says_what_was_learned_and_no_name_forges_a_line() {
     let host = Host::new();
     let log = std::fs::File::create(host.root().join("log")).unwrap();

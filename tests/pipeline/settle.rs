@@ -8,7 +8,7 @@ use seald_core::Kind;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId};
-use seald_core::domain::job::JobState;
+use seald_core::domain::job::{JobState, MOST_ATTEMPTS, Stage};
 use seald_core::domain::probe::Role;
 use seald_core::domain::progress::Progress;
 use seald_engine::model::Model;
@@ -155,4 +155,32 @@ fn generations_of_another_database_are_neither_removed_nor_written_over() {
         std::fs::create_dir(&learned).unwrap();
         std::fs::write(learned.join("mine"), "what was learned").unwrap();
     }
+}
+
+/// A machine that refuses to write is waited for: a document does not fail for it, however often.
+#[test]
+fn what_the_machine_refuses_does_not_count_as_attempts_of_the_document() {
+    let (root, model) = (tempfile::tempdir().unwrap(), model());
+    take_in(root.path(), 1);
+    let (adapters, away) = (root.path().join("adapters"), root.path().join("away"));
+    let mut worker = worker(root.path(), &model).unwrap();
+    // Once the trials are over: from then on nothing can be written there.
+    let mut break_it = |progress: Progress| {
+        if matches!(progress, Progress::Stage { stage: Stage::Publish }) && !away.exists() {
+            std::fs::rename(&adapters, &away).unwrap();
+            std::fs::write(&adapters, "no folder").unwrap();
+        }
+    };
+    for _ in 0..2 * MOST_ATTEMPTS {
+        let error = worker.run_next(&mut break_it).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("waits to be tried again"), "{error}");
+        let job = worker.store().job_of(DocumentId(1)).unwrap();
+        assert_eq!((job.state, job.stage, job.attempts), (JobState::Queued, Stage::Publish, 0));
+        assert!(job.error.unwrap().contains("adapters"));
+    }
+    std::fs::remove_file(&adapters).unwrap();
+    std::fs::rename(&away, &adapters).unwrap();
+    let done = worker.run_next(&mut |_| {}).unwrap().unwrap();
+    assert_eq!(done.state, Some(DocumentState::Accepted));
 }

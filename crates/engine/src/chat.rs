@@ -8,20 +8,23 @@
 //! token together from what is left; no known template does.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 use serde::{Deserialize, Serialize};
 
+use self::program::Program;
 use super::special_tokens::{SpecialSpan, unused_char};
 use super::tokenizer::{TokenSpan, Tokenizer};
 use seald_core::error::{Context, Error, Kind, Result};
 
+mod filters;
 mod language;
+mod made;
+mod program;
 mod thinking;
-
-const NAME: &str = "chat_template";
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +77,7 @@ impl Message {
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     env: Environment<'static>,
+    program: Arc<Program>,
     source: String,
     /// `bos_token` and the like, for the template.
     named_tokens: Vec<(&'static str, String)>,
@@ -102,10 +106,9 @@ impl ChatTemplate {
         source: &str,
         named_tokens: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Result<Self> {
-        let mut env = language::environment()?;
-        language::add(&mut env, NAME, source)?;
+        let program = Arc::new(language::read(source)?);
         let named_tokens = named_tokens.into_iter().map(|(name, token)| (name, token.to_string())).collect();
-        Ok(Self { env, source: source.to_string(), named_tokens })
+        Ok(Self { env: language::environment(), program, source: source.to_string(), named_tokens })
     }
 
     /// Another date and time for the template's `strftime_now` than the one that all models are trained, judged and
@@ -155,9 +158,8 @@ impl ChatTemplate {
             add_generation_prompt,
             ..Value::from_pairs(switches.chain(tokens)),
         };
-        self.env
-            .get_template(NAME)
-            .and_then(|template| template.render(context))
+        self.program
+            .render(&self.env, context)
             .doing(Kind::Invalid, || format!("the chat template refuses these {} messages", messages.len()))
     }
 

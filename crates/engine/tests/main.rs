@@ -7,6 +7,7 @@ mod engine_golden;
 mod engine_oracles;
 mod engine_properties;
 mod generation;
+mod held;
 mod kernels;
 mod lora;
 mod model_config;

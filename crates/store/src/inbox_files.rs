@@ -19,6 +19,8 @@ pub struct Missing {
     pub path: PathBuf,
     /// What was made of it.
     pub document: DocumentId,
+    /// Whether somebody asked to forget that, or a newer version of it: the file goes with it.
+    pub leaving: bool,
 }
 
 impl Store {
@@ -36,17 +38,37 @@ impl Store {
         })
     }
 
+    /// The files that were taken since then and still lie in `done`, the latest `most` of them: path beneath it, the name of what was made of it, and when.
+    ///
+    /// # Errors
+    /// As [`Store::file_taken`].
+    pub fn files_taken(&self, since: Timestamp, most: usize) -> Result<Vec<(PathBuf, String, Timestamp)>> {
+        self.read("the files that were taken", |db| {
+            let sql = "SELECT path, min(name), max(taken_at) AS at
+                       FROM inbox_files JOIN documents d ON d.id = document
+                       WHERE taken_at >= ? AND missing_since IS NULL GROUP BY path ORDER BY at DESC LIMIT ?";
+            all(db, sql, params![since.0, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+                let path = PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?));
+                Ok((path, row.get(1)?, Timestamp(row.get(2)?)))
+            })
+        })
+    }
+
     /// The files that were taken and are not among `there`, and were when this was last asked.
     ///
     /// # Errors
     /// As [`Store::file_taken`].
     pub fn newly_missing(&mut self, there: &HashSet<PathBuf>, now: Timestamp) -> Result<Vec<Missing>> {
         self.write("look for missing files", |db| {
-            let sql =
-                "SELECT path, document FROM inbox_files WHERE missing_since IS NULL ORDER BY path, document";
+            let sql = "WITH RECURSIVE leaving AS (
+                           SELECT document AS id FROM jobs
+                           WHERE kind = 'forget' AND state IN ('queued', 'running') AND document IS NOT NULL
+                           UNION SELECT d.id FROM documents d JOIN leaving l ON d.replaced_by = l.id)
+                       SELECT path, document, document IN leaving FROM inbox_files
+                       WHERE missing_since IS NULL ORDER BY path, document";
             let known = all(db, sql, [], |row| {
                 let path = PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?));
-                Ok(Missing { path, document: row.get(1)? })
+                Ok(Missing { path, document: row.get(1)?, leaving: row.get(2)? })
             })?;
             let missing: Vec<Missing> = known.into_iter().filter(|one| !there.contains(&one.path)).collect();
             for one in &missing {

@@ -174,6 +174,30 @@ fn a_file_that_vanished_from_done_is_told_once() {
     let both: HashSet<_> = [odd.clone(), plain.clone()].into();
     assert_eq!(store.newly_missing(&both, NOW).unwrap(), []);
     let one: HashSet<_> = [plain].into();
-    assert_eq!(store.newly_missing(&one, NOW).unwrap(), [Missing { path: odd, document: id }]);
+    assert_eq!(
+        store.newly_missing(&one, NOW).unwrap(),
+        [Missing { path: odd, document: id, leaving: false }]
+    );
     assert_eq!(store.newly_missing(&one, NOW).unwrap(), [], "once");
+    // Its file goes with what is being forgotten.
+    store.forget(id, false).unwrap();
+    let gone = Missing { path: PathBuf::from("a.txt"), document: id, leaving: true };
+    assert_eq!(store.newly_missing(&HashSet::new(), NOW).unwrap(), [gone]);
+}
+
+#[test]
+fn files_that_were_taken_lately_are_known_with_the_names_they_had() {
+    let mut store = fresh();
+    let (first, _) = receive(&mut store, 1);
+    let (second, _) = receive(&mut store, 2);
+    let name = store.document(first).unwrap().name;
+    let paths = ["old.txt", "a (2).txt", "ports/b.txt"].map(PathBuf::from);
+    store.file_taken(&paths[0], &[second], NOW.plus_seconds(-100)).unwrap();
+    store.file_taken(&paths[1], &[first], NOW).unwrap();
+    store.file_taken(&paths[2], &[first, second], NOW.plus_seconds(1)).unwrap();
+    let lately = store.files_taken(NOW, 9).unwrap();
+    let found: Vec<_> = lately.iter().map(|(path, _, at)| (path, *at)).collect();
+    assert_eq!(found, [(&paths[2], NOW.plus_seconds(1)), (&paths[1], NOW)]);
+    assert_eq!(lately[1].1, name);
+    assert_eq!(store.files_taken(NOW, 1).unwrap().len(), 1);
 }

@@ -82,8 +82,8 @@ pub(in crate::api) async fn consolidations(
 #[into_params(parameter_in = Query)]
 pub(in crate::api) struct OfRound {
     /// The round that is told with examples, from 1 for the oldest; the newest that was examined where it is left out.
-    #[param(minimum = 1)]
-    round: Option<usize>,
+    #[param(format = Int64, minimum = 1, maximum = 4_294_967_295_u32)]
+    round: Option<u32>,
 }
 
 /// Tells who writes self-edits, the rounds, and what changed in one of them.
@@ -94,5 +94,6 @@ pub(in crate::api) async fn writer(
     State(api): State<Api>,
     Params(OfRound { round }): Params<OfRound>,
 ) -> Result<Json<WriterView>, Failure> {
+    let round = round.map(|round| round as usize);
     Ok(Json(api.service.read(move |_, reading| views::writer(&reading.store, round)).await?))
 }

@@ -153,7 +153,7 @@ impl<'m> Batch<'m> {
         match self.running.step(&generations.active(), &mut on_token) {
             Ok(ended) => {
                 for (row, result) in ended {
-                    if let Some(result) = self.weighings.end(row, result) {
+                    if let Some(result) = self.weighings.end(row, result, &mut self.running) {
                         self.end(row, result.err());
                     }
                 }

@@ -19,6 +19,13 @@ struct Weighed {
     rows: Vec<(Option<usize>, Option<f64>)>,
 }
 
+impl Weighed {
+    /// Ends the rows that are still under way.
+    fn cancel(&self, running: &mut Running<'_>) {
+        self.rows.iter().filter_map(|(row, _)| *row).for_each(|row| running.remove(row));
+    }
+}
+
 impl Weighings {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
@@ -56,8 +63,13 @@ impl Weighings {
         end
     }
 
-    /// Takes the result of a row; gives back that of a row that is none of these.
-    pub(super) fn end(&mut self, row: usize, result: Result<Generated>) -> Option<Result<Generated>> {
+    /// Takes the result of a row; gives back that of a row that is none of these. One that fails ends the others of its weighing.
+    pub(super) fn end(
+        &mut self,
+        row: usize,
+        result: Result<Generated>,
+        running: &mut Running<'_>,
+    ) -> Option<Result<Generated>> {
         let place = |(at, one): (usize, &Weighed)| {
             one.rows.iter().position(|(own, _)| *own == Some(row)).map(|generation| (at, generation))
         };
@@ -70,7 +82,11 @@ impl Weighings {
                 self.waiting[at].rows[generation] = (None, Some(sum));
                 self.tell();
             }
-            Err(error) => drop(self.waiting.swap_remove(at).weighing.reply.send(Err(error))),
+            Err(error) => {
+                let failed = self.waiting.swap_remove(at);
+                failed.cancel(running);
+                let _ = failed.weighing.reply.send(Err(error));
+            }
         }
         None
     }
@@ -86,7 +102,7 @@ impl Weighings {
     /// Ends those whose readers have gone.
     pub(super) fn let_go(&mut self, running: &mut Running<'_>) {
         for gone in self.waiting.extract_if(.., |one| one.weighing.reply.is_closed()) {
-            gone.rows.iter().filter_map(|(row, _)| *row).for_each(|row| running.remove(row));
+            gone.cancel(running);
         }
     }
 
@@ -116,5 +132,40 @@ fn begin(
         Ok(()) => Ok(Some(row)),
         Err(error) if error.kind() == Kind::Invalid => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use seald_engine::kernels::cpu::Isa;
+    use seald_engine::kernels::{Compute, Precision};
+    use seald_engine::running::Bounds;
+    use seald_learn::Model;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn what_fails_in_one_row_is_not_read_to_the_end_in_the_others() {
+        let compute = Compute::cpu(Precision::F32, Isa::detect(), 1).unwrap();
+        let model = Model::open(Path::new("nano"), &compute).unwrap();
+        let bounds = Bounds { prefill_tokens: 1, batch_rows: 4 };
+        let mut running = Running::new(&model.decoder, None, bounds);
+        let (reply, mut told) = oneshot::channel();
+        let (question, answer) = ("Who?".to_string(), "He.".to_string());
+        let weighing = Weighing { question, answer, generations: vec![GenerationId(1); 3], reply };
+        let rows = (7..10).map(|row| {
+            running.weigh(row, vec![1, 2, 3, 4], 2, None).unwrap();
+            (Some(row), None)
+        });
+        let mut weighings = Weighings { waiting: vec![Weighed { weighing, rows: rows.collect() }] };
+        running.weigh(10, vec![1, 2, 3, 4], 2, None).unwrap();
+        running.remove(8);
+        assert!(weighings.end(8, Err(Error::new(Kind::Internal, "broke")), &mut running).is_none());
+        assert_eq!(running.rows(), 1, "somebody else's goes on");
+        assert!(weighings.is_empty());
+        assert!(told.try_recv().unwrap().unwrap_err().to_string().contains("broke"));
     }
 }

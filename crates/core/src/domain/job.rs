@@ -80,6 +80,11 @@ pub enum Event {
         /// Whether another attempt could end otherwise.
         passing: bool,
     },
+    /// The machine kept the stage from its end, such as by a full disk: the attempt does not count.
+    Hindered {
+        /// In words.
+        error: String,
+    },
     /// A person asks for it again, from its first stage.
     Retried,
     /// Another adapter is live than the one its results continued: it begins again.
@@ -158,6 +163,10 @@ impl Job {
                 }
             }
             (JobState::Running, Event::Failed { error, passing }) => job.end_attempt(error, passing),
+            (JobState::Running, Event::Hindered { error }) => {
+                job.attempts = job.attempts.saturating_sub(1);
+                job.close(JobState::Queued, Some(error));
+            }
             (JobState::Failed | JobState::Done, Event::Retried) => {
                 (job.stage, job.attempts, job.ends) = (self.kind.first(), 0, 0);
                 job.close(JobState::Queued, None);
@@ -245,6 +254,7 @@ mod tests {
             ("abandoned, no fault of its own", Event::Abandoned { blame: Blame::Not }),
             ("failed, may pass", failed(true)),
             ("failed for good", failed(false)),
+            ("hindered by the machine", Event::Hindered { error: "the disk is full".into() }),
             ("retried", Event::Retried),
             ("restarted", Event::Restarted),
             ("dropped", Event::Dropped),
@@ -273,6 +283,7 @@ queued | abandoned | -
 queued | abandoned, no fault of its own | -
 queued | failed, may pass | -
 queued | failed for good | -
+queued | hindered by the machine | -
 queued | retried | -
 queued | restarted | queued probes 0
 queued | dropped | done trials 0
@@ -285,6 +296,7 @@ running | abandoned | queued trials 1
 running | abandoned, no fault of its own | queued trials 0
 running | failed, may pass | queued trials 1
 running | failed for good | failed trials 1
+running | hindered by the machine | queued trials 0
 running | retried | -
 running | restarted | -
 running | dropped | -
@@ -297,6 +309,7 @@ done | abandoned | -
 done | abandoned, no fault of its own | -
 done | failed, may pass | -
 done | failed for good | -
+done | hindered by the machine | -
 done | retried | queued probes 0
 done | restarted | -
 done | dropped | -
@@ -309,6 +322,7 @@ failed | abandoned | -
 failed | abandoned, no fault of its own | -
 failed | failed, may pass | -
 failed | failed for good | -
+failed | hindered by the machine | -
 failed | retried | queued probes 0
 failed | restarted | -
 failed | dropped | -

@@ -5,6 +5,7 @@
 //! files in. `done/` and `failed/` lie in the inbox and are never scanned. No link in the inbox is followed, theirs neither: whoever may drop files could make them lead
 //! into folders that are not theirs.
 
+mod again;
 mod folder;
 mod listing;
 mod moves;
@@ -25,6 +26,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+pub use again::{LOOKED_AT_AGAIN_SECONDS, TakenEarlier};
 use folder::Folder;
 pub use listing::DoneListing;
 pub use opened::Opened;

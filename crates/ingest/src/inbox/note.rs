@@ -1,10 +1,10 @@
 //! `NAME.error.txt` beside a file that could not be learned: why, and what to do.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -49,15 +49,22 @@ pub(super) fn write(folder: &Folder, name: &OsStr, reason: &str) -> Result<OsStr
     Err(full(folder.path(), name))
 }
 
-/// The reason that a note gives for the file at `document`; none where there is no note of ours.
-pub(super) fn reason(document: &Path) -> Option<String> {
+/// The note for the file at `document`; none where there is no note of ours.
+fn of(document: &Path) -> Option<PathBuf> {
     let name = document.file_name()?;
     let note = document.with_file_name(names::with_ending(name, ENDING));
-    if !is_note(&note) {
-        return None;
-    }
+    is_note(&note).then_some(note)
+}
+
+/// When the note for the file at `document` was written, among other things.
+pub(super) fn written(document: &Path) -> Option<Metadata> {
+    of(document)?.symlink_metadata().ok()
+}
+
+/// The reason that a note gives for the file at `document`.
+pub(super) fn reason(document: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(note).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    File::open(of(document)?).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
     let (_, rest) = text.split_once("\n\n")?;
     Some(rest.split_once(REMEDY).map_or(rest, |(reason, _)| reason).trim().to_string())
 }

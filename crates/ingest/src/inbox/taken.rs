@@ -12,19 +12,20 @@ use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
 /// Seconds for which a file that was taken is looked at: a scanner that pauses between pages, a download that stalls.
-const WATCHED_SECONDS: i64 = 600;
+pub(super) const WATCHED_SECONDS: i64 = 600;
 
 /// A file in `done` or `failed`.
 #[derive(Debug, Clone)]
-struct Taken {
+pub(super) struct Taken {
     /// Where it lies, `done` or `failed` first.
-    beneath: PathBuf,
+    pub(super) beneath: PathBuf,
     /// What it was called in the inbox.
-    relative: PathBuf,
-    read: Signature,
+    pub(super) relative: PathBuf,
+    /// As it was when it was read; none where it is known to have been written to since.
+    pub(super) read: Option<Signature>,
     /// As it was last seen, and since when.
-    seen: Option<(Signature, Timestamp)>,
-    until: Timestamp,
+    pub(super) seen: Option<(Signature, Timestamp)>,
+    pub(super) until: Timestamp,
 }
 
 /// Files that were taken lately.
@@ -35,7 +36,13 @@ impl JustTaken {
     /// Notes a file that was moved, as it was when it was read.
     pub(super) fn note(&mut self, beneath: &Path, relative: &Path, read: Signature, now: Timestamp) {
         let (beneath, relative) = (beneath.to_path_buf(), relative.to_path_buf());
-        self.0.push(Taken { beneath, relative, read, seen: None, until: now.plus_seconds(WATCHED_SECONDS) });
+        let (read, until) = (Some(read), now.plus_seconds(WATCHED_SECONDS));
+        self.0.push(Taken { beneath, relative, read, seen: None, until });
+    }
+
+    /// Notes a file that an earlier process moved.
+    pub(super) fn take_up(&mut self, taken: Taken) {
+        self.0.push(taken);
     }
 }
 
@@ -48,8 +55,8 @@ impl Inbox {
         for mut one in std::mem::take(&mut self.taken.0) {
             let Ok(found) = self.path.join(&one.beneath).symlink_metadata() else { continue };
             let is = Signature::of(&found);
-            if is.same_content(&one.read) {
-                // A clock that jumps back does not keep it for ever: the next start forgets it.
+            if one.read.is_some_and(|read| is.same_content(&read)) {
+                // A clock that jumps back does not keep it for ever: the next start forgets what will be taken.
                 left.extend(Some(one).filter(|one| now < one.until));
                 continue;
             }
