@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::arriving::Cut;
 use super::failure::Failure;
+use super::plain;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
 
@@ -64,7 +65,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let bytes = body_of(request, JSON_BYTES).await?;
-        let wrong = |e| Failure::invalid(format!("the body is not what is expected here: {e}"));
+        let wrong = |e: serde_json::Error| {
+            let words = plain::words(&e.to_string());
+            Failure::invalid(format!("the body is not what is expected here: {words}"))
+        };
         let value = match bytes.iter().all(u8::is_ascii_whitespace) {
             true => Value::Null,
             false => serde_json::from_slice(&bytes).map_err(wrong)?,

@@ -132,20 +132,25 @@ impl Failure {
     }
 }
 
-/// The answer where there is no such route. Clients of OpenAI's API look for its `error`, and would find nothing to say.
+/// The answer where there is no such route.
 pub(super) async fn unknown_route(uri: Uri) -> Response {
     let text = format!("there is nothing at {}: /openapi.json lists what there is", uri.path());
-    let failure = Failure::from(Error::new(Kind::NotFound, text));
-    let error = serde_json::json!({
-        "message": failure.detail, "type": "invalid_request_error", "param": null, "code": "unknown_url",
-    });
-    failure.answer(Some(error))
+    for_all_clients(Failure::from(Error::new(Kind::NotFound, text)), "unknown_url")
 }
 
 /// The answer where the route takes other methods.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Failure {
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let text = format!("{} does not take {method}: /openapi.json says what it takes", uri.path());
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", text)
+    let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", text);
+    for_all_clients(failure, "method_not_allowed")
+}
+
+/// A problem with OpenAI's `error` in it: its clients look for that, and would find nothing to say.
+fn for_all_clients(failure: Failure, code: &str) -> Response {
+    let error = serde_json::json!({
+        "message": failure.detail, "type": "invalid_request_error", "param": null, "code": code,
+    });
+    failure.answer(Some(error))
 }
 
 #[cfg(test)]

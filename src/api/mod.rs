@@ -10,6 +10,7 @@ mod guard;
 mod openai;
 mod openapi;
 mod places;
+mod plain;
 mod router;
 mod routes;
 mod serve;

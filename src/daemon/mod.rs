@@ -17,6 +17,7 @@ mod reload;
 mod schedule;
 mod service;
 mod slot;
+mod sockets;
 mod start;
 mod threads;
 mod trouble;
@@ -31,6 +32,7 @@ use seald_core::clock::Clock;
 use seald_core::error::{Error, Kind, Result};
 use seald_engine::kernels::Compute;
 
+pub use answers::try_schema;
 use pushes::Word;
 use service::Teller;
 use start::{End, Running};
@@ -45,7 +47,7 @@ pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
 /// What the daemon needs of the program around it.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// This program's file: it reads documents in child processes.
+    /// This program's file: it reads documents and tries schemas in child processes.
     pub program: PathBuf,
     /// Makes the engine's device, precision and threads.
     pub compute: Arc<dyn Fn() -> Result<Compute> + Send + Sync>,

@@ -23,16 +23,17 @@ use super::pushes::{self, Pushes};
 use super::reload::{self, Reload};
 use super::service::Teller;
 use super::slot::ModelSlot;
+use super::sockets::listen;
 use super::threads::{Ended, Threads};
 use super::trouble::Trouble;
 use super::{SetLogLevel, Surroundings};
-use crate::api::{self, Reader, Service, Token};
+use crate::api::{self, Reader, Service};
 use crate::config::Config;
 use crate::pipeline::control::{Control, Desk};
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
 use seald_core::clock::{Clock, Timestamp};
-use seald_core::error::{Context, Kind, Result};
+use seald_core::error::Result;
 use seald_core::files::{self, FileLock};
 use seald_core::protocol::BaseModelView;
 use seald_ingest::inbox::{self, Inbox};
@@ -120,6 +121,7 @@ impl Running {
 /// What the parts of the daemon share.
 struct Shared {
     config: Config,
+    program: PathBuf,
     /// The base model: the configured one, or what was learned on.
     model: PathBuf,
     store: Store,
@@ -163,7 +165,8 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let slot = Arc::new(ModelSlot::new(&model, compute, monitor.clone()));
     let reload = reload(&config, &clock, set_log_level, &teller)?;
     let (hold, begin_again) = (Arc::default(), Arc::default());
-    let shared = Shared { config, model, store, root, clock, monitor, hold, slot, control, begin_again };
+    let shared =
+        Shared { config, program, model, store, root, clock, monitor, hold, slot, control, begin_again };
 
     let listeners = listen(&shared.config).await?;
     let inbox = Inbox::open(&shared.config.inbox_path(), shared.config.inbox)?;
@@ -171,7 +174,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let watcher = watch(inbox.path(), hints.clone());
     let (mut threads, ends) = Threads::new();
     start_thinking(&mut threads, &shared, &reload, desk)?;
-    start_taking_in(&mut threads, &shared, &reload, program, inbox.clone(), hinted)?;
+    start_taking_in(&mut threads, &shared, &reload, inbox.clone(), hinted)?;
     let pushes = start_pushing(&mut threads, &shared)?;
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, store, monitor, hold, slot, control, begin_again, .. } = shared;
@@ -257,6 +260,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         hold: shared.hold.clone(),
         load,
         options: shared.config.answers,
+        program: shared.program.clone(),
     };
     threads.start("answers", || {
         answers.run(orders);
@@ -286,7 +290,6 @@ fn start_taking_in(
     threads: &mut Threads,
     shared: &Shared,
     reload: &Reload,
-    program: PathBuf,
     inbox: Inbox,
     hinted: mpsc::Receiver<()>,
 ) -> Result<()> {
@@ -295,7 +298,7 @@ fn start_taking_in(
         options: reload.inbox.clone(),
         settings: reload.settings.clone(),
         store: shared.store()?,
-        program,
+        program: shared.program.clone(),
         limits: shared.config.reading,
         monitor: shared.monitor.clone(),
         control: shared.control.clone(),
@@ -348,22 +351,6 @@ fn look_at(model: &str) -> Result<(BaseModelView, String)> {
     let architecture = format!("{architecture:?}");
     let view = BaseModelView { model: model.into(), architecture, parameters, context, bytes, chat, licence };
     Ok((view, fingerprint))
-}
-
-/// The sockets, as the configuration says.
-async fn listen(config: &Config) -> Result<api::Listeners> {
-    let unix = api::bind_unix(&config.socket_path(), config.api.socket_mode)?;
-    let tcp = match (config.api.listen, config.api.token()?) {
-        (Some(listen), Some(token)) => Some((bind_tcp(listen).await?, Token::new(&token)?)),
-        _ => None,
-    };
-    Ok(api::Listeners { unix, tcp })
-}
-
-async fn bind_tcp(listen: std::net::SocketAddr) -> Result<tokio::net::TcpListener> {
-    tokio::net::TcpListener::bind(listen).await.doing(Kind::Io, || {
-        format!("cannot listen on {listen} (api.listen): choose another port, or stop what uses it")
-    })
 }
 
 fn note_start(store: &mut Store, clock: &Clock, interrupted: usize) -> Result<()> {

@@ -188,6 +188,9 @@ pub enum Order {
     Weigh(Weighing),
 }
 
+/// Most preparations that may run past their deadline before no schema is taken any more.
+pub const MOST_STUCK: usize = 3;
+
 /// How busy the thread that answers is, and was.
 #[derive(Debug, Default)]
 pub struct Load {
@@ -203,6 +206,8 @@ pub struct Load {
     pub refused: AtomicU64,
     /// Tokens that were written.
     pub tokens: AtomicU64,
+    /// Preparations of requests that do not end: they were given up, and their threads cannot be stopped.
+    pub stuck: AtomicUsize,
     /// Seconds that a request took lately, on average.
     seconds: Mutex<f64>,
 }
@@ -213,6 +218,22 @@ impl Load {
         self.answered.fetch_add(1, Ordering::Relaxed);
         let mut mean = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         *mean = if *mean == 0.0 { seconds } else { 0.9 * *mean + 0.1 * seconds };
+    }
+
+    /// What is to be said of preparations that do not end, if there are any.
+    pub fn stuck_in_words(&self) -> Option<String> {
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        let refused = if stuck < MOST_STUCK { "" } else { ", and no requests with a schema are taken" };
+        (stuck > 0).then(|| {
+            format!(
+                "{stuck} requests were given up because preparing them does not end{refused}: restart seald, and report it with the log"
+            )
+        })
+    }
+
+    /// Whether the preparation of requests stands still.
+    pub fn stands_still(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed) >= MOST_STUCK
     }
 
     /// Seconds after which another try may find room, 1 to 60: what a request took lately.
@@ -234,5 +255,15 @@ mod tests {
         assert_eq!(load.retry_after(), 5);
         (0..200).for_each(|_| load.took(300.0));
         assert_eq!(load.retry_after(), 60);
+    }
+
+    #[test]
+    fn what_does_not_end_is_said() {
+        let load = Load::default();
+        assert!(load.stuck_in_words().is_none() && !load.stands_still());
+        load.stuck.store(1, Ordering::Relaxed);
+        assert!(load.stuck_in_words().unwrap().contains("restart seald") && !load.stands_still());
+        load.stuck.store(MOST_STUCK, Ordering::Relaxed);
+        assert!(load.stuck_in_words().unwrap().contains("schema") && load.stands_still());
     }
 }

@@ -25,6 +25,16 @@ async fn unknown_routes_and_methods_are_problems() {
     let delete = daemon.unix().await.send(request("DELETE", "/v1/documents/1", "")).await;
     delete.is_problem(405, "method-not-allowed", "DELETE");
     daemon.get("/v1/ask").await.is_problem(405, "method-not-allowed", "GET");
+    for method in ["GET", "OPTIONS", "DELETE"] {
+        let answer = daemon.unix().await.send(request(method, "/v1/chat/completions", "")).await;
+        answer.is_problem(405, "method-not-allowed", method);
+        let error = &serde_json::from_str::<serde_json::Value>(answer.text()).unwrap()["error"];
+        assert!(error["message"].as_str().unwrap().contains(method), "{error}");
+        assert_eq!(
+            (&error["type"], &error["code"]),
+            (&"invalid_request_error".into(), &"method_not_allowed".into())
+        );
+    }
 }
 
 #[tokio::test]
@@ -57,7 +67,7 @@ async fn wrong_bodies_are_problems_that_say_why() {
         ("{", "EOF"),
         ("[]", "expected"),
         ("", "`question`"),
-        (r#"{"question":7}"#, "string"),
+        (r#"{"question":7}"#, "it is 7: give text"),
         (r#"{"question":"a","modle":"base"}"#, "`modle`"),
         (r#"{"question":" "}"#, "is blank: give 1 to 4000"),
         (long.as_str(), "4001 characters"),

@@ -1,6 +1,9 @@
 //! Routes that only read.
 
+use std::sync::atomic::Ordering;
+
 use seald::pipeline::Root;
+use seald::pipeline::asking::MOST_STUCK;
 use seald::pipeline::monitor::ModelFacts;
 use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::document::DocumentState;
@@ -323,11 +326,19 @@ async fn metrics_are_openmetrics_with_units_in_their_names() {
 }
 
 #[tokio::test]
-async fn health_is_that_of_the_learner() {
+async fn health_is_that_of_the_learner_and_of_what_prepares_requests() {
     let daemon = Daemon::start(|_| {}).await;
     daemon.monitor.problem("disk", Some("the disk is nearly full".into()));
     let answer = daemon.get("/healthz").await;
     assert_eq!((answer.status, answer.text()), (200, "ok"));
+    let load = &daemon.desk.as_ref().unwrap().load;
+    load.stuck.store(1, Ordering::Relaxed);
+    assert_eq!(daemon.get("/healthz").await.status, 200, "others are prepared in its place");
+    let status: serde_json::Value = daemon.get("/v1/status").await.json();
+    assert!(status["problems"].to_string().contains("preparing them does not end"), "{status}");
+    load.stuck.store(MOST_STUCK, Ordering::Relaxed);
+    daemon.get("/healthz").await.is_problem(503, "cancelled", "no requests with a schema are taken");
+    load.stuck.store(0, Ordering::Relaxed);
     daemon.monitor.problem("learner", Some("the learner has died: restart seald".into()));
     daemon.get("/healthz").await.is_problem(503, "cancelled", "the learner has died");
 }

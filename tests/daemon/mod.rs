@@ -14,3 +14,4 @@ mod overnight;
 mod pushes;
 mod requests;
 mod restore;
+mod schemas;

@@ -64,9 +64,19 @@ fn schemas_that_cannot_be_used_are_refused_with_the_reason() {
         (json!({ "type": "ship" }), "ship"),
         (json!({ "$ref": "https://example.org/a.json" }), "ref"),
         (json!({ "type": "string", "pattern": "(" }), "schema"),
+        (json!({ "$ref": "#" }), "lead in a circle"),
+        (
+            json!({ "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "$ref": "#/$defs/a" } }, "$ref": "#/$defs/a" }),
+            "lead in a circle",
+        ),
+        (json!({ "type": "number", "multipleOf": 1e-300 }), "digits after the point"),
     ] {
         let error = vocabulary.json(&schema).unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.to_string().contains(words), "{schema}: {error}");
+        assert!(
+            !error.to_string().contains("verbose") && !error.to_string().contains('\n'),
+            "{schema}: {error}"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 //! its programs say to one another.
 
 pub mod clock;
+pub mod confined;
 pub mod domain;
 pub mod error;
 pub mod files;

@@ -10,22 +10,19 @@ use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
 
+use super::schema_bounds;
 use super::tokenizer::Tokenizer;
 use seald_core::error::{Context, Error, Kind, Result};
 
-/// Most values in a schema: objects, lists, words. OpenAI takes schemas of 5,000 properties, of two values each or three
-/// (platform.openai.com/docs/guides/structured-outputs, November 2026).
-const MOST_VALUES: usize = 15_000;
 /// Stack of the thread that compiles a schema, bytes; only what is touched takes memory. The deepest schema that is taken fits, unoptimised, too: a test compiles it.
 const STACK: usize = 512 << 20;
 
-/// Objects, lists, numbers, words in a JSON value, itself included. What was parsed is nested 128 deep at most.
-fn values_in(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(items) => items.iter().map(values_in).sum(),
-        Value::Object(members) => members.values().map(values_in).sum(),
-        _ => 0,
-    }
+/// Most of the compiler's own words that are passed on, characters.
+const REASON: usize = 400;
+
+/// Address space that compiling a schema takes for its stack, bytes.
+pub fn compiler_stack() -> u64 {
+    STACK as u64
 }
 
 /// A tokenizer's vocabulary, prepared for grammars: some hundred milliseconds for one of 151,936 tokens.
@@ -54,7 +51,22 @@ impl Vocabulary {
             }
         };
         let words: Vec<Vec<u8>> = (0..size).map(word).collect();
-        let trie = TokTrie::from(&TokRxInfo::new(size, end), &words);
+        Self::of(&words, end)
+    }
+
+    /// One that needs no tokenizer, made at once: each byte is a token. What it takes to compile a schema depends on the tokens by little, so this is enough to
+    /// try whether one can be compiled.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] as [`Self::new`].
+    pub fn bytes() -> Result<Self> {
+        let mut words: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        words.push([&[TokTrie::SPECIAL_TOKEN_MARKER], &b"<end>"[..]].concat());
+        Self::of(&words, u32::from(u8::MAX) + 1)
+    }
+
+    fn of(words: &[Vec<u8>], end: u32) -> Result<Self> {
+        let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, end), words);
         let known: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
         let refused = |e| {
             Error::new(Kind::Unsupported, format!("this model's vocabulary cannot be held to a form: {e}"))
@@ -69,24 +81,27 @@ impl Vocabulary {
     /// # Errors
     /// [`Kind::Invalid`] for a schema that is wrong, too large, or uses what is not supported; it says which.
     pub fn json(&self, schema: &Value) -> Result<Grammar> {
-        let values = values_in(schema);
-        if values > MOST_VALUES {
-            let text =
-                format!("the schema is too large: it holds {values} values, at most {MOST_VALUES} are taken");
-            return Err(Error::new(Kind::Invalid, text));
-        }
+        schema_bounds::check(schema)?;
         let grammar = TopLevelGrammar::from_json_schema(schema.clone());
         // `$ref`s may be nested as deep as there are values, whatever the JSON itself nests: each takes stack.
-        let compile = || Matcher::new(self.parsers.create_parser(grammar));
+        // What may come first is looked for here, too: where nothing may, the schema is wrong, and not the answer.
+        let compile = || {
+            let mut matcher = Matcher::new(self.parsers.create_parser(grammar));
+            let first = matcher.compute_mask_or_eos().map(|_| ());
+            first.map(|()| matcher)
+        };
         let matcher = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, compile);
             thread.doing(Kind::Io, || "cannot start a thread to read a schema".to_string())?.join().map_err(
                 |_| Error::new(Kind::Invalid, "the schema cannot be used: its compiler met a defect"),
             )
         })?;
-        match matcher.get_error() {
-            None => Ok(Grammar { matcher: Box::new(matcher), of: Arc::new(()) }),
-            Some(error) => Err(Error::new(Kind::Invalid, format!("the schema cannot be used: {error}"))),
+        match matcher {
+            Ok(matcher) => Ok(Grammar { matcher: Box::new(matcher), of: Arc::new(()) }),
+            Err(error) => {
+                let text = format!("the schema cannot be used: {}", reason(&error));
+                Err(Error::new(Kind::Invalid, text))
+            }
         }
     }
 }
@@ -126,10 +141,29 @@ impl Grammar {
 }
 
 fn too_costly(error: impl fmt::Display) -> Error {
-    Error::new(
-        Kind::Invalid,
-        format!("the answer cannot be held to its form: {error}: ask for a simpler schema"),
-    )
+    let text = format!("the answer cannot be held to its form: {}", reason(&error));
+    Error::new(Kind::Invalid, text)
+}
+
+/// What the compiler says, and what to do; its shortest words tell nobody anything.
+fn reason(error: &impl fmt::Display) -> String {
+    let said = error.to_string();
+    // Where a form is kept from errors, it still says so.
+    let said = said.split("<non-verbose/>").next().unwrap_or_default();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A pattern may be as long as a request.
+    let said: String = said.chars().take(REASON).collect();
+    if said.contains("NoExtension") {
+        return "nothing can fit it: its $refs lead in a circle, or what it asks for excludes itself"
+            .to_string();
+    }
+    let costly = ["too many", "Too many", "max is", "fuel", "TooComplex"];
+    match costly.iter().any(|words| said.contains(words)) {
+        true => format!(
+            "it leaves too many ways open; ask for a simpler schema, with fewer patterns and choices ({said})"
+        ),
+        false => said,
+    }
 }
 
 /// Two are equal if they were made by one call, whatever came since.

@@ -31,6 +31,7 @@ mod python_json;
 pub mod running;
 pub mod sampler;
 pub mod schedule;
+mod schema_bounds;
 pub mod score;
 pub mod selftest;
 mod shared_beginnings;

@@ -1,6 +1,7 @@
 //! OpenAI's API as far as tools for chatting use it: models, chats, completions, over the same sockets as the rest.
 
 mod failure;
+mod fields;
 mod reply;
 mod request;
 mod stream;

@@ -1,10 +1,12 @@
 //! From a request in OpenAI's terms to what is asked for: every field is honoured, refused by name, or without meaning for the answer.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::extract::{generation, whole_numbers};
+use super::super::plain;
 use super::failure::Refusal;
+use super::fields::{leave_out, refuse};
 use crate::pipeline::asking::{Asked, Message, Prompt, Role};
 use seald_core::domain::ids::GenerationId;
 use seald_core::protocol::openai::{
@@ -20,38 +22,6 @@ const STOPS: usize = 4;
 const TOP: usize = 20;
 /// Tokens of a completion where nothing is said, as OpenAI has it.
 const FEW: usize = 16;
-
-/// Fields that would change the answer, and what to do without them.
-const REFUSED: &[(&str, &str)] = &[
-    ("tools", "seald's models call no tools: leave it out"),
-    ("functions", "seald's models call no functions: leave it out"),
-    ("tool_choice", "seald's models call no tools: leave it out"),
-    ("function_call", "seald's models call no functions: leave it out"),
-    ("logit_bias", "it is not honoured: leave it out"),
-    ("presence_penalty", "it is not honoured: leave it out or give 0"),
-    ("frequency_penalty", "it is not honoured: leave it out or give 0"),
-    ("echo", "the prompt is not repeated: leave it out"),
-    ("suffix", "text can only be continued: leave it out"),
-    ("audio", "answers are text: leave it out"),
-    ("prediction", "it is not honoured: leave it out"),
-    ("web_search_options", "seald does not search the web: leave it out"),
-    ("repetition_penalty", "it is not honoured: leave it out or give 1"),
-    ("min_p", "it is not honoured: use top_p or top_k"),
-    ("typical_p", "it is not honoured: use top_p or top_k"),
-    ("min_tokens", "it is not honoured: leave it out"),
-    ("ignore_eos", "an answer ends where the model ends it: leave it out"),
-    ("chat_template", "the model's own chat template is used: leave it out"),
-    (
-        "chat_template_kwargs",
-        "the model's chat template has no switches here, and thinking is off: leave it out",
-    ),
-    ("guided_json", "use `response_format` with a `json_schema`"),
-    ("guided_regex", "only JSON is offered: use `response_format`"),
-    ("grammar", "only JSON is offered: use `response_format`"),
-];
-
-/// Fields in which other servers take -1 for what leaving them out means.
-const UNBOUNDED: &[&str] = &["max_tokens", "max_completion_tokens", "top_k"];
 
 /// What is wanted.
 #[derive(Debug, PartialEq)]
@@ -136,7 +106,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let Value::Object(fields) = &mut value else {
         return Err(Refusal::field("body", "the body is no JSON object"));
     };
-    fields.retain(|name, value| !(UNBOUNDED.contains(&name.as_str()) && value.as_i64() == Some(-1)));
+    leave_out(fields);
     refuse(fields)?;
     serde_path_to_error::deserialize(&value).map_err(|e| {
         // What is flattened loses its name on the way: read alone it has it.
@@ -152,52 +122,13 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
             Some(field) if path == "." => field.to_string(),
             Some(field) => format!("{path}.{field}"),
         };
-        Refusal::field(param.clone(), format!("{param}: {inner}"))
-    })
-}
-
-fn refuse(fields: &Map<String, Value>) -> Result<(), Refusal> {
-    let asked = |name: &str| {
-        let neutral = |value: &Value| match name {
-            "repetition_penalty" | "typical_p" => value.as_f64() == Some(1.0),
-            // Thinking is off anyway.
-            "chat_template_kwargs" => {
-                value.as_object().is_some_and(|switches| switches.values().all(is_idle))
-            }
-            _ => false,
+        let text = if missing.is_some() {
+            format!("{param} is missing: give one")
+        } else {
+            format!("{param}: {}", plain::words(&inner))
         };
-        fields.get(name).is_some_and(|value| !is_idle(value) && !neutral(value))
-    };
-    if let Some((name, remedy)) = REFUSED.iter().find(|(name, _)| asked(name)) {
-        return Err(Refusal::unsupported(*name, format!("{name} is not supported: {remedy}")));
-    }
-    if let Some(best) = fields.get("best_of").filter(|best| !best.is_null()) {
-        let n = fields.get("n").filter(|n| !n.is_null()).and_then(Value::as_u64).unwrap_or(1);
-        if best.as_u64() != Some(n) {
-            let text = "best_of is not supported: leave it out, and choose among n answers";
-            return Err(Refusal::unsupported("best_of", text));
-        }
-    }
-    let messages = fields.get("messages").and_then(Value::as_array).into_iter().flatten();
-    for (at, message) in messages.enumerate() {
-        if message.get("tool_calls").is_some_and(|calls| !is_idle(calls)) {
-            let name = format!("messages[{at}].tool_calls");
-            return Err(Refusal::unsupported(name.clone(), format!("{name}: seald's models call no tools")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a value asks for nothing.
-fn is_idle(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) => false,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty() || text == "none" || text == "auto",
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-    }
+        Refusal::field(param, text)
+    })
 }
 
 fn turn(at: usize, message: &ChatMessage) -> Result<Message, Refusal> {
@@ -342,6 +273,22 @@ mod tests {
         for (more, param) in cases {
             let found = refusal(chat, hello(more.clone()));
             assert_eq!(found.0, param, "{more}: {}", found.2);
+        }
+        for more in [
+            json!({ "max_tokens": -2 }),
+            json!({ "max_tokens": "2" }),
+            json!({ "max_tokens": 1.5 }),
+            json!({ "seed": 9_223_372_036_854_775_808_u64 }),
+            json!({ "response_format": "json" }),
+            json!({ "response_format": { "type": "xml" } }),
+            json!({ "messages": [{ "content": "" }] }),
+        ] {
+            let words = refusal(chat, hello(more.clone())).2;
+            let rust = ["usize", "i64", "enum", "struct", "expected", "variant", "field `"];
+            assert!(
+                rust.iter().all(|word| !words.contains(word)) && words.contains("give"),
+                "{more}: {words}"
+            );
         }
         assert_eq!(refusal(chat, hello(json!({ "model": "gpt-4" }))).1, "model_not_found");
         assert_eq!(refusal(chat, json!({ "model": "live" })).0, "messages");

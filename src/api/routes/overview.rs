@@ -36,9 +36,11 @@ pub(in crate::api) async fn forgetting(State(api): State<Api>) -> Result<Json<Fo
 /// Says whether the daemon lives. It needs no token.
 #[utoipa::path(get, path = "/healthz", tag = "overview", responses(
     (status = 200, body = String, content_type = "text/plain", description = "The word `ok`"),
-    (status = 503, body = Problem, content_type = "application/problem+json", description = "The learner has died")))]
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "The learner has died, or the preparation of requests stands still")))]
 pub(in crate::api) async fn health(State(api): State<Api>) -> Result<&'static str, Failure> {
-    match api.service.monitor.now().problems.remove("learner") {
+    let load = api.service.control.load();
+    let still = load.stuck_in_words().filter(|_| load.stands_still());
+    match api.service.monitor.now().problems.remove("learner").or(still) {
         None => Ok("ok"),
         Some(words) => Err(Error::new(Kind::Cancelled, words).into()),
     }

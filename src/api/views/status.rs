@@ -54,7 +54,11 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
         knowledge,
         next,
         serve_to,
-        problems: problems.into_values().chain(suspects).collect(),
+        problems: problems
+            .into_values()
+            .chain(suspects)
+            .chain(service.control.load().stuck_in_words())
+            .collect(),
     })
 }
 

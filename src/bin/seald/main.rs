@@ -21,6 +21,7 @@ mod score;
 mod speed;
 mod train;
 mod train_options;
+mod try_schema;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,9 @@ enum Verb {
     /// Read one document, in bounds; seald starts this itself
     #[command(hide = true)]
     ExtractDocument(extract::Args),
+    /// Compile one schema, in bounds; seald starts this itself
+    #[command(hide = true)]
+    TrySchema,
 }
 
 fn main() -> ExitCode {
@@ -99,5 +103,6 @@ fn run(verb: Verb) -> seald_core::Result<ExitCode> {
         Verb::Restore(args) => restore::run(args),
         Verb::Config(args) => config::run(args),
         Verb::ExtractDocument(args) => extract::run(args),
+        Verb::TrySchema => try_schema::run(),
     }
 }

@@ -8,10 +8,11 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::generations::Generations;
-use super::prepare::{Prepared, Ready};
+use super::prepare::{Done, Prepared};
+use super::preparers::Ready;
 use super::weighings::Weighings;
-use crate::pipeline::asking::{About, Asked, Asking, Ending, Load, Piece, Refused, Token};
-use seald_core::error::Error;
+use crate::pipeline::asking::{About, Asked, Asking, Ending, Load, Order, Piece, Refused, Token};
+use seald_core::error::{Error, Kind};
 use seald_engine::generate::{FinishReason, TokenEvent};
 use seald_engine::running::{Bounds, Member, Running};
 use seald_engine::tokenizer::Tokenizer;
@@ -68,12 +69,14 @@ impl<'m> Batch<'m> {
 
     /// Takes a request up; one that cannot be answered is told so.
     pub(super) fn take(&mut self, ready: Ready, generations: &mut Generations<'_>) {
-        match ready {
-            Ready::Answer(asking, prepared) => self.answer(asking, prepared, generations),
-            Ready::Weigh(weighing, row) => {
+        match (ready.order, ready.done) {
+            (Order::Answer(asking), Done::Answer(prepared)) => self.answer(asking, prepared, generations),
+            (Order::Weigh(weighing), Done::Weigh(row)) => {
                 self.next_row =
                     self.weighings.begin(weighing, row, self.next_row, &mut self.running, generations);
             }
+            // A task is made of its order, and ends in what it is of.
+            (order, _) => drop(order),
         }
     }
 
@@ -180,7 +183,9 @@ impl<'m> Batch<'m> {
         if let Some(error) = error {
             tracing::warn!(%error, "a request could not be answered");
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
-            let _ = self.leave(at).pieces.send(Piece::Failed(error.into()));
+            // Of what was prepared, a row finds nothing wrong but the form that it is held to.
+            let about = (error.kind() == Kind::Invalid).then_some(About::Form);
+            let _ = self.leave(at).pieces.send(Piece::Failed(Refused { error, about }));
         } else if client.rows.is_empty() {
             let client = self.leave(at);
             match client.pieces.send(Piece::Done) {

@@ -3,8 +3,11 @@
 mod batch;
 mod generations;
 mod prepare;
+mod preparers;
+mod trial;
 mod weighings;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +26,9 @@ use seald_store::Store;
 
 use batch::Batch;
 use generations::Generations;
-use prepare::Preparers;
+use prepare::Preparing;
+use preparers::{Preparers, Work};
+pub use trial::serve as try_schema;
 
 /// Between two looks for further requests while the first ones are prepared.
 const LOOK: Duration = Duration::from_millis(2);
@@ -36,6 +41,8 @@ pub(super) struct Answers {
     pub(super) hold: Arc<Hold>,
     pub(super) load: Arc<Load>,
     pub(super) options: AnswersOptions,
+    /// This program: it tries schemas in child processes.
+    pub(super) program: PathBuf,
 }
 
 impl Answers {
@@ -56,10 +63,12 @@ impl Answers {
             Err(error) => return self.fail(first, error),
         };
         let _answering = self.hold.answer();
-        std::thread::scope(|scope| match Preparers::start(scope, &model) {
+        let preparing = Preparing::new(&model, &self.program);
+        let work: Work = Arc::new(move |task, unwanted| preparing.prepare(task, unwanted));
+        match Preparers::start(work, self.load.clone()) {
             Ok(preparers) => self.serve_with(&model, preparers, first, orders),
             Err(error) => self.fail(first, error),
-        });
+        }
     }
 
     fn serve_with(
@@ -78,7 +87,12 @@ impl Answers {
                 .or_else(|| batch.has_room(preparers.under_way()).then(|| orders.try_recv().ok()).flatten())
             {
                 self.load.waiting.fetch_sub(1, Ordering::Relaxed);
-                preparers.begin(order);
+                if let Some(refused) = preparers.begin(order) {
+                    batch.take(refused, &mut generations);
+                }
+            }
+            while let Some(given_up) = preparers.overdue() {
+                batch.take(given_up, &mut generations);
             }
             // While there is nothing to compute, what is being prepared is waited for.
             let mut patience =

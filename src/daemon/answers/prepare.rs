@@ -2,17 +2,18 @@
 //! breaks there is that request's error.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, Scope};
-use std::time::Duration;
+
+use serde_json::Value;
 
 use super::super::threads::words;
+use super::trial::try_schema;
 use crate::pipeline::asking::{About, Asked, Asking, Order, Prompt, Refused, Weighing};
-use seald_core::error::{Context, Error, Kind, Result};
+use seald_core::error::{Error, Kind, Result};
 use seald_engine::generate::GenerateOptions;
-use seald_engine::grammar::Vocabulary;
+use seald_engine::grammar::{Grammar, Vocabulary};
 use seald_engine::sampler::Sampling;
 use seald_learn::Model;
 use seald_learn::answer::{prompt_tokens, question_tokens};
@@ -23,10 +24,6 @@ use seald_learn::session::Session;
 const ROOM: usize = 64;
 /// The least probability mass that top-p may keep: OpenAI's 0 means the most probable token.
 const LEAST_MASS: f64 = 1e-9;
-/// Threads: while one is busy with a request of the largest size, others go on.
-const THREADS: usize = 3;
-/// Stack of each, bytes; only what is touched takes memory. What a template nests within its bounds is taken apart again there.
-const STACK: usize = 256 << 20;
 /// So many times more than fits is refused before it is encoded. A template may leave much of a conversation out: earlier thoughts.
 const FAR_TOO_LONG: usize = 4;
 
@@ -38,89 +35,97 @@ pub(super) struct Prepared {
     pub(super) options: Arc<GenerateOptions>,
 }
 
-/// A request, and what came of preparing it.
-pub(super) enum Ready {
-    /// To be answered.
-    Answer(Asking, Result<Prepared, Refused>),
-    /// To be weighed: the tokens of question and answer, and the index of the answer's first one.
-    Weigh(Weighing, Result<(Vec<u32>, usize)>),
+/// What of a request is prepared.
+pub(super) enum Task {
+    /// Text to be continued.
+    Answer(Asked),
+    /// A question with an answer, to be weighed.
+    Weigh { question: String, answer: String },
 }
 
-/// The threads that prepare.
-pub(super) struct Preparers {
-    work: Sender<Order>,
-    ready: Receiver<Ready>,
-    under_way: usize,
+/// What came of it.
+pub(super) enum Done {
+    /// Of text to be continued.
+    Answer(Result<Prepared, Refused>),
+    /// Of an answer to be weighed: the tokens of question and answer, and the index of the answer's first one.
+    Weigh(Result<(Vec<u32>, usize)>),
 }
 
-impl Preparers {
-    /// Starts them; they end when this is dropped.
-    ///
-    /// # Errors
-    /// [`Kind::Io`] where the system has no more threads.
-    pub(super) fn start<'s>(scope: &'s Scope<'s, '_>, model: &'s Model) -> Result<Self> {
-        let (work, asked) = mpsc::channel::<Order>();
-        let (tell, ready) = mpsc::channel();
-        let shared = Arc::new((Mutex::new(asked), Mutex::new(None)));
-        for _ in 0..THREADS {
-            let (shared, tell) = (shared.clone(), tell.clone());
-            let run = move || {
-                let (asked, vocabulary) = &*shared;
-                loop {
-                    let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(order) = next else { break };
-                    if tell.send(prepare_order(model, order, vocabulary)).is_err() {
-                        break;
-                    }
-                }
-            };
-            let thread =
-                Builder::new().name("seald-prepare".into()).stack_size(STACK).spawn_scoped(scope, run);
-            thread.doing(Kind::Io, || "cannot start a thread that prepares requests".to_string())?;
+impl Task {
+    /// What of `order` is to be prepared. Whoever waits is left out: what does not end must not keep them.
+    pub(super) fn of(order: &Order) -> Self {
+        match order {
+            Order::Answer(Asking { asked, .. }) => Task::Answer(asked.clone()),
+            Order::Weigh(Weighing { question, answer, .. }) => {
+                Task::Weigh { question: question.clone(), answer: answer.clone() }
+            }
         }
-        Ok(Self { work, ready, under_way: 0 })
     }
 
-    /// Requests that are being prepared.
-    pub(super) fn under_way(&self) -> usize {
-        self.under_way
+    /// Whether a schema is part of it.
+    pub(super) fn has_schema(&self) -> bool {
+        matches!(self, Task::Answer(Asked { schema: Some(_), .. }))
     }
 
-    /// Has a request prepared.
-    pub(super) fn begin(&mut self, order: Order) {
-        self.under_way += 1;
-        // The threads end after this does.
-        let _ = self.work.send(order);
+    /// That it cannot be prepared.
+    pub(super) fn failed(&self, error: Error) -> Done {
+        match self {
+            Task::Answer(Asked { schema: Some(_), .. }) => Done::Answer(Err(Refused::of(About::Form)(error))),
+            Task::Answer(_) => Done::Answer(Err(error.into())),
+            Task::Weigh { .. } => Done::Weigh(Err(error)),
+        }
+    }
+}
+
+/// What is needed to prepare requests.
+pub(super) struct Preparing {
+    model: Arc<Model>,
+    /// This program, which tries schemas in a child process.
+    program: PathBuf,
+    vocabulary: Mutex<Option<Arc<Vocabulary>>>,
+}
+
+impl Preparing {
+    /// For requests to `model`.
+    pub(super) fn new(model: &Arc<Model>, program: &Path) -> Self {
+        Self { model: model.clone(), program: program.to_path_buf(), vocabulary: Mutex::new(None) }
     }
 
-    /// One that is ready, waited for no longer than that.
-    pub(super) fn ready(&mut self, patience: Duration) -> Option<Ready> {
-        let ready = match self.ready.recv_timeout(patience) {
-            Ok(ready) => ready,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+    /// Prepares a request, which is broken off where that can be done once `unwanted` is raised.
+    pub(super) fn prepare(&self, task: &Task, unwanted: &AtomicBool) -> Done {
+        if unwanted.load(Ordering::Relaxed) {
+            return task.failed(Error::new(Kind::Cancelled, "nobody waits for the answer"));
+        }
+        match task {
+            Task::Answer(asked) => Done::Answer(guarded(|| self.answer(asked, unwanted))),
+            Task::Weigh { question, answer } => {
+                Done::Weigh(guarded(|| answered(&self.model, question, answer)))
+            }
+        }
+    }
+
+    fn answer(&self, asked: &Asked, unwanted: &AtomicBool) -> Result<Prepared, Refused> {
+        let prompts = prompts(&self.model, asked)?;
+        let grammar = match &asked.schema {
+            None => None,
+            Some(schema) => Some(self.grammar(schema, unwanted).map_err(Refused::of(About::Form))?),
         };
-        self.under_way = self.under_way.saturating_sub(1);
-        Some(ready)
+        Ok(Prepared { prompts, options: Arc::new(options(&self.model, asked, grammar)) })
     }
-}
 
-/// What a vocabulary's first user prepares for all.
-type Shared = Mutex<Option<Arc<Vocabulary>>>;
+    fn grammar(&self, schema: &Value, unwanted: &AtomicBool) -> Result<Grammar> {
+        try_schema(&self.program, schema, || !unwanted.load(Ordering::Relaxed))?;
+        self.vocabulary()?.json(schema)
+    }
 
-fn prepare_order(model: &Model, order: Order, vocabulary: &Shared) -> Ready {
-    let gone = || Error::new(Kind::Cancelled, "nobody waits for the answer");
-    match order {
-        // A reader that has gone wants nothing.
-        Order::Answer(asking) if asking.pieces.is_closed() => Ready::Answer(asking, Err(gone().into())),
-        Order::Weigh(weighing) if weighing.reply.is_closed() => Ready::Weigh(weighing, Err(gone())),
-        Order::Answer(asking) => {
-            let prepared = guarded(|| prepare(model, &asking.asked, vocabulary));
-            Ready::Answer(asking, prepared)
-        }
-        Order::Weigh(weighing) => {
-            let row = guarded(|| answered(model, &weighing.question, &weighing.answer));
-            Ready::Weigh(weighing, row)
-        }
+    /// What its first user prepares for all.
+    fn vocabulary(&self) -> Result<Arc<Vocabulary>> {
+        let mut held = self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner);
+        let vocabulary = match held.take() {
+            Some(vocabulary) => vocabulary,
+            None => Arc::new(Vocabulary::new(&self.model.tokenizer)?),
+        };
+        Ok(held.insert(vocabulary).clone())
     }
 }
 
@@ -138,7 +143,7 @@ fn answered(model: &Model, question: &str, answer: &str) -> Result<(Vec<u32>, us
     Session::new(model, LearnOptions::default(), &never)?.answered_tokens(question, answer)
 }
 
-fn prepare(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared, Refused> {
+fn prompts(model: &Model, asked: &Asked) -> Result<Vec<Vec<u32>>, Refused> {
     let most = model.decoder.config().max_position_embeddings;
     let mut prompts = Vec::with_capacity(asked.prompts.len());
     for prompt in &asked.prompts {
@@ -151,8 +156,7 @@ fn prepare(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Prepared
         }
         prompts.push(tokens);
     }
-    let options = Arc::new(options(model, asked, vocabulary).map_err(Refused::of(About::Form))?);
-    Ok(Prepared { prompts, options })
+    Ok(prompts)
 }
 
 /// In OpenAI's words, which clients look for.
@@ -197,7 +201,7 @@ fn tokens(model: &Model, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
     }
 }
 
-fn options(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<GenerateOptions> {
+fn options(model: &Model, asked: &Asked, grammar: Option<Grammar>) -> GenerateOptions {
     let authors = model.tokenizer.generation_defaults();
     let sampled = authors.do_sample == Some(true);
     let temperature = authors.temperature.filter(|_| sampled).unwrap_or(if sampled { 1.0 } else { 0.0 });
@@ -206,11 +210,7 @@ fn options(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Generate
         top_p: asked.top_p.or(authors.top_p.filter(|_| sampled)).map(|p| p.max(LEAST_MASS)),
         top_k: asked.top_k.or(authors.top_k.filter(|k| sampled && *k > 0)),
     };
-    let grammar = match &asked.schema {
-        None => None,
-        Some(schema) => Some(shared(model, vocabulary)?.json(schema)?),
-    };
-    Ok(GenerateOptions {
+    GenerateOptions {
         max_tokens: asked.max_tokens.unwrap_or(usize::MAX),
         sampling,
         seed: asked.seed.unwrap_or_else(rand::random),
@@ -218,14 +218,5 @@ fn options(model: &Model, asked: &Asked, vocabulary: &Shared) -> Result<Generate
         stop_strings: asked.stop.clone(),
         grammar,
         top: asked.top,
-    })
-}
-
-fn shared(model: &Model, vocabulary: &Shared) -> Result<Arc<Vocabulary>> {
-    let mut held = vocabulary.lock().unwrap_or_else(PoisonError::into_inner);
-    let vocabulary = match held.take() {
-        Some(vocabulary) => vocabulary,
-        None => Arc::new(Vocabulary::new(&model.tokenizer)?),
-    };
-    Ok(held.insert(vocabulary).clone())
+    }
 }
