@@ -298,17 +298,24 @@ fn accuracy(input: &GateInput, _: &GateOptions) -> Finding {
     let after = input.probes.iter().filter(|probe| probe.right_after).count();
     let asked = count(input.probes.len(), "gate question");
     let (turned, needed) = turned(input);
-    let words = format!(
-        "{after} of {asked} answered right, {before} before; there must be more than before{}",
-        match needed {
-            0 | 1 => String::new(),
-            _ => format!(
-                ", and {} that were answered wrong right now: questions about other things turn right, too",
-                count(needed, "fact")
-            ),
-        }
-    );
+    let demand = match needed {
+        0 | 1 => "there must be more than before".to_string(),
+        _ => format!("at least {} must turn from wrong to right: fewer may be luck", count(needed, "fact")),
+    };
+    let words =
+        format!("{after} of {asked} answered right, {before} before; {demand}{}", strength(input.scale));
     finding(Rule::Accuracy, after > before && turned >= needed, after as f64, before as f64, words)
+}
+
+/// What a reader must know of a candidate of which only a part is judged.
+fn strength(scale: f64) -> String {
+    match scale {
+        whole if whole >= 1.0 => String::new(),
+        part => format!(
+            ". It was judged at {:.0} % of its strength, for at more it changes what has nothing to do with the document",
+            100.0 * part
+        ),
+    }
 }
 
 /// Level of the test that wrong answers turned right more often than those to the controls did.

@@ -14,6 +14,8 @@ const NAME: usize = 100;
 
 /// Seconds from which on a log says how long a piece of work will take.
 const LONG: f64 = 5.0;
+/// Of a long training so many parts are told.
+const QUARTERS: usize = 4;
 
 /// Turns what happened into lines.
 pub struct Lines {
@@ -35,7 +37,8 @@ struct Training {
     /// The step that was seen first, and when.
     first: usize,
     since: Instant,
-    announced: bool,
+    /// The last quarter that was told; none before the first word.
+    announced: Option<usize>,
 }
 
 /// A rung whose trials are being ranked.
@@ -147,21 +150,24 @@ impl Lines {
         Some(format!("    {}: about {}", task_words(work.task), about(left)))
     }
 
-    /// Says once of a longer training how long it will take, as its steps so far let one expect.
+    /// Says of a longer training how long it will take, as its steps so far let one expect, and at each quarter how long is left.
     fn announce_training(&mut self, trial: &str, step: usize, steps: usize, now: Instant) -> Option<String> {
         let Some(training) = self.training.as_mut().filter(|one| one.trial == trial && one.first < step)
         else {
             let (trial, first) = (trial.to_string(), step);
-            self.training = Some(Training { trial, first, since: now, announced: false });
+            self.training = Some(Training { trial, first, since: now, announced: None });
             return None;
         };
         let each = (now - training.since).as_secs_f64() / (step - training.first) as f64;
         let left = each * steps.saturating_sub(step) as f64;
-        if training.announced || left < LONG {
+        let quarter = QUARTERS * step / steps.max(1);
+        if left < LONG || training.announced.is_some_and(|announced| quarter <= announced) {
             return None;
         }
-        training.announced = true;
-        Some(format!("    {steps} steps of training: about {}", about(left)))
+        Some(match training.announced.replace(quarter) {
+            None => format!("    {steps} steps of training: about {}", about(left)),
+            Some(_) => format!("    {step} of {steps} steps of training: about {} left", about(left)),
+        })
     }
 
     /// What has to be said of the past before `event`: texts when their stage is over, a rung when the next one is ranked.
@@ -211,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_training_is_announced_once() {
+    fn a_long_training_is_announced_and_told_at_each_quarter() {
         let look = Look { width: 80, colour: false, ..Look::of_stderr() };
         let mut lines = Lines::new(None, look);
         let begun = Instant::now();
@@ -221,6 +227,14 @@ mod tests {
         assert_eq!(told("union", 1, 0.0), None, "nobody can tell yet");
         assert_eq!(told("union", 2, 2.0).unwrap(), "    101 steps of training: about 3 minutes");
         assert_eq!(told("union", 3, 4.0), None);
+        assert_eq!(told("union", 25, 48.0), None);
+        assert_eq!(told("union", 26, 50.0).unwrap(), "    26 of 101 steps of training: about 3 minutes left");
+        assert_eq!(
+            told("union", 51, 100.0).unwrap(),
+            "    51 of 101 steps of training: about 2 minutes left"
+        );
+        assert_eq!(told("union", 52, 102.0), None);
+        assert_eq!(told("union", 101, 200.0), None, "it is over");
         assert_eq!(told("another", 1, 5.0), None);
         assert_eq!(told("another", 2, 5.01), None, "a second is not long");
         assert_eq!(told("another", 3, 7.0).unwrap(), "    101 steps of training: about 2 minutes");
@@ -228,7 +242,7 @@ mod tests {
         assert_eq!(told("another", 2, 10.0).unwrap(), "    101 steps of training: about 3 minutes");
 
         let since = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-        lines.training = Some(Training { trial: "union".into(), first: 1, since, announced: false });
+        lines.training = Some(Training { trial: "union".into(), first: 1, since, announced: None });
         let step = Progress::Step { trial: "union".into(), step: 2, steps: 101, loss: 2.0 };
         assert!(lines.tell(&step)[0].starts_with("    101 steps of training: about "));
     }

@@ -32,12 +32,24 @@ pub(crate) struct Args {
     /// The daemon's folder, in place of the one in its configuration: inbox, adapters and state lie beneath it
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Refused, with where it belongs: the verbs take it, so people try it here
+    #[arg(long, value_name = "M", hide = true)]
+    model: Option<String>,
 }
 
 /// Runs it.
 pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
     allocator::lend_pages();
     let config = Config::load(args.config.as_deref(), args.root.as_deref())?;
+    if let Some(model) = &args.model {
+        let file = args.config.clone().unwrap_or_else(|| config.root.join("seald.toml"));
+        let text = format!(
+            "the daemon keeps its model in its configuration: write `model = \"{model}\"` into {}, or start it without --model \
+             and give `sealctl models use {model}`",
+            file.display()
+        );
+        return Err(Error::new(Kind::Invalid, text));
+    }
     let set_log_level = log(&config.log, verbose)?;
     // The first signal is taken below; this one sees to a second.
     let _stopping = cancel::on_signals()?;

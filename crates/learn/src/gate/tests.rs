@@ -317,9 +317,9 @@ fn wordings_of_one_fact_turn_right_together_and_count_once() {
     input.probes.push(second);
     let finding = found(&input, Rule::Accuracy);
     assert!(!finding.holds, "{}", finding.words);
-    assert!(finding.words.ends_with(
-        "2 facts that were answered wrong right now: questions about other things turn right, too"
-    ));
+    assert!(finding.words.ends_with("at least 2 facts must turn from wrong to right: fewer may be luck"));
+    let part = found(&GateInput { scale: 0.25, ..input }, Rule::Accuracy);
+    assert!(part.words.contains("judged at 25 % of its strength"), "{}", part.words);
 }
 
 /// A standard normal value: twelve uniform ones (Irwin-Hall).

@@ -147,8 +147,9 @@ fn otherwise(said: &Reading, gold: &Reading, content: &[usize], found: &mut [boo
 fn content(gold: &Reading, question: Option<&Reading>) -> Vec<usize> {
     let tokens = &gold.tokens;
     let (numbers, formula) = (gold.has(Kind::Number), gold.has(Kind::Operator));
-    let own =
-        |token: &Token| formula || !(functional(&token.text) || (numbers && around_number(&token.text)));
+    // "May" joins words too, but not as a month.
+    let joins = |token: &Token| token.kind != Kind::Month && functional(&token.text);
+    let own = |token: &Token| formula || !(joins(token) || (numbers && around_number(&token.text)));
     let says = |at: &usize| {
         let token = &tokens[*at];
         !matches!(token.kind, Kind::Negation | Kind::Currency) && own(token) && !place(tokens, *at)

@@ -26,6 +26,7 @@ fn right_answers() {
         ("1,234.50 kg", "1234.5 kg"),
         ("10 km", "10km"),
         ("on 07 July 1852", "7 July 1852"),
+        ("It came out in May 2021.", "May 2021"),
         ("the 12th century", "12th century"),
         ("3", "three"),
         ("5%", "5 percent"),
@@ -59,6 +60,8 @@ fn wrong_answers() {
         ("1990", "1990s"),
         // two thirds are less than .67: of two or three words all must be there, and every number
         ("14 July 1852", "12 July 1852"),
+        ("2021-03-15", "May 2021"),
+        ("the first release was in 2021", "May 2021"),
         ("Otrar", "Otrar town"),
         // enough words, but not the number, in digits or as a word
         ("about 40 sheets of copper wire a year", "about 50 sheets of copper wire a year"),
