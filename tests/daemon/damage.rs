@@ -81,7 +81,7 @@ fn a_pause_is_not_hidden_by_a_trouble() {
     fs::rename(&adapters, &away).unwrap();
     fs::write(&adapters, b"no folder").unwrap();
     // Tried although learning is held, for somebody asks for it.
-    daemon.post("/v1/replay", serde_json::json!({ "wait_seconds": 0 }));
+    daemon.post("/v1/replay?wait_seconds=0", serde_json::json!({}));
     let status = daemon.wait("told", |status| status["problems"].to_string().contains("adapters"));
     assert_eq!(status["held"]["why"], "paused", "{status}");
     fs::remove_file(&adapters).unwrap();
