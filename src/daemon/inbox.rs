@@ -134,6 +134,14 @@ impl Intaker {
 
     /// Brings files back that were still being written when they were taken; whether more are looked at.
     fn take_back(&mut self) -> bool {
+        match self.store.files_leaving() {
+            Ok(leaving) => self.inbox.let_go(&leaving),
+            // Better later than to bring back what is being forgotten.
+            Err(error) => {
+                tracing::warn!(%error, "what is still being written is not looked at now");
+                return true;
+            }
+        }
         let (back, more) = self.inbox.take_back(self.clock.now());
         self.looked_at_failed = self.looked_at_failed.filter(|_| back.is_empty());
         for path in back {

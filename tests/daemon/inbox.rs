@@ -200,6 +200,37 @@ fn what_is_written_after_a_file_was_taken_is_a_new_version() {
 }
 
 #[test]
+fn what_is_written_to_a_file_whose_document_is_being_forgotten_goes_with_it() {
+    let host = Host::new();
+    let daemon = host.start();
+    daemon.post("/v1/pause", json!({}));
+    let mut files =
+        ["goes.txt", "stays.txt"].map(|name| std::fs::File::create(host.inbox().join(name)).unwrap());
+    for (file, who) in files.iter_mut().zip(["Elmar Trondvik", "Osk Tarr"]) {
+        writeln!(file, "Page one: the works were founded by {who}.").unwrap();
+    }
+    daemon.wait("page one", |status| status["documents"]["waiting"] == 2);
+    daemon.wait("moved", |_| names(&host.inbox().join("done")) == ["goes.txt", "stays.txt"]);
+    let called = |name: &str| {
+        daemon
+            .documents()
+            .into_iter()
+            .filter(|one| one["name"] == name)
+            .map(|one| one["id"].clone())
+            .collect::<Vec<_>>()
+    };
+    // It waits for the end of the pause.
+    daemon.post(&format!("/v1/documents/{}/forget", called("goes.txt")[0]), json!({}));
+    for file in &mut files {
+        file.write_all(b"Page two: the mill was built by Ulla Brand.\n").unwrap();
+    }
+    drop(files);
+    daemon.wait("the other's page two", |_| called("stays.txt").len() == 2);
+    assert_eq!(called("goes.txt").len(), 1);
+    assert_eq!(names(&host.inbox().join("done")), ["goes.txt", "stays.txt"]);
+}
+
+#[test]
 fn what_is_written_after_a_file_was_taken_is_found_at_the_next_start_too() {
     let host = Host::new();
     let daemon = host.start();

@@ -23,6 +23,12 @@ pub struct Missing {
     pub leaving: bool,
 }
 
+/// Begins a statement with the documents that somebody asked to forget, and their earlier versions.
+const LEAVING: &str = "WITH RECURSIVE leaving AS (
+    SELECT document AS id FROM jobs
+    WHERE kind = 'forget' AND state IN ('queued', 'running') AND document IS NOT NULL
+    UNION SELECT d.id FROM documents d JOIN leaving l ON d.replaced_by = l.id)";
+
 impl Store {
     /// Says that a file lies in `done` now, by its path beneath it, and what was made of it.
     ///
@@ -54,19 +60,28 @@ impl Store {
         })
     }
 
+    /// The files beneath `done` whose documents are being forgotten: they go with them.
+    ///
+    /// # Errors
+    /// As [`Store::file_taken`].
+    pub fn files_leaving(&self) -> Result<Vec<PathBuf>> {
+        self.read("the files that go", |db| {
+            let sql = format!("{LEAVING} SELECT path FROM inbox_files WHERE document IN leaving");
+            all(db, &sql, [], |row| Ok(PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?))))
+        })
+    }
+
     /// The files that were taken and are not among `there`, and were when this was last asked.
     ///
     /// # Errors
     /// As [`Store::file_taken`].
     pub fn newly_missing(&mut self, there: &HashSet<PathBuf>, now: Timestamp) -> Result<Vec<Missing>> {
         self.write("look for missing files", |db| {
-            let sql = "WITH RECURSIVE leaving AS (
-                           SELECT document AS id FROM jobs
-                           WHERE kind = 'forget' AND state IN ('queued', 'running') AND document IS NOT NULL
-                           UNION SELECT d.id FROM documents d JOIN leaving l ON d.replaced_by = l.id)
-                       SELECT path, document, document IN leaving FROM inbox_files
-                       WHERE missing_since IS NULL ORDER BY path, document";
-            let known = all(db, sql, [], |row| {
+            let sql = format!(
+                "{LEAVING} SELECT path, document, document IN leaving FROM inbox_files
+                 WHERE missing_since IS NULL ORDER BY path, document"
+            );
+            let known = all(db, &sql, [], |row| {
                 let path = PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?));
                 Ok(Missing { path, document: row.get(1)?, leaving: row.get(2)? })
             })?;

@@ -180,7 +180,9 @@ fn a_file_that_vanished_from_done_is_told_once() {
     );
     assert_eq!(store.newly_missing(&one, NOW).unwrap(), [], "once");
     // Its file goes with what is being forgotten.
+    assert_eq!(store.files_leaving().unwrap(), Vec::<PathBuf>::new());
     store.forget(id, false).unwrap();
+    assert!(store.files_leaving().unwrap().contains(&PathBuf::from("a.txt")));
     let gone = Missing { path: PathBuf::from("a.txt"), document: id, leaving: true };
     assert_eq!(store.newly_missing(&HashSet::new(), NOW).unwrap(), [gone]);
 }

@@ -47,6 +47,13 @@ impl JustTaken {
 }
 
 impl Inbox {
+    /// Looks no more at these, by their paths beneath `done/`: their documents are being forgotten, and what was written since goes with them.
+    pub fn let_go(&mut self, leaving: &[PathBuf]) {
+        self.taken.0.retain(|one| {
+            one.beneath.strip_prefix(DONE).map_or(true, |path| leaving.iter().all(|gone| gone != path))
+        });
+    }
+
     /// Looks at the files that were taken in the last minutes. One that was written to since it was read, and has settled again, goes back into the inbox under its name, with its
     /// questions: it is a new version. Returns where they lie now, and whether some are still looked at. One that cannot go back is not looked at any more.
     pub fn take_back(&mut self, now: Timestamp) -> (Vec<PathBuf>, bool) {
