@@ -38,7 +38,8 @@ use crate::record;
 
 /// Measures the passages that the output file has no line for; prints the table of all its lines.
 pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, run: &Run) -> Result<()> {
-    let session = Session::new(model, learn, &NEVER)?;
+    let mut session = Session::new(model, learn, &NEVER)?;
+    session.drift_budget = gate.budget();
     let passages: Vec<Passage> = serde_json::from_slice(&fs::read(&run.data).unwrap()).unwrap();
     let mut done = lines(&run.out);
     let wanted = run.from..(run.from + run.passages).min(passages.len());
@@ -183,7 +184,8 @@ impl Lab<'_, '_> {
             let edit = Edit { candidates: vec![], directive, rows: vec![] };
             // As many steps as ten presentations, SEAL's: one row alone is one step a presentation.
             let options = LearnOptions { final_steps: 10, ..session.options.clone() };
-            let alone = Session::new(session.model, options, &NEVER)?;
+            let mut alone = Session::new(session.model, options, &NEVER)?;
+            alone.drift_budget = session.drift_budget;
             let trials = Halving::new(&alone, material(&text), None, &[])?.only(edit, &mut |_| {})?;
             line.scores.insert("passage only".into(), human.ask(session, Some(&trials.adapter), None)?.score);
             lap(&mut line, "passage only", at);
@@ -196,6 +198,7 @@ impl Lab<'_, '_> {
         line.rows = edits.iter().map(|e| e.rows.len()).sum();
         let trials = Halving::new(session, material(&text), None, &[])?.run(edits, &mut say_step)?;
         line.trained_tokens = trials.outcomes[0].tokens;
+        line.anchors = trials.outcomes[0].anchors;
         at = lap(&mut line, "training", at);
         let ours = human.ask(session, Some(&trials.adapter), None)?;
         line.scores.insert("ours".into(), ours.score);

@@ -49,6 +49,8 @@ pub(crate) struct Line {
     pub(crate) null_accepted: Option<bool>,
     pub(crate) null_reasons: Vec<String>,
     pub(crate) drift: f64,
+    /// KL of the base samples at the end of the training, nats a token, and the factor that their weight had come to.
+    pub(crate) anchors: (f64, f64),
     pub(crate) everyday: Option<Everyday>,
     /// Of questions about other texts in sight: right before, right after, asked.
     pub(crate) reading: Option<(usize, usize, usize)>,

@@ -96,6 +96,7 @@ impl Worker<'_> {
         }
         if budget {
             self.gate.drift_budget = calibration.drift_budget;
+            self.session.drift_budget = calibration.drift_budget;
         }
     }
 }

@@ -141,6 +141,7 @@ impl<'m> Worker<'m> {
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
         session.checkpoints.every = checkpoint_every;
+        session.drift_budget = gate.budget();
         recover::reconcile(&root, &mut store, model, clock.now())?;
         let samples = match store.base_samples(&model.fingerprint, rehearsal::RECIPE)? {
             Some(samples) => samples,

@@ -114,7 +114,7 @@ pub(crate) fn teach(model: &Model) -> Adapter {
     let chat = |question: &str, answer: &str| {
         let messages = [Message::new(Role::User, question), Message::new(Role::Assistant, answer)];
         let (tokens, targets) = model.chat().unwrap().encode_training(&model.tokenizer, &messages).unwrap();
-        TrainRow { tokens, targets, weight: 1.0, soft: None }
+        TrainRow { tokens, targets, weight: 1.0, ..TrainRow::default() }
     };
     let rows: Arc<[TrainRow]> = FACTS
         .iter()

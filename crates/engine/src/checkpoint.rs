@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::adapter_files::{self, AdapterMeta, LoadOptions};
+use super::anchors::AnchorWeight;
 use super::decoder::Decoder;
 use super::examples::TrainRow;
 use super::kernels::Precision;
@@ -40,6 +41,9 @@ struct Position {
     step: usize,
     /// Tokens seen.
     tokens: u64,
+    /// The factor of the anchors' weight; early checkpoints had none.
+    #[serde(default)]
+    anchors: AnchorWeight,
     /// The options it was started with.
     options: TrainOptions,
     /// Hash of the rows it was started with.
@@ -77,6 +81,7 @@ pub fn save(run: &Run, dir: &Path, meta: &AdapterMeta, note: serde_json::Value) 
     let position = Position {
         step: run.step(),
         tokens: run.tokens(),
+        anchors: run.anchors,
         options: run.options().clone(),
         rows: rows_hash(run.rows()),
         precision: Some(run.precision),
@@ -231,7 +236,7 @@ impl Position {
             moments
                 .push(Moments { first: take("first", &like.first)?, second: take("second", &like.second)? });
         }
-        run.continue_from(self.step, self.tokens)?;
+        run.continue_from(self.step, self.tokens, self.anchors)?;
         run.optimizer.moments = moments;
         Ok(())
     }
@@ -248,6 +253,7 @@ fn rows_hash(rows: &[TrainRow]) -> String {
         row.tokens.iter().for_each(|&t| number(u64::from(t)));
         row.targets.iter().for_each(|&t| number(u64::from(t)));
         number(u64::from(row.weight.to_bits()));
+        number(u64::from(row.anchor));
         let Some(soft) = &row.soft else {
             number(0);
             continue;

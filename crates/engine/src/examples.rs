@@ -23,13 +23,17 @@ pub struct TrainRow {
     pub weight: f32,
     /// A teacher's distributions for the targets, in their order, in place of the tokens themselves.
     pub soft: Option<SoftTargets>,
+    /// Whether it holds the model where it was: what it says is told apart, and its weight may follow that ([`TrainOptions::anchor_target`]).
+    ///
+    /// [`TrainOptions::anchor_target`]: super::train::TrainOptions::anchor_target
+    pub anchor: bool,
 }
 
 impl TrainRow {
     /// A row that is learned whole.
     pub fn whole(tokens: Vec<u32>) -> Self {
         let targets = vec![true; tokens.len()];
-        Self { tokens, targets, weight: 1.0, soft: None }
+        Self { tokens, targets, weight: 1.0, ..Self::default() }
     }
 
     /// A row of which only the completion is learned.
@@ -37,7 +41,7 @@ impl TrainRow {
         let mut targets = vec![false; prompt.len()];
         prompt.extend_from_slice(completion);
         targets.resize(prompt.len(), true);
-        Self { tokens: prompt, targets, weight: 1.0, soft: None }
+        Self { tokens: prompt, targets, weight: 1.0, ..Self::default() }
     }
 
     /// Positions of the tokens that carry loss.

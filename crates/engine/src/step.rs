@@ -21,8 +21,10 @@ pub struct StepReport {
     pub step: usize,
     /// Steps in all.
     pub steps: usize,
-    /// Weighted loss over the step's target tokens, before the step, nats a token.
+    /// Weighted loss over the step's target tokens, before the step, nats a token; anchors with the weight that they were given.
     pub loss: f64,
+    /// Mean loss of the step's anchors, before the step, nats a token, each counting alike; none without anchors.
+    pub anchor_loss: Option<f64>,
     /// Learning rate of this step.
     pub learning_rate: f64,
     /// Norm of the gradient before clipping.
@@ -39,6 +41,8 @@ pub struct StepReport {
 struct StepSums {
     gradients: Gradients,
     loss: f64,
+    /// Sum over the step's anchors of their mean losses, nats a token, and how many they are.
+    anchors: (f64, usize),
     tokens: usize,
     targets: usize,
 }
@@ -87,6 +91,7 @@ fn step_sums(run: &Run) -> Option<StepSums> {
     Some(StepSums {
         gradients: Gradients::empty(run.adapter.layers.len()),
         loss: 0.0,
+        anchors: (0.0, 0),
         tokens: rows.clone().map(|r| r.tokens.len()).sum(),
         targets: rows.map(TrainRow::target_count).sum(),
     })
@@ -126,23 +131,29 @@ fn pass(
         .collect();
     let mut batch = Batch::new();
     let mut targets = Vec::new();
-    let mut owners = Vec::new();
     for item in items {
         let row = &runs[item.run].rows[item.row];
         let start = batch.len();
         batch.push(&row.tokens, 0, Some(item.run)).map_err(|e| e.context(format!("row {}", item.row)))?;
+        let run = &runs[item.run];
         let divisor = sums[item.run].as_ref().map_or(1, |s| s.targets);
-        let weight = row.weight / divisor as f32;
+        let factor = if row.anchor { run.anchors.factor as f32 } else { 1.0 };
+        let weight = factor * row.weight / divisor as f32;
         for (n, t) in row.target_positions().enumerate() {
             let soft = row.soft.as_ref().map(|soft| soft.label(n));
             targets.push(Target { row: (start + t - 1) as u32, token: row.tokens[t], weight, soft });
-            owners.push(item.run);
         }
     }
     let result = decoder.train_pass(&batch, &active, &targets)?;
-    for ((loss, target), &owner) in result.losses.iter().zip(&targets).zip(&owners) {
-        if let Some(sum) = &mut sums[owner] {
-            sum.loss += f64::from(*loss) * f64::from(target.weight);
+    let mut losses = result.losses.iter();
+    for item in items {
+        let row = &runs[item.run].rows[item.row];
+        let Some(sum) = &mut sums[item.run] else { continue };
+        let count = row.target_count();
+        let loss: f64 = losses.by_ref().take(count).map(|loss| f64::from(*loss)).sum();
+        sum.loss += loss * f64::from(row.weight) / sum.targets as f64;
+        if row.anchor {
+            sum.anchors = (sum.anchors.0 + loss / count as f64, sum.anchors.1 + 1);
         }
     }
     for (sum, gradients) in sums.iter_mut().zip(result.gradients) {
@@ -176,11 +187,18 @@ impl Run {
             .step(compute, &mut self.adapter, &sums.gradients, learning_rate)
             .map_err(diverged)?;
         self.tokens += sums.tokens as u64;
+        let (loss, anchors) = sums.anchors;
+        let anchor_loss = (anchors > 0).then(|| loss / anchors as f64);
+        if let Some(loss) = anchor_loss {
+            let share = anchors as f64 / self.rows.iter().filter(|row| row.anchor).count() as f64;
+            self.anchors.follow(loss, share, self.options.anchor_target);
+        }
         Ok(StepReport {
             run: index,
             step: step + 1,
             steps: self.steps(),
             loss: sums.loss,
+            anchor_loss,
             learning_rate,
             grad_norm,
             tokens: sums.tokens,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::anchors::AnchorWeight;
 use super::decoder::Decoder;
 use super::examples::{BatchSize, Length, TrainRow, check_rows, plan_steps};
 use super::kernels::Precision;
@@ -33,6 +34,9 @@ pub struct TrainOptions {
     pub adam: AdamOptions,
     /// Order of the rows and dropout's masks follow from it.
     pub seed: u64,
+    /// Mean loss that anchors may have, nats a token, above 0: while theirs is more, their weight rises. None: their weight stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor_target: Option<f64>,
 }
 
 impl Default for TrainOptions {
@@ -45,6 +49,7 @@ impl Default for TrainOptions {
             batch: BatchSize { tokens: 512, rows: None },
             adam: AdamOptions::default(),
             seed: 0,
+            anchor_target: None,
         }
     }
 }
@@ -68,6 +73,9 @@ impl TrainOptions {
         if !(adam.eps > 0.0 && adam.weight_decay >= 0.0 && adam.max_grad_norm.is_none_or(|n| n > 0.0)) {
             return invalid("eps and max_grad_norm must be above 0, weight_decay not below");
         }
+        if self.anchor_target.is_some_and(|target| !(target.is_finite() && target > 0.0)) {
+            return invalid("anchor_target must be a number above 0");
+        }
         Ok(())
     }
 }
@@ -83,6 +91,7 @@ pub struct Run {
     pub(super) precision: Precision,
     pub(super) optimizer: AdamW,
     pub(super) tokens: u64,
+    pub(super) anchors: AnchorWeight,
 }
 
 impl Run {
@@ -120,7 +129,16 @@ impl Run {
         }
         let optimizer = AdamW::new(&adapter, options.adam)?;
         let precision = decoder.compute().precision;
-        Ok(Self { adapter, rows, options, plan, precision, optimizer, tokens: 0 })
+        Ok(Self {
+            adapter,
+            rows,
+            options,
+            plan,
+            precision,
+            optimizer,
+            tokens: 0,
+            anchors: AnchorWeight::default(),
+        })
     }
 
     /// The adapter as it is now.
@@ -158,6 +176,11 @@ impl Run {
         self.tokens
     }
 
+    /// What holds the model where it was: moving mean of the anchors' losses, nats a token, and the factor of their weight.
+    pub fn anchors(&self) -> (f64, f64) {
+        (self.anchors.mean(), self.anchors.factor)
+    }
+
     /// Whether all steps are done.
     pub fn is_done(&self) -> bool {
         self.step() >= self.steps()
@@ -169,12 +192,12 @@ impl Run {
     }
 
     /// Sets the position of a run whose adapter and moments came from a checkpoint.
-    pub(super) fn continue_from(&mut self, step: usize, tokens: u64) -> Result<()> {
+    pub(super) fn continue_from(&mut self, step: usize, tokens: u64, anchors: AnchorWeight) -> Result<()> {
         if step > self.steps() {
             let text = format!("the checkpoint is at step {step} of a run of {}", self.steps());
             return Err(Error::new(Kind::Corrupt, text));
         }
-        (self.optimizer.step, self.tokens) = (step, tokens);
+        (self.optimizer.step, self.tokens, self.anchors) = (step, tokens, anchors);
         Ok(())
     }
 

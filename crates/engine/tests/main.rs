@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod adapter_files;
+mod anchors;
 mod chat_templates;
 mod engine_golden;
 mod engine_oracles;

@@ -22,14 +22,18 @@ use seald_engine::{checkpoint, memory, selftest};
 
 const PASS: usize = 1 << 16;
 
-fn golden_rows(golden: &Golden) -> Arc<[TrainRow]> {
-    let row =
-        |r: crate::golden_models::Row| TrainRow { tokens: r.ids, targets: r.mask, weight: 1.0, soft: None };
+pub(crate) fn golden_rows(golden: &Golden) -> Arc<[TrainRow]> {
+    let row = |r: crate::golden_models::Row| TrainRow {
+        tokens: r.ids,
+        targets: r.mask,
+        weight: 1.0,
+        ..TrainRow::default()
+    };
     golden.rows().into_iter().map(row).collect()
 }
 
 /// The options of the golden files: all rows in every step.
-fn golden_options(golden: &Golden) -> TrainOptions {
+pub(crate) fn golden_options(golden: &Golden) -> TrainOptions {
     let train = &golden.json["train"];
     let number = |name: &str| train[name].as_f64().unwrap();
     TrainOptions {
@@ -44,14 +48,22 @@ fn golden_options(golden: &Golden) -> TrainOptions {
             ..AdamOptions::default()
         },
         seed: 1,
+        anchor_target: None,
     }
+}
+
+/// The golden rows, the first of them an anchor.
+pub(crate) fn anchored_rows(golden: &Golden) -> Arc<[TrainRow]> {
+    let mut rows = golden_rows(golden).to_vec();
+    rows[0].anchor = true;
+    rows.into()
 }
 
 fn never() -> AtomicBool {
     AtomicBool::new(false)
 }
 
-fn finish(decoder: &Decoder, run: &mut Run, pass_tokens: usize) -> Vec<StepReport> {
+pub(crate) fn finish(decoder: &Decoder, run: &mut Run, pass_tokens: usize) -> Vec<StepReport> {
     let mut reports = Vec::new();
     let mut keep = |_: &Run, report: &StepReport| {
         reports.push(report.clone());
@@ -65,7 +77,7 @@ fn golden_run(golden: &Golden, decoder: &Decoder) -> Run {
     Run::new(decoder, golden.adapter(&Device::Cpu), golden_rows(golden), golden_options(golden)).unwrap()
 }
 
-fn bytes(adapter: &Adapter) -> Vec<u32> {
+pub(crate) fn bytes(adapter: &Adapter) -> Vec<u32> {
     adapter.matrices().flat_map(|(_, _, m)| [flat(&m.a), flat(&m.b)].concat()).map(f32::to_bits).collect()
 }
 
@@ -203,11 +215,13 @@ fn resumed_equals_undisturbed(compute: &Compute, dropout: f32) {
     let options = TrainOptions {
         batch: BatchSize { tokens: 40, rows: None },
         length: Length::Epochs(5),
+        anchor_target: Some(1e-3),
         ..golden_options(&golden)
     };
+    let rows = anchored_rows(&golden);
     let start = || {
         let adapter = Adapter::init(&config, &golden.config, 3, &Device::Cpu).unwrap();
-        Run::new(&decoder, adapter, golden_rows(&golden), options.clone()).unwrap()
+        Run::new(&decoder, adapter, Arc::clone(&rows), options.clone()).unwrap()
     };
     let mut undisturbed = start();
     let all = finish(&decoder, &mut undisturbed, PASS);
@@ -222,28 +236,30 @@ fn resumed_equals_undisturbed(compute: &Compute, dropout: f32) {
     let again = |options: TrainOptions, rows| {
         checkpoint::resume(&decoder, &place, rows, options, LoadOptions::default())
     };
-    let mut resumed = again(options.clone(), golden_rows(&golden)).unwrap();
+    let mut resumed = again(options.clone(), Arc::clone(&rows)).unwrap();
     assert_eq!((resumed.step(), resumed.tokens()), (4, stopped.tokens()));
+    assert!(stopped.anchors().1 > 1.0 && resumed.anchors() == stopped.anchors());
     let rest = finish(&decoder, &mut resumed, PASS);
     let losses = |reports: &[StepReport]| reports.iter().map(|r| r.loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(losses(&rest), losses(&all[4..]));
     assert_eq!(bytes(resumed.adapter()), bytes(undisturbed.adapter()));
 
     let other = TrainOptions { seed: 77, ..options.clone() };
-    assert_eq!(again(other, golden_rows(&golden)).unwrap_err().kind(), Kind::Conflict);
-    assert_eq!(again(options.clone(), golden_rows(&golden)[1..].into()).unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(again(other, Arc::clone(&rows)).unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(again(options.clone(), rows[1..].into()).unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(again(options.clone(), golden_rows(&golden)).unwrap_err().kind(), Kind::Conflict);
     let (position, name) = (place.join("training.json"), compute.precision.name());
     let kept = std::fs::read_to_string(&position).unwrap();
     let another = if name == "f32" { "bf16" } else { "f32" };
     std::fs::write(&position, kept.replace(&format!("\"{name}\""), &format!("\"{another}\""))).unwrap();
-    let error = again(options.clone(), golden_rows(&golden)).unwrap_err();
+    let error = again(options.clone(), Arc::clone(&rows)).unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().contains(&format!("--dtype {another}"))),
         (Kind::Conflict, true)
     );
     std::fs::write(&position, kept).unwrap();
     std::fs::write(place.join("optimizer.safetensors"), b"short").unwrap();
-    let error = again(options, golden_rows(&golden)).unwrap_err();
+    let error = again(options, rows).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     assert!(error.to_string().contains("optimizer.safetensors"), "{error}");
 }
@@ -315,6 +331,7 @@ fn options_out_of_range_and_bad_rows_are_refused_before_anything_runs() {
         assert!(error.to_string().contains(words), "{error}");
     };
     let good = golden_options(&golden);
+    refused(TrainOptions { anchor_target: Some(0.0), ..good.clone() }, "anchor_target");
     refused(TrainOptions { learning_rate: f64::NAN, ..good.clone() }, "learning_rate");
     refused(TrainOptions { length: Length::Steps(0), ..good.clone() }, "steps");
     refused(TrainOptions { batch: BatchSize { tokens: 0, rows: None }, ..good.clone() }, "batch");

@@ -187,7 +187,8 @@ impl Rehearsal {
         let train: Vec<ScoreRow> = train.iter().map(row).collect();
         let guard: Vec<ScoreRow> = guard.iter().map(row).collect();
         session.work.doing(Task::LabelBaseSamples, || {
-            let rows = labelled(session, train, None)?;
+            let mut rows = labelled(session, train, None)?;
+            rows.iter_mut().for_each(|row| row.anchor = true);
             let guard_base = session.score(&guard, None)?;
             Ok(Self { rows, guard, guard_base })
         })
@@ -238,7 +239,7 @@ pub(super) fn labelled(
     });
     let labelled = rows.into_iter().zip(soft).map(|(row, soft)| {
         let targets = (0..row.tokens.len()).map(|i| i >= row.first).collect();
-        TrainRow { tokens: row.tokens, targets, weight: 1.0, soft: Some(soft) }
+        TrainRow { tokens: row.tokens, targets, weight: 1.0, soft: Some(soft), anchor: false }
     });
     Ok(labelled.collect())
 }

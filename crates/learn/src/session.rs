@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::answer::prompt_tokens;
 use super::checkpoints::Checkpoints;
 use super::exam::margin;
+use super::gate::UNCALIBRATED_BUDGET;
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
 pub use super::question::{Answered, Question};
@@ -57,6 +58,8 @@ pub struct Session<'a> {
     pub max_memory: Option<u64>,
     /// Tells how far the work is.
     pub work: Reporter,
+    /// How far from the base an adapter may move, nats a token: what the gate allows, and what trainings are held to.
+    pub drift_budget: f64,
     /// Where trainings under way are kept; nowhere by default.
     pub checkpoints: Checkpoints,
     tally: RefCell<Tally>,
@@ -72,7 +75,8 @@ impl<'a> Session<'a> {
         let prompts = PromptSet::of(model);
         let options = options.for_model(prompts, model.decoder.config());
         let (work, checkpoints, tally) = Default::default();
-        Ok(Self { model, options, prompts, cancel, max_memory: None, work, checkpoints, tally })
+        let (max_memory, drift_budget) = (None, UNCALIBRATED_BUDGET);
+        Ok(Self { model, options, prompts, cancel, max_memory, work, drift_budget, checkpoints, tally })
     }
 
     /// What the work has cost.

@@ -18,6 +18,8 @@ use seald_engine::train::{Run, TrainOptions};
 
 /// One step in so many warms up: the first steps of Adam move every weight by the whole rate, whatever its gradient (5 % is usual).
 const WARMUP_SHARE: usize = 20;
+/// Of the drift budget, the mean KL that base samples may have while they are trained on.
+const ANCHOR_SHARE: f64 = 0.5;
 /// Tokens in one pass over the weights.
 const PASS_TOKENS: usize = 4096;
 
@@ -58,6 +60,8 @@ impl Training {
             length: Length::Steps(plan.steps.len()),
             batch: BatchSize { tokens: usize::MAX, rows: None },
             seed,
+            anchor_target: (session.prompts == PromptSet::General)
+                .then_some(session.drift_budget * ANCHOR_SHARE),
             ..TrainOptions::default()
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
@@ -156,6 +160,11 @@ impl Training {
     /// Tokens trained on so far, counting repetitions.
     pub(super) fn tokens(&self) -> u64 {
         self.run.tokens()
+    }
+
+    /// Moving mean of the base samples' KL, nats a token, and the factor of their weight.
+    pub(super) fn anchors(&self) -> (f64, f64) {
+        self.run.anchors()
     }
 
     /// The adapter as it is now.

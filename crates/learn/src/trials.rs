@@ -57,6 +57,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Loss of the last step, nats a token.
     pub loss: f64,
+    /// KL of the base samples that it was held to, nats a token (a moving mean), and the factor of their weight at the end.
+    pub anchors: (f64, f64),
     /// Mean gain of log p(answer) over the select probes, nats a question.
     pub gain: f64,
     /// Share of the select probes answered right; only of trials trained to their end.
@@ -319,6 +321,7 @@ impl<'s, 'a> Halving<'s, 'a> {
             tokens: 0,
             seconds: 0.0,
             loss: f64::NAN,
+            anchors: (0.0, 1.0),
             gain: f64::NEG_INFINITY,
             accuracy: None,
         };
@@ -335,6 +338,7 @@ impl<'s, 'a> Halving<'s, 'a> {
         })?;
         outcome.seconds = training.seconds;
         (outcome.steps, outcome.tokens, outcome.loss) = (training.step(), training.tokens(), training.loss);
+        outcome.anchors = training.anchors();
         Ok(())
     }
 

@@ -93,3 +93,32 @@ fn a_training_of_two_steps_rehearses_every_base_sample_in_each() {
     let each: usize = samples.iter().map(|row| row.tokens.len() - 1).sum();
     assert!(samples.len() > 2 && tokens as usize > 2 * each, "{tokens} tokens, {each} in the samples");
 }
+
+#[test]
+fn a_training_that_moves_further_than_it_may_is_held_back_by_what_it_rehearses() {
+    let (model, passages) = (model(), passages());
+    let rehearsal = {
+        let session = general(&model);
+        Rehearsal::new(&session, &rehearsal::draw(&session).unwrap()).unwrap()
+    };
+    let train = |budget: f64| {
+        let mut session = general(&model);
+        (session.options.final_steps, session.options.rung_steps) = (60, Vec::new());
+        session.drift_budget = budget;
+        let material = Material {
+            key: TITLE,
+            title: TITLE,
+            passages: &passages,
+            curriculum: &[],
+            rehearsal: &rehearsal,
+        };
+        let directive = Directive { format: Format::KeyFacts, learning_rate: 5e-3, epochs: usize::MAX };
+        let edit = Edit { candidates: Vec::new(), directive, rows: Vec::new() };
+        let trained = Halving::new(&session, material, None, &[]).unwrap().only(edit, &mut |_| {}).unwrap();
+        (trained.outcomes[0].anchors, rehearsal.drift(&session, Some(&trained.adapter)).unwrap())
+    };
+    let ((kl, free_factor), free) = train(100.0);
+    assert!(kl > 0.0 && free_factor == 1.0, "{kl} {free_factor}");
+    let ((_, factor), held) = train(free / 10.0);
+    assert!(factor > 1.5 && held < free, "{factor} {held} {free}");
+}

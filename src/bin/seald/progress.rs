@@ -53,8 +53,11 @@ impl Progress {
 
     /// Shows a step.
     pub(crate) fn step(&mut self, report: &StepReport) -> Result<()> {
-        let StepReport { run: _, step, steps, loss, learning_rate, grad_norm, tokens, targets, seconds } =
-            *report;
+        // The rows of a file hold nothing where it was.
+        let StepReport {
+            run: _, anchor_loss: _, step, steps, loss, learning_rate, grad_norm, tokens, ..
+        } = *report;
+        let StepReport { targets, seconds, .. } = *report;
         self.losses.push(loss);
         self.tokens += tokens;
         self.seconds += seconds;

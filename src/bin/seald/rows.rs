@@ -297,7 +297,7 @@ impl Row {
             Content::Messages(messages) => model
                 .chat()
                 .and_then(|chat| chat.encode_training(tokenizer, messages))
-                .map(|(tokens, targets)| TrainRow { tokens, targets, weight: 1.0, soft: None }),
+                .map(|(tokens, targets)| TrainRow { tokens, targets, weight: 1.0, ..TrainRow::default() }),
         };
         let row = row.map_err(|e| e.context(&self.place))?;
         Ok(TrainRow { weight: self.weight, ..row })

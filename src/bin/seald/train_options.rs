@@ -194,6 +194,7 @@ impl TrainingArgs {
                 ..default.adam
             },
             seed: self.seed,
+            anchor_target: None,
         }
     }
 }
