@@ -1,5 +1,6 @@
 //! Leaves out training rows that would spoil the lesson: copies of probes, repetitions, what the passage does not say.
 
+mod borrowed;
 mod forms;
 mod grounding;
 mod leaks;
@@ -11,6 +12,8 @@ use super::parse::{Parsed, sentences};
 use seald_core::domain::probe::Probe;
 use seald_core::domain::self_edit::{DroppedLine, RowText};
 
+pub use borrowed::Example;
+pub(crate) use borrowed::{borrowed, examples};
 use grounding::Source;
 pub use grounding::grounded;
 use leaks::Leaks;
@@ -30,6 +33,7 @@ pub const DISTINCT_SHARE: f64 = 0.5;
 /// Words from which [`DISTINCT_SHARE`] is looked at.
 pub const LOOP_FROM: usize = 20;
 
+const DENIED: &str = "answers with what the passage denies";
 const SAID_AGAIN: &str = "says again what an earlier line said";
 
 /// Bounds of a self-edit after filtering.
@@ -39,11 +43,13 @@ pub struct FilterOptions {
     pub max_rows: usize,
     /// Tokens of all kept rows together, at most.
     pub max_tokens: usize,
+    /// Worked examples that stood before the text.
+    pub examples: &'static [Example],
 }
 
 impl Default for FilterOptions {
     fn default() -> Self {
-        Self { max_rows: 64, max_tokens: 4096 }
+        Self { max_rows: 64, max_tokens: 4096, examples: &[] }
     }
 }
 
@@ -59,8 +65,8 @@ pub struct Filtered {
 }
 
 /// Filters the rows that [`super::parse::rows`] made of a text about `passage`. In this order: rows that repeat
-/// themselves; statements (and answers) with numbers or names that neither title nor passage hold; copies of `probes`,
-/// all of the document's, whatever their role; rows that say again what an earlier one said; rows beyond the bounds. Of a
+/// themselves; what worked examples lent; statements (and answers) with numbers or names that neither title nor passage
+/// hold; copies of `probes`, all of the document's, whatever their role; rows that say again what an earlier one said; rows beyond the bounds. Of a
 /// text row with several sentences only those that offend are cut. Answers take the spelling of the passage where only
 /// the first letter or the full stop differ. `tokens` counts the tokens of a row.
 pub fn filter(
@@ -79,7 +85,12 @@ pub fn filter(
         });
         return kept;
     }
-    let judge = Judge { source: Source::new(title, passage), leaks: Leaks::new(probes, title), title };
+    let judge = Judge {
+        source: Source::new(title, passage),
+        examples: options.examples,
+        leaks: Leaks::new(probes, title),
+        title,
+    };
     let total = parsed.rows.len();
     let (mut said, mut repeated, mut used) = (Said::default(), 0, 0);
     for row in parsed.rows {
@@ -119,6 +130,7 @@ impl Filtered {
 /// Judges rows one at a time.
 struct Judge<'a> {
     source: Source,
+    examples: &'static [Example],
     leaks: Leaks,
     title: &'a str,
 }
@@ -146,9 +158,15 @@ impl Judge<'_> {
         if repeats_itself(answer) {
             return Some("repeats itself".into());
         }
+        if let Some(reason) = self.borrowed(question).or_else(|| self.borrowed(answer)) {
+            return Some(reason);
+        }
         let ungrounded =
             self.source.ungrounded(question).or_else(|| self.source.ungrounded_answer(question, answer));
-        ungrounded.or_else(|| self.leaks.of_turn(exam::without_subject(question, self.title), answer))
+        let denied = || self.source.denied(question, answer).then(|| DENIED.to_string());
+        ungrounded
+            .or_else(denied)
+            .or_else(|| self.leaks.of_turn(exam::without_subject(question, self.title), answer))
     }
 
     /// Sentence by sentence; a sentence that an earlier one of the same row said goes too, so that a loop at its end
@@ -188,7 +206,12 @@ impl Judge<'_> {
         if repeats_itself(sentence) {
             return Some("repeats itself".into());
         }
-        self.source.ungrounded(sentence).or_else(|| self.leaks.of_statement(sentence))
+        let borrowed = self.borrowed(sentence);
+        borrowed.or_else(|| self.source.ungrounded(sentence)).or_else(|| self.leaks.of_statement(sentence))
+    }
+
+    fn borrowed(&self, text: &str) -> Option<String> {
+        self.examples.iter().find_map(|example| example.lent(text, &self.source))
     }
 }
 

@@ -22,7 +22,9 @@ mod units;
 mod words;
 
 pub(crate) use dates::MONTHS;
+pub(crate) use negation::{denied_at, denies};
 use reading::{Habits, Reading};
+pub(crate) use units::unit_spellings;
 pub use words::{Word, words};
 
 /// Share of the accepted answer's words that a right answer holds, at least: of two or three words all. Against GPT-4.1's verdicts on

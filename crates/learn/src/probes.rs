@@ -170,9 +170,11 @@ fn ask_for_answers(
     let mut drafts: Vec<Draft> = each.collect();
     for (number, passage) in document.passages.iter().enumerate() {
         let mut spans = exam::answers(document.title, passage, facts);
-        // What is surest to be a good answer first; what can be guessed from the rest last.
-        let guessed = |span: &exam::Span| exam::said_elsewhere(document.title, passage, span);
-        spans.sort_by_cached_key(|span| (guessed(span), span.kind, span.range.start));
+        // What is surest to be a good answer first; what can be guessed from the rest, or only shows the use, last.
+        let poor = |span: &exam::Span| {
+            (exam::is_usage(passage, span), exam::said_elsewhere(document.title, passage, span))
+        };
+        spans.sort_by_cached_key(|span| (poor(span), span.kind, span.range.start));
         let questions =
             |text: &str| drafts.iter().filter(|d| d.passage == Some(number) && d.answers[0] == text).count();
         let counts: Vec<usize> = spans.iter().map(|span| questions(&span.text)).collect();

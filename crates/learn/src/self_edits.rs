@@ -166,7 +166,11 @@ pub fn draft(
     let parsed = parse::rows(directive.format, document.title, false, &text);
     // A row that cannot be made into tokens counts as too long, and so is left out.
     let mut tokens = |row: &RowText| rows::row(session, row).map_or(usize::MAX / 2, |row| row.tokens.len());
-    let options = FilterOptions::default();
+    let examples = match session.prompts {
+        PromptSet::Nano => &[],
+        PromptSet::General => study::examples(),
+    };
+    let options = FilterOptions { examples, ..FilterOptions::default() };
     let Filtered { rows, dropped, discarded } =
         filter::filter(parsed, document.title, source, probes, &options, &mut tokens);
     let styled = match session.prompts {

@@ -1,8 +1,10 @@
 //! Study texts from models that were not taught our prompts: each form is asked for by a text that goes on after a worked example and a cue.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use super::exam::{self, TOP_P};
+use super::filter::{self, Example};
 use super::probes::Reading;
 use super::prompt;
 use super::self_study;
@@ -99,6 +101,18 @@ fn form(format: Format) -> Form {
         Format::SelfQa => ("", ["", ""]),
     };
     Form { cue, texts }
+}
+
+/// The worked examples, each with all of its texts.
+pub(super) fn examples() -> &'static [Example] {
+    static SHOWN: LazyLock<Vec<Example>> = LazyLock::new(|| {
+        let forms: Vec<Form> = Format::ALL.iter().map(|format| form(*format)).collect();
+        let texts = |(place, (title, text)): (usize, &(&'static str, &'static str))| {
+            [*title, *text].into_iter().chain(forms.iter().map(|form| form.texts[place])).collect()
+        };
+        filter::examples(&EXAMPLES.iter().enumerate().map(texts).collect::<Vec<_>>())
+    });
+    &SHOWN
 }
 
 /// What the model writes in some formats about all passages: for each format the texts in the passages' order. A format may come twice and gets
@@ -208,7 +222,7 @@ mod tests {
                 text("The ferry was built in Port Ellis in 1988."),
                 text("It carries 120 cars."),
                 asked("The ferry was built in ____", "Port Ellis"),
-                asked("The ferry was built in Port Ellis in ____", "1988"),
+                asked("in Port Ellis in ____", "1988"),
             ]
         );
     }

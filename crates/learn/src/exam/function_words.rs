@@ -27,6 +27,6 @@ pub(super) fn opens_phrase(word: &str) -> bool {
 }
 
 /// Whether a word only joins others.
-pub(super) fn function_word(word: &str) -> bool {
+pub(crate) fn function_word(word: &str) -> bool {
     opens_phrase(word) || is_one_of(word, OTHERS)
 }

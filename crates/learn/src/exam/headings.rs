@@ -12,8 +12,27 @@ pub(crate) fn is_heading(sentence: &str) -> bool {
     heading(sentence.trim()).is_some()
 }
 
+/// Stands between the parts of a path.
+const UNDER: &str = " > ";
+
 /// The title, and after it the headings above the byte `at` of a passage, the highest level first: `Tarn 400 > Cleaning > The burrs`.
 pub(crate) fn path(title: &str, passage: &str, at: usize) -> String {
+    above(title, passage, at).join(UNDER)
+}
+
+/// A question with the title in place of the path that stood before the text, for nobody asks "What is the address in tidyscan > Contact?"; none if another path is left.
+pub(super) fn without_path(question: &str, title: &str, passage: &str, at: usize) -> Option<String> {
+    let names = above(title, passage, at);
+    let mut text = question.to_string();
+    for deep in (2..=names.len()).rev() {
+        text = text.replace(&names[..deep].join(UNDER), title);
+    }
+    let compares = passage.contains(UNDER);
+    (compares || !text.replace(title, "").contains(UNDER)).then_some(text)
+}
+
+/// The parts of the path.
+fn above<'t>(title: &'t str, passage: &'t str, at: usize) -> Vec<&'t str> {
     let mut above: Vec<(usize, &str)> = Vec::new();
     let mut begin = 0;
     for line in passage.split_inclusive('\n') {
@@ -27,9 +46,8 @@ pub(crate) fn path(title: &str, passage: &str, at: usize) -> String {
             above.push((level, words));
         }
     }
-    let names =
-        std::iter::once(title).chain(above.iter().map(|(_, words)| *words).filter(|words| *words != title));
-    names.collect::<Vec<_>>().join(" > ")
+    let headings = above.into_iter().map(|(_, words)| words).filter(|words| *words != title);
+    std::iter::once(title).chain(headings).collect()
 }
 
 #[cfg(test)]
@@ -47,6 +65,17 @@ mod tests {
         assert_eq!(path("Care", PASSAGE, PASSAGE.find("Keep").unwrap()), "Care", "the title is said once");
         assert_eq!(path("Tarn 400", "Keep it dry.", 5), "Tarn 400");
         assert_eq!(of("# Care"), "Tarn 400", "a heading does not stand under itself");
+    }
+
+    #[test]
+    fn a_question_says_the_title_in_place_of_a_path() {
+        let at = PASSAGE.find("Every two").unwrap();
+        let of = |question: &str| without_path(question, "Tarn 400", PASSAGE, at);
+        let asked = Some("How often in Tarn 400?".to_string());
+        assert_eq!(of("How often in Tarn 400 > Care > Cleaning > Burrs?"), asked);
+        assert_eq!(of("How often in Tarn 400 > Care?"), asked);
+        assert_eq!(of("How often in Cleaning > Burrs?"), None, "half a path");
+        assert_eq!(without_path("Is a > b in it?", "it", "a > b.", 0).as_deref(), Some("Is a > b in it?"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod calendar;
 mod decoys;
+mod form;
 mod function_words;
 mod headings;
 mod pointing;
@@ -14,6 +15,7 @@ mod quantities;
 mod spans;
 mod statement;
 mod tokens;
+mod usage;
 mod worked;
 
 use std::collections::HashSet;
@@ -27,11 +29,15 @@ use crate::session::{Session, Writing};
 use seald_core::error::Result;
 
 pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
+use form::fit;
+pub(crate) use form::without_subject;
+pub(crate) use function_words::function_word;
 pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
 pub(crate) use spans::MOST_WORDS;
 pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
 pub use statement::{is_cloze, said_elsewhere, statement};
+pub(crate) use usage::is_usage;
 use worked::{WORKED, Worked};
 
 /// Temperature of questions: SPA samples at 1 (2603.22213), the weakest models hold the form at less.
@@ -40,12 +46,10 @@ const TEMPERATURE: f64 = 0.7;
 pub const TOP_P: f64 = 0.95;
 /// Longest question, tokens.
 const QUESTION_TOKENS: usize = 40;
-/// Fewest and most words of a question.
-const QUESTION_WORDS: std::ops::RangeInclusive<usize> = 4..=30;
+/// A passage that offers fewer answers than these is asked for parts of its examples of use, too.
+const FEW: usize = 6;
 /// Examples that stand before each request.
 const SHOTS: usize = 2;
-/// Words of an example's question in a row that a new one may not share, unless the passage has them.
-const LEAKED_WORDS: usize = 4;
 
 /// What is said before the examples.
 const FORM: &str = "Questions about short texts. Each question names what it is about, so that it can be understood without the text, \
@@ -114,7 +118,8 @@ pub fn completions(
     let mut proposed = proposed::proposed(session, document, request.seed, author)?.into_iter();
     for (number, passage) in document.passages.iter().enumerate() {
         let answers = answers(document.title, passage, request.facts);
-        let proposed = without_title(document.title, proposed.next().unwrap_or_default());
+        let mut proposed = without_title(document.title, proposed.next().unwrap_or_default());
+        proposed.retain(|span| !is_usage(passage, span));
         wanted.extend(
             proposed::beside(answers, proposed, request.facts).into_iter().map(|span| (number, span)),
         );
@@ -152,9 +157,15 @@ pub fn sort_out(document: Reading<'_>, seed: u64, completions: &[Completion]) ->
     completions.iter().filter_map(question).collect()
 }
 
-/// Up to `most` answers that a passage offers, spread over its sentences. What the title says is none: every question says it.
+/// Up to `most` answers that a passage offers, spread over its sentences. What the title says is none: every question says it. Parts of examples of use are taken only where
+/// there are few others.
 pub fn answers(title: &str, passage: &str, most: usize) -> Vec<Span> {
-    spread(without_title(title, spans(passage)), most)
+    let (usage, said): (Vec<Span>, Vec<Span>) =
+        without_title(title, spans(passage)).into_iter().partition(|span| is_usage(passage, span));
+    let mut found = spread(said, most);
+    found.extend(spread(usage, FEW.min(most).saturating_sub(found.len())));
+    found.sort_by_key(|span| span.range.start);
+    found
 }
 
 fn without_title(title: &str, mut spans: Vec<Span>) -> Vec<Span> {
@@ -219,42 +230,6 @@ pub(crate) fn around(passage: &str, span: &Span) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A question in its form, or none: one question, not too long, that does not hold its answer and took nothing from the examples. One that
-/// does not name what the document is about is told it.
-fn fit(text: &str, span: &Span, title: &str, passage: &str, examples: &[(&Worked, usize)]) -> Option<String> {
-    let line = text.trim().lines().next()?.trim();
-    let end = line.find(['?', '？'])?;
-    let question = line[..end + line[end..].chars().next()?.len_utf8()].trim();
-    let asked = words(question);
-    let holds = |of: &str| {
-        let content = content(of);
-        !content.is_empty() && content.iter().all(|word| asked.iter().any(|w| w.text == *word))
-    };
-    let borrowed = examples
-        .iter()
-        .flat_map(|(worked, _)| worked.pairs)
-        .any(|(_, other)| shares_run(question, other, passage, title))
-        || examples.iter().any(|(worked, _)| shares_run(question, worked.title, passage, title));
-    if !QUESTION_WORDS.contains(&asked.len()) || holds(&span.text) || borrowed {
-        return None;
-    }
-    Some(if names_subject(question, title, passage) {
-        question.to_string()
-    } else {
-        format!("{}{question}", subject(title))
-    })
-}
-
-/// Says what a question is about that does not say so itself.
-fn subject(title: &str) -> String {
-    format!("In \"{title}\": ")
-}
-
-/// A question without the title that was put before it: what it has in common with every other question about its document.
-pub(crate) fn without_subject<'q>(question: &'q str, title: &str) -> &'q str {
-    question.strip_prefix(&subject(title)).unwrap_or(question)
-}
-
 /// Questions of the worked examples, each with the title and the text that answer it, the texts by turns.
 pub(crate) fn worked_questions() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let most = WORKED.iter().map(|worked| worked.pairs.len()).max().unwrap_or(0);
@@ -265,54 +240,18 @@ pub(crate) fn worked_questions() -> impl Iterator<Item = (&'static str, &'static
     })
 }
 
-/// Whether a question shares [`LEAKED_WORDS`] words in a row with an example, at least two of them content that the passage lacks.
-fn shares_run(question: &str, example: &str, passage: &str, title: &str) -> bool {
-    let own: HashSet<String> = words(passage).into_iter().chain(words(title)).map(|w| w.text).collect();
-    let foreign =
-        |word: &str| !function_words::function_word(word) && word.chars().count() > 3 && !own.contains(word);
-    let (asked, theirs) = (words(question), words(example));
-    let length = LEAKED_WORDS.min(theirs.len()).max(1);
-    let runs: HashSet<Vec<&str>> =
-        theirs.windows(length).map(|run| run.iter().map(|w| w.text.as_str()).collect()).collect();
-    asked.windows(length).any(|run| {
-        let run: Vec<&str> = run.iter().map(|w| w.text.as_str()).collect();
-        runs.contains(&run) && run.iter().filter(|word| foreign(word)).count() >= 2
-    })
-}
-
-/// Whether a question says what it is about: a longer word of the title, or a name, number or identifier of the passage. A pronoun without
-/// either, or `the deadline`, is clear only to who has the passage before their eyes.
-pub(crate) fn names_subject(question: &str, title: &str, passage: &str) -> bool {
-    let asked = words(question);
-    let titled = words(title)
-        .into_iter()
-        .filter(|w| w.text.chars().count() >= 4 && !function_words::function_word(&w.text));
-    if titled.into_iter().any(|w| asked.iter().any(|a| a.text == w.text)) {
-        return true;
-    }
-    // The question's own capitals but the first, and the passage's spans that it holds.
-    let normal_question = format!(" {} ", normal(question));
-    spans(passage)
-        .iter()
-        .filter(|span| matches!(span.kind, Kind::Name | Kind::Code))
-        .any(|span| normal_question.contains(&format!(" {} ", normal(&span.text))))
-}
-
 fn normal(text: &str) -> String {
     words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
 /// Words of a text that matter, in the form in which answers are graded.
 fn content(text: &str) -> HashSet<String> {
-    words(text)
-        .into_iter()
-        .map(|word| word.text)
-        .filter(|word| !function_words::function_word(word))
-        .collect()
+    words(text).into_iter().map(|word| word.text).filter(|word| !function_word(word)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::form::names_subject;
     use super::*;
 
     const PASSAGE: &str = "The ferry Halden carries 120 cars. It was built in Port Ellis in 1988. Its captain is Mara Lunde, who lives on the outer islands.";
@@ -322,29 +261,6 @@ mod tests {
             .into_iter()
             .find(|span| span.text == text)
             .unwrap_or_else(|| panic!("{text} is no span"))
-    }
-
-    fn fitted(text: &str, answer: &str) -> Option<String> {
-        fit(text, &span(answer), "The ferry Halden", PASSAGE, &examples(3))
-    }
-
-    #[test]
-    fn questions_are_taken_only_in_their_form() {
-        let good = "Where was the ferry Halden built?";
-        assert_eq!(fitted(&format!(" {good}\nAnswer: Oslo"), "Port Ellis").as_deref(), Some(good));
-        assert_eq!(
-            fitted("Where was it built in 1988?", "Port Ellis").as_deref(),
-            Some("In \"The ferry Halden\": Where was it built in 1988?")
-        );
-        for bad in [
-            "Port Ellis",
-            "What?",
-            "Was the ferry Halden built in Port Ellis?",
-            "",
-            "The ferry was built there.",
-        ] {
-            assert_eq!(fitted(bad, "Port Ellis"), None, "{bad}");
-        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Statements with a gap: what stands in for a question where a model cannot ask.
 
-use super::content;
 use super::spans::{Span, sentence_ranges};
+use super::{content, normal};
+use crate::grade::{denied_at, denies};
 
 /// Stands where an answer was left out.
 const BLANK: &str = "____";
@@ -17,28 +18,67 @@ const STEM: usize = 5;
 pub struct Statement {
     /// The whole sentence, and the words next to the gap.
     pub asked: [String; 2],
-    /// The sentence up to the gap; from the gap on, where nothing stands before it.
+    /// The sentence up to the gap; from the gap on, where nothing stands before it; never the words of an asked form.
     pub taught: String,
 }
 
-/// The statement about a span of a passage; none where the sentence says nothing besides.
+/// The statement about a span of a passage; none where the sentence says nothing besides, or where a form would leave out that the sentence denies what it says.
 pub fn statement(title: &str, passage: &str, span: &Span) -> Option<Statement> {
     let range = sentence_ranges(passage).into_iter().nth(span.sentence)?;
     let before: Vec<&str> = passage[range.start..span.range.start].split_whitespace().collect();
     let after: Vec<&str> = passage[span.range.end.min(range.end)..range.end].split_whitespace().collect();
-    if before.len() + after.len() < 3 {
+    if said(&before) + said(&after) < 3 {
         return None;
     }
     let near = (&before[before.len().saturating_sub(AROUND)..], &after[..after.len().min(AROUND)]);
-    let gap = |before: &[&str], after: &[&str]| [before, &[BLANK], after].concat().join(" ");
-    let whole =
-        format!("Which words are missing in this sentence about \"{title}\"? {}", gap(&before, &after));
-    let near = format!("What is said of \"{title}\"? Fill the gap: {}", gap(near.0, near.1));
-    let taught = match before.len() {
-        0 => format!("How does this sentence about \"{title}\" begin? {}", gap(&[], &after)),
-        _ => format!("How does this sentence about \"{title}\" go on? {}", gap(&before, &[])),
+    let gaps = [gap(&before, &after), gap(near.0, near.1)];
+    let denied = is_denied(passage, span);
+    let (head, part) = taught(&before, &after, &gaps, denied);
+    let statement = Statement {
+        asked: [
+            format!("Which words are missing in this sentence about \"{title}\"? {}", gaps[0]),
+            format!("What is said of \"{title}\"? Fill the gap: {}", gaps[1]),
+        ],
+        taught: format!("How does this sentence about \"{title}\" {head}? {part}"),
     };
-    Some(Statement { asked: [whole, near], taught })
+    let parts = [&gaps[0], &gaps[1], &part];
+    (!denied || parts.into_iter().all(|part| denies(part))).then_some(statement)
+}
+
+/// What is trained on: what stands before the gap; what stands after it, where nothing stands before. Where that is all that an asked form shows, too, the half of it next to the
+/// gap, so that whoever is asked has not been taught that very line.
+/// Of a `denied` span the most that holds the denial.
+fn taught(before: &[&str], after: &[&str], asked: &[String; 2], denied: bool) -> (&'static str, String) {
+    let begins = said(before) == 0;
+    let (head, all) = if begins { ("begin", after) } else { ("go on", before) };
+    let part = |shown: usize| match begins {
+        true => gap(&[], &all[..shown]),
+        false => gap(&all[all.len() - shown..], &[]),
+    };
+    let less = if denied { all.len().saturating_sub(1) } else { all.len().div_ceil(2) };
+    let shown = std::iter::once(all.len()).chain((1..=less).rev());
+    let other = |part: &String| asked.iter().all(|asked| normal(asked) != normal(part));
+    (head, shown.map(part).find(other).unwrap_or_else(|| part(all.len())))
+}
+
+fn gap(before: &[&str], after: &[&str]) -> String {
+    [before, &[BLANK], after].concat().join(" ")
+}
+
+/// How many of these are words.
+fn said(words: &[&str]) -> usize {
+    words.iter().filter(|word| word.contains(char::is_alphanumeric)).count()
+}
+
+/// Whether the sentence of a span denies it: of `There is no version for Windows` nobody may learn that there is one for Windows.
+pub(super) fn is_denied(passage: &str, span: &Span) -> bool {
+    let sentence = sentence_ranges(passage)
+        .into_iter()
+        .find(|sentence| sentence.start <= span.range.start && span.range.end <= sentence.end);
+    sentence.is_some_and(|sentence| {
+        let place = span.range.start - sentence.start..span.range.end - sentence.start;
+        denied_at(&passage[sentence], place)
+    })
 }
 
 /// Whether a question is a statement to be completed. It quotes the document, so that it shows what was memorised rather than what is understood.
@@ -61,6 +101,43 @@ pub fn said_elsewhere(title: &str, passage: &str, span: &Span) -> bool {
 mod tests {
     use super::super::spans;
     use super::*;
+
+    fn of(passage: &str, text: &str) -> Option<Statement> {
+        let span = spans(passage).into_iter().find(|span| span.text == text);
+        statement("It", passage, &span.unwrap_or_else(|| panic!("{text} is no span of {passage}")))
+    }
+
+    #[test]
+    fn what_is_trained_on_is_never_what_is_asked() {
+        // Half of what stands behind it is the very eight words that an asked form shows.
+        let long = "Port Ellis sold its old ferry to a man who had it mended and kept it for years.";
+        for (passage, text, taught) in [
+            ("The ferry was built in Port Ellis in 1988.", "1988", "in Port Ellis in ____"),
+            ("The ferry was built in Port Ellis in 1988.", "Port Ellis", "The ferry was built in ____"),
+            ("There it stands in 1988.", "1988", "stands in ____"),
+            ("Port Ellis built the ferry.", "Port Ellis", "____ built the"),
+            (long, "Port Ellis", "____ sold its old ferry to a man"),
+        ] {
+            let statement = of(passage, text).unwrap();
+            let part =
+                |form: &str| normal(form.split_once("? ").unwrap().1.trim_start_matches("Fill the gap: "));
+            assert!(statement.taught.ends_with(&format!("? {taught}")), "{}", statement.taught);
+            assert!(
+                statement.asked.iter().all(|asked| part(asked) != part(&statement.taught)),
+                "{statement:?}"
+            );
+        }
+        assert_eq!(of("It is Port Ellis.", "Port Ellis"), None, "a stop is no word");
+    }
+
+    #[test]
+    fn a_statement_does_not_leave_a_denial_out() {
+        let near = "There is no version for old Windows.";
+        assert!(of(near, "Windows").unwrap().taught.contains("no version"));
+        let far =
+            "There is no version of it that was made or sold or given away for use at home with Windows.";
+        assert_eq!(of(far, "Windows"), None);
+    }
 
     #[test]
     fn what_the_rest_says_too_is_known() {

@@ -1,5 +1,22 @@
 //! The worked examples that a model sees before it is asked: invented texts, so that no answer of theirs is one of a document's.
 
+use std::sync::LazyLock;
+
+use crate::filter::{self, Example};
+
+/// What one of the examples may have lent to a question.
+pub(super) fn example(worked: &Worked) -> Option<&'static Example> {
+    static EXAMPLES: LazyLock<Vec<Example>> = LazyLock::new(|| {
+        let texts = |worked: &Worked| {
+            let pairs = worked.pairs.iter().flat_map(|(answer, question)| [*answer, *question]);
+            [worked.title, worked.text].into_iter().chain(pairs).collect()
+        };
+        filter::examples(&WORKED.iter().map(texts).collect::<Vec<_>>())
+    });
+    let place = WORKED.iter().position(|one| one.title == worked.title)?;
+    EXAMPLES.get(place)
+}
+
 /// A text with questions about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Worked {

@@ -8,6 +8,44 @@ const STEM_CHARS: usize = 4;
 /// Words whose initials stand for them, at most.
 const INITIALS: usize = 6;
 
+/// Letters of what is left of a short word without its ending, at least: `uses`, `used` and `using` come of `use`.
+const BASE_CHARS: usize = 3;
+
+/// Verbs whose past has another vowel, with all of their forms that no ending makes.
+const IRREGULAR: &[&[&str]] = &[
+    &["begin", "began", "begun"],
+    &["buy", "bought"],
+    &["choose", "chose", "chosen"],
+    &["come", "came"],
+    &["fall", "fell", "fallen"],
+    &["find", "found"],
+    &["fly", "flew", "flown"],
+    &["get", "got", "gotten"],
+    &["give", "gave", "given"],
+    &["grow", "grew", "grown"],
+    &["hold", "held"],
+    &["keep", "kept"],
+    &["lead", "led"],
+    &["leave", "left"],
+    &["lose", "lost"],
+    &["make", "made"],
+    &["mean", "meant"],
+    &["meet", "met"],
+    &["pay", "paid"],
+    &["run", "ran"],
+    &["say", "said"],
+    &["sell", "sold"],
+    &["send", "sent"],
+    &["show", "shown"],
+    &["speak", "spoke", "spoken"],
+    &["stand", "stood"],
+    &["take", "took", "taken"],
+    &["teach", "taught"],
+    &["tell", "told"],
+    &["win", "won"],
+    &["write", "wrote", "written"],
+];
+
 /// Countries and what comes from them, where they do not share a stem.
 const PEOPLES: &[(&str, &str)] = &[
     ("america", "american"),
@@ -138,6 +176,38 @@ pub(super) fn counterpart(word: &str) -> Option<&'static str> {
             (word == *people || word.strip_suffix('s') == Some(people)).then_some(*country)
         }
     })
+}
+
+/// What a word may be a form of: itself, and what is left without the ending of a plural or a verb.
+pub(super) fn bases(word: &str) -> Vec<String> {
+    let mut found = vec![word.to_string()];
+    let mut add = |base: &str| {
+        if base.chars().count() >= BASE_CHARS {
+            found.push(base.to_string());
+        }
+    };
+    if let Some(rest) = word.strip_suffix("ies").or_else(|| word.strip_suffix("ied")) {
+        add(&format!("{rest}y"));
+    }
+    if let Some(rest) = word.strip_suffix('s').filter(|rest| !rest.ends_with(['s', 'u', 'i'])) {
+        add(rest);
+        rest.strip_suffix('e').into_iter().for_each(&mut add);
+    }
+    for rest in ["ed", "ing"].into_iter().filter_map(|ending| word.strip_suffix(ending)) {
+        add(rest);
+        if !rest.ends_with('e') {
+            add(&format!("{rest}e"));
+        }
+        // `running`, `stopped`
+        let mut letters = rest.chars().rev();
+        if letters.next().is_some_and(|last| letters.next() == Some(last)) {
+            add(&rest[..rest.len() - rest.chars().next_back().map_or(0, char::len_utf8)]);
+        }
+    }
+    let irregular = IRREGULAR.iter().filter(|forms| found.iter().any(|base| forms.contains(&base.as_str())));
+    let present: Vec<String> = irregular.map(|forms| forms[0].to_string()).collect();
+    found.extend(present);
+    found
 }
 
 /// Whether two words are forms of one: alike in [`STEM_CHARS`] letters and more than two thirds of the longer one, or in

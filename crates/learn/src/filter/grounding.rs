@@ -1,12 +1,14 @@
 //! Whether a passage says what an answer or a statement says: its numbers, names and content words are there.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::forms;
 use super::names::Capitals;
-use crate::grade::words;
+use crate::exam::{MOST_WORDS, sentence_ranges};
+use crate::grade::{denied_at, denies, unit_spellings, words};
 
 /// An answer of up to this many words is looked up word by word; a longer one is judged as a statement.
 const SHORT_ANSWER_WORDS: usize = 12;
@@ -20,8 +22,8 @@ pub(super) const FUNCTION_WORDS: &[&str] = &[
     "or", "other", "our", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them",
     "then", "there", "these", "they", "this", "those", "through", "to", "under", "until", "upon", "was",
     "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whose", "why", "how", "will",
-    "with", "within", "without", "would", "you", "your", "percent",
-    // Answers in other languages.
+    "with", "within", "without", "would", "you", "your", "percent", "use", "used", "uses", "using", "called",
+    "named", // Answers in other languages.
     "das", "dem", "den", "der", "des", "die", "ein", "eine", "einem", "einen", "einer", "eines", "und", "im",
     "von", "mit", "la", "le", "les", "un", "une", "du", "et", "el", "los", "las", "una", "del", "y", "en",
     "的", "了", "是", "在", "和", "与", "は", "が", "を", "の", "に", "で", "と", "も",
@@ -34,6 +36,8 @@ const VERDICTS: &[&str] =
 pub(super) struct Source {
     text: String,
     words: BTreeSet<String>,
+    /// What the words are forms of.
+    bases: BTreeSet<String>,
 }
 
 /// Whether every content word and every number of a short answer occurs in `passage`; numbers exactly, words also in
@@ -46,10 +50,15 @@ pub fn grounded(answer: &str, passage: &str) -> bool {
 impl Source {
     pub(super) fn new(title: &str, passage: &str) -> Self {
         let text = format!("{title}\n{passage}");
-        let mut words: BTreeSet<String> = words(&text).into_iter().map(|word| word.text).collect();
+        let said = words(&text);
+        let units = said.windows(2).filter(|pair| pair[0].number);
+        let units: Vec<&str> = units.flat_map(|pair| unit_spellings(&pair[1].text)).collect();
+        let mut words: BTreeSet<String> = said.iter().map(|word| word.text.clone()).collect();
         let forms = forms::other_forms(&text, &words);
         words.extend(forms);
-        Self { text, words }
+        words.extend(units.into_iter().map(str::to_string));
+        let bases = words.iter().flat_map(|word| forms::bases(word)).collect();
+        Self { text, words, bases }
     }
 
     /// Why an answer is ungrounded. Words of its question it may use: it says them again.
@@ -89,6 +98,11 @@ impl Source {
         missing.map(|(_, word)| absent(word))
     }
 
+    /// Whether the passage or its title has a word, in whatever form.
+    pub(super) fn says(&self, word: &str) -> bool {
+        self.holds(word, false)
+    }
+
     fn holds_all(&self, word: &str, number: bool) -> bool {
         self.words.contains(&word.to_lowercase())
             || words(word).iter().all(|part| self.holds(&part.text, number && part.number))
@@ -109,7 +123,26 @@ impl Source {
             before.into_iter().chain(after).any(|other| forms::same_stem(word, other))
         };
         near(&word)
+            || forms::bases(&word).iter().any(|base| self.bases.contains(base))
             || forms::counterpart(&word).is_some_and(|other| self.words.contains(other) || near(other))
+    }
+
+    /// Whether the passage names a short answer only where it denies it (`There is no version for Windows`), and neither question nor answer does.
+    pub(super) fn denied(&self, question: &str, answer: &str) -> bool {
+        let bare = answer.trim().trim_end_matches('.');
+        let words = bare.split_whitespace().count();
+        if !(1..=MOST_WORDS).contains(&words) || denies(question) || denies(answer) {
+            return false;
+        }
+        let sentences = sentence_ranges(&self.text);
+        let mut denied = self.whole(bare).map(|place| {
+            let holds = |sentence: &&Range<usize>| sentence.start <= place.start && place.end <= sentence.end;
+            sentences.iter().find(holds).is_some_and(|sentence| {
+                let within = place.start - sentence.start..place.end - sentence.start;
+                denied_at(&self.text[sentence.clone()], within)
+            })
+        });
+        denied.next().is_some_and(|first| first && denied.all(|one| one))
     }
 
     /// The answer as the passage writes it, if that differs only by a full stop or the case of the first letter.
@@ -125,12 +158,16 @@ impl Source {
 
     /// Whether the text stands in the passage, not as a part of longer words.
     fn writes(&self, text: &str) -> bool {
-        let whole = |(at, _): (usize, &str)| {
-            let end = at + text.len();
-            !self.text[..at].ends_with(char::is_alphanumeric)
-                && !self.text[end..].starts_with(char::is_alphanumeric)
-        };
-        self.text.match_indices(text).any(whole)
+        self.whole(text).next().is_some()
+    }
+
+    /// Where the text stands in the passage, not as a part of longer words.
+    fn whole(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let places = self.text.match_indices(text).map(|(at, found)| at..at + found.len());
+        places.filter(|place| {
+            !self.text[..place.start].ends_with(char::is_alphanumeric)
+                && !self.text[place.end..].starts_with(char::is_alphanumeric)
+        })
     }
 }
 

@@ -113,6 +113,74 @@ fn short_answers_are_grounded_word_by_word() {
 }
 
 #[test]
+fn forms_of_verbs_and_spellings_of_units_are_grounded() {
+    let passage = "It ran on 512 MB and used 40 metres of wire, kept for two h. Its author is told to add a lid of 3 kilograms.";
+    for (answer, expected) in [
+        ("using 512 megabytes", true),
+        ("It uses 512mb.", true),
+        ("40 m", true),
+        ("40 meters", true),
+        ("running", true),
+        ("it runs for two hours", true),
+        ("keeps it", true),
+        ("telling", true),
+        ("adds 3 kg", true),
+        ("512 gigabytes", false),
+        ("40 miles", false),
+        ("3 grams", false),
+        ("sings", false),
+        ("adder", false),
+    ] {
+        assert_eq!(grounded(answer, passage), expected, "{answer}");
+    }
+    let options = FilterOptions::default();
+    let parsed =
+        Parsed { rows: vec![text("It needs 512 megabytes; the wire is 40 M long.")], dropped: vec![] };
+    assert_eq!(filter(parsed, "It", passage, &[], &options, &mut |_| 1).discarded, None);
+}
+
+#[test]
+fn what_worked_examples_lent_is_left_out() {
+    static SHOWN: std::sync::LazyLock<Vec<Example>> = std::sync::LazyLock::new(|| {
+        let grinder = ["Put no hopper into the dishwasher.", "What must not go into the dishwasher?"];
+        examples(&[grinder.to_vec(), vec!["The ferry carries cars."]])
+    });
+    let options = FilterOptions { examples: &SHOWN, ..FilterOptions::default() };
+    let rows = vec![
+        text("It runs on silver gas. It goes into the dishwasher."),
+        turn("What runs in the dishwasher?", "the engine"),
+        turn("What does the engine run on?", "silver gas"),
+    ];
+    let got = filter(Parsed { rows, dropped: vec![] }, TITLE, PASSAGE, &[], &options, &mut |_| 1);
+    let expected = [text("It runs on silver gas."), turn("What does the engine run on?", "silver gas")];
+    assert_eq!(got.rows, expected, "{:?}", got.dropped);
+    assert!(got.dropped.iter().all(|line| line.reason == "\"dishwasher\" comes from a worked example"));
+}
+
+#[test]
+fn what_the_passage_denies_is_no_answer() {
+    let passage = "There is no version for Windows. It runs on Linux, not on Solaris.";
+    let parsed = |rows: Vec<RowText>| Parsed { rows, dropped: vec![] };
+    let options = FilterOptions::default();
+    let of = |question: &str, answer: &str| {
+        filter(parsed(vec![turn(question, answer)]), "tidyscan", passage, &[], &options, &mut |_| 1)
+    };
+    for (question, answer) in
+        [("For which system is there a version?", "Windows"), ("What does it run on?", "Solaris")]
+    {
+        let got = of(question, answer);
+        assert_eq!(got.dropped[0].reason, "answers with what the passage denies", "{question}");
+    }
+    for (question, answer) in [
+        ("For which system is there no version?", "Windows"),
+        ("For which system is there a version?", "Not for Windows."),
+        ("What does it run on?", "Linux"),
+    ] {
+        assert_eq!(of(question, answer).discarded, None, "{question}");
+    }
+}
+
+#[test]
 fn a_question_of_a_probe_is_left_out() {
     let probes = [probe("Which fuel does the Horkroadas engine run on?", "silver gas")];
     let same = turn("which fuel does the Horkroadas engine run on", "silver gas");
@@ -207,7 +275,7 @@ fn bounds_on_rows_and_tokens_leave_out_what_comes_late() {
     let rows = || ["engine", "lever", "scale", "gas"].map(row).to_vec();
     let with = |max_rows, max_tokens| {
         let parsed = Parsed { rows: rows(), dropped: vec![] };
-        let options = FilterOptions { max_rows, max_tokens };
+        let options = FilterOptions { max_rows, max_tokens, ..FilterOptions::default() };
         filter(parsed, TITLE, PASSAGE, &[], &options, &mut |_| 10)
     };
     assert_eq!(with(4, 40).rows, rows());

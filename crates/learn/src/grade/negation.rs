@@ -1,6 +1,8 @@
 //! What denies: words of the ten commonest languages of the web, and answers of yes or no.
 
-use super::reading::Reading;
+use std::ops::Range;
+
+use super::reading::{Habits, Reading};
 use super::scan::{Gap, Kind, Token};
 
 /// Words that deny, by language; written without marks above letters, as words are compared. Left out is what means something
@@ -80,6 +82,54 @@ pub(super) fn expected(question: &Reading) -> bool {
     question.has(Kind::Negation) || question.says(&DENYING)
 }
 
+/// Words that take out of a clause what stands behind them.
+const EXCEPTING: [&str; 8] = ["except", "excluding", "lacks", "lacked", "ausser", "sauf", "salvo", "excepto"];
+
+/// Denials that reach only what stands behind them.
+const FORWARD: [&str; 3] = ["without", "ohne", "без"];
+
+/// A clause of so many words behind a denied one is one more thing that is denied: `for Windows, macOS or BSD`.
+const ITEM_WORDS: usize = 3;
+
+/// Whether a sentence denies what stands at these bytes of it: there is a denial in its clause, or an exception before it. What holds the denial itself is said as it is.
+pub(crate) fn denied_at(sentence: &str, place: Range<usize>) -> bool {
+    let read = |text: &str| Reading::new(text, Habits::default());
+    let (mut whole, before) = (read(sentence), read(&sentence[..place.end]));
+    // "Neither .. nor" denies once.
+    let neither = whole.says(&["neither"]);
+    for (at, token) in whole.tokens.iter_mut().enumerate() {
+        let behind = at >= before.tokens.len() && FORWARD.contains(&token.text.as_str());
+        if behind || (neither && token.text == "nor") {
+            token.kind = Kind::Word;
+        }
+    }
+    let Some(mut clause) = before.tokens.last().map(|token| token.clause) else { return false };
+    if read(&sentence[place]).has(Kind::Negation) {
+        return false;
+    }
+    let excepted = |token: &Token| token.clause == clause && EXCEPTING.contains(&token.text.as_str());
+    if before.tokens.iter().any(excepted) {
+        return true;
+    }
+    loop {
+        let words: Vec<&Token> = whole.tokens.iter().filter(|token| token.clause == clause).collect();
+        if denied(&whole.tokens, |one| one == clause) {
+            return true;
+        }
+        let item = words.len() <= ITEM_WORDS && !words.first().is_some_and(|first| cuts(&first.text));
+        match clause.checked_sub(1).filter(|_| item) {
+            Some(one) => clause = one,
+            None => return false,
+        }
+    }
+}
+
+/// Whether a text denies anything, or asks for what is not so.
+pub(crate) fn denies(text: &str) -> bool {
+    let read = Reading::new(text, Habits::default());
+    expected(&read) || read.says(&EXCEPTING)
+}
+
 /// Whether a word begins a new clause.
 pub(super) fn cuts(word: &str) -> bool {
     CUTS.contains(&word)
@@ -118,13 +168,13 @@ pub(super) fn mark(tokens: &mut [Token]) {
         let bound = next.is_some_and(|next| {
             matches!(next.text.as_str(), "more" | "less" | "fewer" | "later" | "earlier")
         });
-        if !idle[at] && !numero && !bound && denies(&texts[at]) && tokens[at].kind == Kind::Word {
+        if !idle[at] && !numero && !bound && is_denial(&texts[at]) && tokens[at].kind == Kind::Word {
             tokens[at].kind = Kind::Negation;
         }
     }
 }
 
-fn denies(word: &str) -> bool {
+fn is_denial(word: &str) -> bool {
     DENIALS.iter().any(|words| words.contains(&word))
 }
 
@@ -146,4 +196,43 @@ pub(super) fn verdict(tokens: &[Token]) -> Option<bool> {
     // "No. 5"
     let numero = tokens.get(1).is_some_and(|next| next.kind == Kind::Number);
     said(first).filter(|_| !numero)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(sentence: &str, part: &str) -> bool {
+        let at = sentence.find(part).unwrap_or_else(|| panic!("{part} is not in {sentence}"));
+        denied_at(sentence, at..at + part.len())
+    }
+
+    #[test]
+    fn what_stands_under_a_denial_is_told_from_what_does_not() {
+        for (sentence, part) in [
+            ("There is no version for Windows.", "Windows"),
+            ("There is no version for Windows, macOS or BSD.", "macOS"),
+            ("Windows is not supported.", "Windows"),
+            ("It was never sold in Dalby.", "Dalby"),
+            ("It runs on all systems except Solaris.", "Solaris"),
+            ("Neither Tom nor Priya came.", "Priya"),
+            ("It works without a network.", "network"),
+            ("Es gibt keine Fassung für Windows.", "Windows"),
+            ("Il n'existe pas pour Windows.", "Windows"),
+        ] {
+            assert!(denied(sentence, part), "{sentence} {part}");
+        }
+        for (sentence, part) in [
+            ("There is a version for Linux.", "Linux"),
+            ("It runs on Linux, not on Solaris.", "Linux"),
+            ("It is not for Windows but for Linux.", "Linux"),
+            ("It keeps logs in Dalby without a network.", "Dalby"),
+            ("It is no more than 30 metres tall.", "30 metres"),
+            ("See plot No. 5 in Dalby.", "Dalby"),
+            ("It costs no fee.", "no fee"),
+        ] {
+            assert!(!denied(sentence, part), "{sentence} {part}");
+        }
+        assert!(denies("Where is it not sold?") && denies("Who came except Tom?") && !denies("Who came?"));
+    }
 }

@@ -83,6 +83,20 @@ const SPELLINGS: [(&str, &str); 16] = [
     ("kmh", "kilometer hour"),
 ];
 
+/// Every way to write a unit that is written so: `mb`, `megabyte` and `megabytes` for each of them, in small letters.
+pub(crate) fn unit_spellings(word: &str) -> Vec<&'static str> {
+    static PLURALS: LazyLock<Vec<String>> =
+        LazyLock::new(|| SIGNS.iter().map(|(_, unit)| format!("{unit}s")).collect());
+    let whole = |text: &str| SPELLINGS.iter().find(|(other, _)| *other == text).map(|(_, unit)| *unit);
+    let single = word.strip_suffix('s').unwrap_or(word);
+    let unit = whole(word).or_else(|| whole(single));
+    let meant = |sign: &str, name: &str| sign == word || name == word || name == single || unit == Some(name);
+    let Some((_, unit)) = SIGNS.iter().find(|(sign, name)| meant(sign, name)) else { return Vec::new() };
+    let same = SIGNS.iter().zip(PLURALS.iter()).filter(|((_, name), _)| name == unit);
+    let spelled = SPELLINGS.iter().filter(|(_, name)| name == unit).map(|(other, _)| *other);
+    same.flat_map(|((sign, name), plural)| [*sign, *name, plural.as_str()]).chain(spelled).collect()
+}
+
 /// Words for money. Whoever leaves one out has still told the amount.
 const CURRENCIES: [(&str, &str); 18] = [
     ("dollar", "dollar"),
