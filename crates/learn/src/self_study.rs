@@ -72,8 +72,10 @@ fn whole_sentences(answer: &str) -> &str {
 }
 
 /// Whether what was said at length and what was said in few words is the same: a model that guesses says this and that (self-consistency, arXiv 2203.11171).
+/// What only says the question again says nothing; the choice that a question names goes with it.
 fn agree(question: &str, at_length: &str, short: &str) -> bool {
-    !short.is_empty() && grade_with_rivals(question, at_length, &[short.to_string()], &[]).right
+    exam::says_more(question, short)
+        && grade_with_rivals(question, at_length, &[short.to_string()], &[]).right
 }
 
 /// Rows as they are trained on: a bare value answers a question that wishes for brevity. One that no other row answers with more gets the sentence of the
@@ -136,6 +138,9 @@ mod tests {
             "The fee raised by the committee was 42 pounds.",
             "1,840 pounds"
         ));
+        let back = "What does the tool choose?";
+        assert!(!agree(back, back, back) && !agree(back, "The tool chooses.", "The tool"));
+        assert!(agree("Is it free?", "No, it is not free.", "No"));
         assert!(
             !agree("When was it held?", "It was held in 2021.", "")
                 && !agree("When was it held?", "", "2009")

@@ -244,6 +244,12 @@ fn normal(text: &str) -> String {
     words(text).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether an answer has a word that its question does not have; a yes or no, which may be all function words, has.
+pub(super) fn says_more(question: &str, answer: &str) -> bool {
+    let asked: HashSet<String> = words(question).into_iter().map(|word| word.text).collect();
+    words(answer).into_iter().any(|word| !asked.contains(&word.text))
+}
+
 /// Words of a text that matter, in the form in which answers are graded.
 fn content(text: &str) -> HashSet<String> {
     words(text).into_iter().map(|word| word.text).filter(|word| !function_word(word)).collect()

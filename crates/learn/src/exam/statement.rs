@@ -27,13 +27,13 @@ pub fn statement(title: &str, passage: &str, span: &Span) -> Option<Statement> {
     let range = sentence_ranges(passage).into_iter().nth(span.sentence)?;
     let before: Vec<&str> = passage[range.start..span.range.start].split_whitespace().collect();
     let after: Vec<&str> = passage[span.range.end.min(range.end)..range.end].split_whitespace().collect();
-    if said(&before) + said(&after) < 3 {
+    if said(&before) + said(&after) < 2 {
         return None;
     }
     let near = (&before[before.len().saturating_sub(AROUND)..], &after[..after.len().min(AROUND)]);
     let gaps = [gap(&before, &after), gap(near.0, near.1)];
     let denied = is_denied(passage, span);
-    let (head, part) = taught(&before, &after, &gaps, denied);
+    let (head, part) = taught(&before, &after, &gaps, denied)?;
     let statement = Statement {
         asked: [
             format!("Which words are missing in this sentence about \"{title}\"? {}", gaps[0]),
@@ -45,20 +45,27 @@ pub fn statement(title: &str, passage: &str, span: &Span) -> Option<Statement> {
     (!denied || parts.into_iter().all(|part| denies(part))).then_some(statement)
 }
 
-/// What is trained on: what stands before the gap; what stands after it, where nothing stands before. Where that is all that an asked form shows, too, the half of it next to the
+/// What is trained on: what stands before the gap; what stands after it, where nothing stands before that tells one sentence from another (`The ____`). Where that is all that an asked form shows, too, the half of it next to the
 /// gap, so that whoever is asked has not been taught that very line.
-/// Of a `denied` span the most that holds the denial.
-fn taught(before: &[&str], after: &[&str], asked: &[String; 2], denied: bool) -> (&'static str, String) {
-    let begins = said(before) == 0;
+/// Of a `denied` span the most that holds the denial. None where what is left could be any sentence.
+fn taught(
+    before: &[&str],
+    after: &[&str],
+    asked: &[String; 2],
+    denied: bool,
+) -> Option<(&'static str, String)> {
+    let begins = content(&before.join(" ")).is_empty();
     let (head, all) = if begins { ("begin", after) } else { ("go on", before) };
     let part = |shown: usize| match begins {
-        true => gap(&[], &all[..shown]),
+        true => gap(before, &all[..shown]),
         false => gap(&all[all.len() - shown..], &[]),
     };
     let less = if denied { all.len().saturating_sub(1) } else { all.len().div_ceil(2) };
     let shown = std::iter::once(all.len()).chain((1..=less).rev());
-    let other = |part: &String| asked.iter().all(|asked| normal(asked) != normal(part));
-    (head, shown.map(part).find(other).unwrap_or_else(|| part(all.len())))
+    let parts: Vec<String> = shown.map(part).filter(|part| !content(part).is_empty()).collect();
+    let other = |part: &&String| asked.iter().all(|asked| normal(asked) != normal(part));
+    let found = parts.iter().find(other).or(parts.first())?;
+    Some((head, found.clone()))
 }
 
 fn gap(before: &[&str], after: &[&str]) -> String {
@@ -128,6 +135,9 @@ mod tests {
             );
         }
         assert_eq!(of("It is Port Ellis.", "Port Ellis"), None, "a stop is no word");
+        let many = "When two dates are found on it, the earlier wins.";
+        let taught = of(many, "two dates").unwrap().taught;
+        assert!(taught.ends_with("begin? When ____ are found on it,"), "{taught}");
     }
 
     #[test]
