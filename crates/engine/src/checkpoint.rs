@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::adapter_files::{self, AdapterMeta, LoadOptions};
-use super::anchors::AnchorWeight;
+use super::anchors::AnchorLosses;
 use super::decoder::Decoder;
 use super::examples::TrainRow;
 use super::kernels::Precision;
@@ -41,9 +41,9 @@ struct Position {
     step: usize,
     /// Tokens seen.
     tokens: u64,
-    /// The factor of the anchors' weight; early checkpoints had none.
+    /// What the anchors said; early checkpoints had none.
     #[serde(default)]
-    anchors: AnchorWeight,
+    anchors: AnchorLosses,
     /// The options it was started with.
     options: TrainOptions,
     /// Hash of the rows it was started with.

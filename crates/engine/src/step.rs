@@ -137,7 +137,7 @@ fn pass(
         batch.push(&row.tokens, 0, Some(item.run)).map_err(|e| e.context(format!("row {}", item.row)))?;
         let run = &runs[item.run];
         let divisor = sums[item.run].as_ref().map_or(1, |s| s.targets);
-        let factor = if row.anchor { run.anchors.factor as f32 } else { 1.0 };
+        let factor = if row.anchor { run.anchors().1 as f32 } else { 1.0 };
         let weight = factor * row.weight / divisor as f32;
         for (n, t) in row.target_positions().enumerate() {
             let soft = row.soft.as_ref().map(|soft| soft.label(n));
@@ -191,7 +191,7 @@ impl Run {
         let anchor_loss = (anchors > 0).then(|| loss / anchors as f64);
         if let Some(loss) = anchor_loss {
             let share = anchors as f64 / self.rows.iter().filter(|row| row.anchor).count() as f64;
-            self.anchors.follow(loss, share, self.options.anchor_target);
+            self.anchors.take_in(loss, share);
         }
         Ok(StepReport {
             run: index,

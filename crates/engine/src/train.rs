@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::anchors::AnchorWeight;
+use super::anchors::AnchorLosses;
 use super::decoder::Decoder;
 use super::examples::{BatchSize, Length, TrainRow, check_rows, plan_steps};
 use super::kernels::Precision;
@@ -34,7 +34,7 @@ pub struct TrainOptions {
     pub adam: AdamOptions,
     /// Order of the rows and dropout's masks follow from it.
     pub seed: u64,
-    /// Mean loss that anchors may have, nats a token, above 0: while theirs is more, their weight rises. None: their weight stays.
+    /// Mean loss that anchors may have, nats a token, above 0: beyond it their weight rises. None: it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor_target: Option<f64>,
 }
@@ -91,7 +91,7 @@ pub struct Run {
     pub(super) precision: Precision,
     pub(super) optimizer: AdamW,
     pub(super) tokens: u64,
-    pub(super) anchors: AnchorWeight,
+    pub(super) anchors: AnchorLosses,
 }
 
 impl Run {
@@ -137,7 +137,7 @@ impl Run {
             precision,
             optimizer,
             tokens: 0,
-            anchors: AnchorWeight::default(),
+            anchors: AnchorLosses::default(),
         })
     }
 
@@ -178,7 +178,7 @@ impl Run {
 
     /// What holds the model where it was: moving mean of the anchors' losses, nats a token, and the factor of their weight.
     pub fn anchors(&self) -> (f64, f64) {
-        (self.anchors.mean(), self.anchors.factor)
+        (self.anchors.mean(), self.anchors.factor(self.options.anchor_target))
     }
 
     /// Whether all steps are done.
@@ -192,7 +192,7 @@ impl Run {
     }
 
     /// Sets the position of a run whose adapter and moments came from a checkpoint.
-    pub(super) fn continue_from(&mut self, step: usize, tokens: u64, anchors: AnchorWeight) -> Result<()> {
+    pub(super) fn continue_from(&mut self, step: usize, tokens: u64, anchors: AnchorLosses) -> Result<()> {
         if step > self.steps() {
             let text = format!("the checkpoint is at step {step} of a run of {}", self.steps());
             return Err(Error::new(Kind::Corrupt, text));
