@@ -395,6 +395,6 @@ fn what_names_nothing_or_two_daemons_is_wrong_usage() {
         let (code, _, said) = run(&server, &[verb, " "]);
         assert!(code == Some(2) && said.contains("`sealctl docs` lists them"), "{verb} {said}");
     }
-    let (code, _, said) = run(&server, &["--root", "/nowhere", "status"]);
+    let (code, _, said) = run(&server, &["--root", "/nowhere", "--socket", "/no", "status"]);
     assert!(code == Some(2) && said.contains("give one of them"), "{said}");
 }
