@@ -155,7 +155,10 @@ impl Worker<'_> {
                 right_after: after.grade.right,
             })
             .collect();
-        let drift = |adapter| self.rehearsal.drift(&self.session, adapter);
+        let drift = |adapter| {
+            let work = || self.rehearsal.drift(&self.session, adapter);
+            self.session.work.doing(Task::LabelBaseSamples, work)
+        };
         let drift = (drift(self.live())?, drift(Some(adapter))?);
         let staged = StagedDir::replacing(&self.root.job(job.id), CANDIDATE)?;
         staged.write(ANSWERS, &kept_answers(&bank, &after)?)?;

@@ -76,7 +76,9 @@ impl Worker<'_> {
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
         let (author, name) = (self.author(), self.author_name());
-        let drafts = self_edits::write(&self.session, reading, &asked, author, tell)?;
+        // What is read to choose among forms, and to check the texts, is part of it.
+        let write = || self_edits::write(&self.session, reading, &asked, author, tell);
+        let drafts = self.session.work.doing(Task::WriteTexts, write)?;
         let new = drafts.into_iter().map(|d| NewSelfEdit {
             passage: passages[d.passage].id,
             candidate: d.candidate,
