@@ -4,11 +4,13 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http_body_util::BodyExt;
 use tracing::{debug, info};
 
 use super::failure::Failure;
@@ -28,25 +30,51 @@ pub(super) async fn request(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(panic) => panicked(&method, &path, panic.as_ref()),
     };
-    let (status, duration_ms) = (response.status().as_u16(), began.elapsed().as_millis());
-    let request_id = id.to_str().unwrap_or_default();
     let headers = response.headers_mut();
     if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
         // Else proxies keep pieces back.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     headers.insert(REQUEST_ID, id.clone());
-    let (uid, pid, address) = match peer {
-        Some(Peer::Unix { uid, pid }) => (Some(uid), pid, None),
-        Some(Peer::Tcp(address)) => (None, None, Some(tracing::field::display(address))),
-        None => (None, None, None),
-    };
-    if matches!(method, Method::GET | Method::HEAD) {
-        debug!(%method, path, status, request_id, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
-    } else {
-        info!(%method, path, status, request_id, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
+    let status = response.status().as_u16();
+    let entry = Entry { method, path, status, id, peer, began };
+    if response.body().size_hint().exact().is_some() {
+        return response;
     }
-    response
+    // A stream goes on after its beginning, which comes at once: how long it took is known when it ends, or the client leaves.
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _until_the_end = &entry;
+            frame
+        }))
+    })
+}
+
+/// A request that was answered; it is logged when this is dropped.
+struct Entry {
+    method: Method,
+    path: String,
+    status: u16,
+    id: HeaderValue,
+    peer: Option<Peer>,
+    began: Instant,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Self { method, path, status, id, peer, began } = self;
+        let (request_id, duration_ms) = (id.to_str().unwrap_or_default(), began.elapsed().as_millis());
+        let (uid, pid, address) = match peer {
+            Some(Peer::Unix { uid, pid }) => (Some(*uid), *pid, None),
+            Some(Peer::Tcp(address)) => (None, None, Some(tracing::field::display(address))),
+            None => (None, None, None),
+        };
+        if matches!(*method, Method::GET | Method::HEAD) {
+            debug!(%method, path, status, request_id, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
+        } else {
+            info!(%method, path, status, request_id, duration_ms, peer_uid = uid, peer_pid = pid, peer_address = address, "request");
+        }
+    }
 }
 
 /// The client's own name for its request comes back, if it is one that a log can take.
@@ -68,10 +96,11 @@ fn panicked(method: &Method, path: &str, panic: &(dyn Any + Send)) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-    use axum::routing::get;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use axum::routing::{get, post};
     use axum::{Router, middleware};
-    use http_body_util::BodyExt;
     use tower::ServiceExt;
 
     use super::*;
@@ -106,5 +135,48 @@ mod tests {
         assert_eq!(response.headers()["x-accel-buffering"], "no");
         let response = ask("two words").await.unwrap();
         assert!(response.headers()["x-request-id"].to_str().unwrap().starts_with("req-"));
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_logged_at_its_end_and_a_whole_answer_at_once() {
+        let log = Log::default();
+        let writer = log.clone();
+        let told = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let _told = tracing::subscriber::set_default(told);
+        let stream = || async {
+            let pieces = ["At ", "noon."].map(Ok::<_, std::convert::Infallible>);
+            Body::from_stream(futures_util::stream::iter(pieces))
+        };
+        let router =
+            Router::new().route("/pieces", post(stream)).route("/whole", post(|| async { "At noon." }));
+        let router = router.layer(middleware::from_fn(request));
+        let ask = |path: &str| router.clone().oneshot(Request::post(path).body(Body::empty()).unwrap());
+        let mut pieces = ask("/pieces").await.unwrap().into_body();
+        pieces.frame().await.unwrap().unwrap();
+        assert_eq!(log.text(), "", "it is not over");
+        let whole = ask("/whole").await.unwrap();
+        assert!(log.text().contains("path=\"/whole\"") && !log.text().contains("/pieces"), "{}", log.text());
+        drop((pieces.collect().await.unwrap(), whole));
+        assert!(log.text().contains("path=\"/pieces\" status=200"), "{}", log.text());
+        assert_eq!(log.text().lines().count(), 2, "each once: {}", log.text());
     }
 }

@@ -191,6 +191,7 @@ impl Learner {
             self.monitor.problem("adapters", Some(unknown));
         }
         self.monitor.logged();
+        self.monitor.update(|now| now.seconds_a_token = worker.seconds_a_token());
         while !hold.is_stopping() {
             hold.beat.fetch_add(1, Ordering::Relaxed);
             hold.clear_interrupt();

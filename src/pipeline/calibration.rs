@@ -90,6 +90,7 @@ impl Worker<'_> {
     }
 
     fn use_calibration(&mut self, calibration: &Calibration) {
+        self.pace.calibrated(calibration);
         let LeftOpen { rate, budget } = self.left_open;
         if rate {
             self.session.options.learning_rates = vec![calibration.learning_rate];

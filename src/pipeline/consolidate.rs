@@ -13,7 +13,7 @@ use seald_core::domain::evaluation::{Evaluation, Subject};
 use seald_core::domain::ids::{DocumentId, GenerationId, ProbeId};
 use seald_core::domain::job::{Job, JobKind, Stage};
 use seald_core::domain::probe::{Probe, Role};
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task};
 use seald_core::error::Result;
 use seald_core::files::StagedDir;
 use seald_learn::Adapter;
@@ -142,8 +142,8 @@ impl Worker<'_> {
         let mut bank = self.store.bank(usize::MAX, self.session.options.seed)?;
         bank.retain(|probe| probe.document.is_none_or(|document| !keeping.gone.contains(&document)));
         let questions: Vec<_> = bank.iter().map(closed).collect();
-        let before = self.session.ask(&questions, self.live())?;
-        let after = self.session.ask(&questions, Some(adapter))?;
+        let before = self.session.ask_as(Task::AnswerEarlier, &questions, self.live())?;
+        let after = self.session.ask_as(Task::AnswerEarlier, &questions, Some(adapter))?;
         let base = self.right_by_base(&bank)?;
         let answers: Vec<BankAnswer> = bank
             .iter()
@@ -155,7 +155,10 @@ impl Worker<'_> {
                 right_after: after.grade.right,
             })
             .collect();
-        let drift = |adapter| self.rehearsal.drift(&self.session, adapter);
+        let drift = |adapter| {
+            let work = || self.rehearsal.drift(&self.session, adapter);
+            self.session.work.doing(Task::LabelBaseSamples, work)
+        };
         let drift = (drift(self.live())?, drift(Some(adapter))?);
         let staged = StagedDir::replacing(&self.root.job(job.id), CANDIDATE)?;
         staged.write(ANSWERS, &kept_answers(&bank, &after)?)?;
@@ -183,7 +186,7 @@ impl Worker<'_> {
         }
         let questions: Vec<_> = probes.iter().map(closed).collect();
         let right = |adapter| -> Result<usize> {
-            let answered = self.session.ask(&questions, adapter)?;
+            let answered = self.session.ask_as(Task::AnswerDocument, &questions, adapter)?;
             Ok(answered.iter().filter(|a| a.grade.right).count())
         };
         Ok(Proof {

@@ -33,7 +33,7 @@ pub use calibration::kept_calibration;
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, read_opened, take_in};
 pub use knowledge::matrix;
 pub use lineage::choose_base;
-pub use pace::{REMEMBERED, document_seconds, longest_learned, seconds_a_byte};
+pub use pace::{BYTES_A_TOKEN, Course, REMEMBERED, document_seconds, longest_learned, seconds_a_byte};
 pub use place::last_place;
 pub use publish::roll_back;
 pub use recover::{heal_live, unknown_adapters, unknown_in_words};

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
-use seald_core::clock::Clock;
+use seald_core::clock::{Clock, Timestamp};
 use seald_core::domain::ids::{DocumentId, JobId};
 use seald_core::domain::progress::{Progress, Work};
 use seald_core::protocol::{
@@ -23,6 +23,10 @@ pub struct Now {
     pub activity: Activity,
     /// How far a piece of it is, if that is known.
     pub work: Option<Work>,
+    /// Since when the stage under way is; none where none is, or nobody saw it begin.
+    pub stage_since: Option<Timestamp>,
+    /// Seconds that the model in memory takes to learn a token of text, as far as anything foretells it.
+    pub seconds_a_token: Option<f64>,
     /// Whether a person, the clock or other programs keep it from learning.
     pub held: Option<Held>,
     /// What went wrong where it tried to learn, and when it tries again.
@@ -91,7 +95,7 @@ impl Monitor {
 
     /// Turns to something else: no work of it has been told yet.
     pub fn turn_to(&self, activity: Activity) {
-        self.update(|now| (now.activity, now.work) = (activity, None));
+        self.update(|now| (now.activity, now.work, now.stage_since) = (activity, None, None));
     }
 
     /// Tells how far a piece of the activity is.
@@ -122,6 +126,9 @@ impl Monitor {
         self.update(|now| {
             note(&mut now.activity, progress);
             now.work = None;
+            if matches!(progress, Progress::Stage { .. }) {
+                now.stage_since = Some(self.clock.now());
+            }
         });
         self.tell(document, job, progress);
     }

@@ -11,7 +11,7 @@ use seald_core::domain::evaluation::{Evaluation, Subject};
 use seald_core::domain::ids::{GenerationId, ProbeId, SelfEditId};
 use seald_core::domain::job::{Job, Stage};
 use seald_core::domain::probe::{Probe, Role};
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task};
 use seald_core::domain::self_edit::{RowText, SelfEdit};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
@@ -76,7 +76,9 @@ impl Worker<'_> {
         let texts: Vec<String> = passages.iter().map(|p| p.text.clone()).collect();
         let reading = Reading { key: &document.hash, title: &document.title, passages: &texts };
         let (author, name) = (self.author(), self.author_name());
-        let drafts = self_edits::write(&self.session, reading, &asked, author, tell)?;
+        // What is read to choose among forms, and to check the texts, is part of it.
+        let write = || self_edits::write(&self.session, reading, &asked, author, tell);
+        let drafts = self.session.work.doing(Task::WriteTexts, write)?;
         let new = drafts.into_iter().map(|d| NewSelfEdit {
             passage: passages[d.passage].id,
             candidate: d.candidate,
@@ -118,7 +120,8 @@ impl Worker<'_> {
             curriculum: &curriculum,
             rehearsal: &self.rehearsal,
         };
-        let trials = Halving::new(&self.session, material, self.live(), &asked)?.run(edits, tell)?;
+        let run = || Halving::new(&self.session, material, self.live(), &asked)?.run(edits, tell);
+        let trials = self.session.work.doing(Task::AnswerDocument, run)?;
         let staged = StagedDir::replacing(&self.root.job(job.id), TRIAL)?;
         self.session.write_adapter(&trials.adapter, &staged)?;
         staged.publish()?;
@@ -157,21 +160,21 @@ impl Worker<'_> {
         let before = match before {
             Some(before) => before,
             // Somebody rolled back since the probes were asked.
-            None => self.session.ask(&gate_questions, self.live())?,
+            None => self.session.ask_as(Task::AnswerDocument, &gate_questions, self.live())?,
         };
         let controls = controls::of(&self.session);
         let control_questions: Vec<Question<'_>> = controls.iter().map(Control::question).collect();
         let controls_before = match self.controls.take().filter(|(id, _)| *id == live) {
             Some((_, answered)) => answered,
-            None => self.session.ask(&control_questions, self.live())?,
+            None => self.session.ask_as(Task::AnswerControls, &control_questions, self.live())?,
         };
         let reading = match self.reading.take() {
             Some(reading) => reading,
             None => Comprehension::new(&self.session)?,
         };
         let bank = self.bank()?;
-        let bank_before = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
         let bank_questions: Vec<Question<'_>> = bank.iter().map(closed).collect();
+        let bank_before = self.session.ask_as(Task::AnswerEarlier, &bank_questions, self.live())?;
         let gate_asked = asked(&gate_questions, &before, |place| gate[place].fact);
         let control_asked = asked(&control_questions, &controls_before, |place| place);
         let bank_asked = asked(&bank_questions, &bank_before, |place| BANK_FACTS + place);
@@ -181,8 +184,9 @@ impl Worker<'_> {
             bank: &bank_asked,
             reading: Some(&reading),
         };
-        let judged =
-            judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)?;
+        let judged = self.session.work.doing(Task::Judge, || {
+            judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)
+        })?;
         self.controls = Some((live, controls_before));
         self.reading = Some(reading);
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);
@@ -225,7 +229,8 @@ impl Worker<'_> {
         bank: &[Probe],
         earlier: &[Evaluation],
     ) -> Result<(Replayed, Vec<Evaluation>)> {
-        let answered = self.session.ask(&bank.iter().map(closed).collect::<Vec<_>>(), self.live())?;
+        let questions: Vec<_> = bank.iter().map(closed).collect();
+        let answered = self.session.ask_as(Task::AnswerEarlier, &questions, self.live())?;
         let was_right: HashSet<ProbeId> = earlier.iter().filter(|e| e.right).map(|e| e.probe).collect();
         let lost =
             bank.iter().zip(&answered).filter(|(p, a)| was_right.contains(&p.id) && !a.grade.right).count();

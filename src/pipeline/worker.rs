@@ -202,6 +202,11 @@ impl<'m> Worker<'m> {
         &self.session
     }
 
+    /// Seconds that learning takes for each token of a text, about; none where nothing foretells it.
+    pub fn seconds_a_token(&self) -> Option<f64> {
+        self.pace.seconds(1)
+    }
+
     /// The live generation's adapter; none while the base answers.
     pub fn live(&self) -> Option<&Adapter> {
         self.live.as_ref().map(|(_, adapter)| adapter)

@@ -9,7 +9,7 @@ use super::worker::{Tell, Worker};
 use seald_core::domain::ids::{DocumentId, WriterId};
 use seald_core::domain::job::{Job, Stage};
 use seald_core::domain::probe::Role;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task};
 use seald_core::domain::writer::{Examined, TrainedWriter, Whose, WriterSample};
 use seald_core::error::Result;
 use seald_core::files::StagedDir;
@@ -128,7 +128,9 @@ impl Worker<'_> {
         let options = &self.writer_rounds;
         let part = format!("{whose:?} {document}");
         self.session.part(&part, &lesson.decided_by(&self.session, author, options)?, || {
-            writer::sample(&self.session, lesson, author, options.samples, options, 0, &mut |_| {})
+            let sample =
+                || writer::sample(&self.session, lesson, author, options.samples, options, 0, &mut |_| {});
+            self.session.work.doing(Task::AnswerDocument, sample)
         })
     }
 

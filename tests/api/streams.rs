@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token, Weighing};
 use seald::pipeline::control::Desk;
 use seald_core::Kind;
+use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::GenerationId;
 use seald_core::domain::ids::{DocumentId, JobId};
 use seald_core::domain::job::Stage;
@@ -263,6 +264,56 @@ async fn questions_are_answered_whole_or_in_pieces() {
             (_, other) => panic!("{word} {other:?}"),
         }
         assert_eq!(next().await, None);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_names_what_fits_the_question_and_was_not_learned() {
+    let mut daemon = Daemon::start(five).await;
+    daemon.learner(move |mut desk| {
+        while let Some(order) = desk.orders.blocking_recv() {
+            match order {
+                Order::Answer(asking) => answer_at_noon(&asking, Piece::Done),
+                Order::Weigh(Weighing { generations, reply, .. }) => {
+                    reply.send(Ok(vec![None; generations.len()])).unwrap();
+                }
+            }
+        }
+    });
+    let ask = async |route: &str, question: &str, model: &str| {
+        let body = serde_json::json!({ "question": question, "model": model }).to_string();
+        daemon.post(route, body).await.json::<serde_json::Value>()
+    };
+    let told = |view: &serde_json::Value| -> Vec<(i64, String, u64, u64)> {
+        let one = |one: &serde_json::Value| {
+            let number = |key: &str| one[key].as_u64().unwrap();
+            let state = one["state"].as_str().unwrap().to_string();
+            (one["source"]["document"].as_i64().unwrap(), state, number("asked"), number("right"))
+        };
+        view["unlearned"].as_array().map(|all| all.iter().map(one).collect()).unwrap_or_default()
+    };
+    let turned_away = ask("/v1/ask", "When does the ferry of pier 4 leave?", "live").await;
+    let found = told(&turned_away);
+    assert_eq!((found[0].0, found[0].1.as_str(), found.len()), (4, "rejected", 1), "{turned_away}");
+    let story: seald_core::protocol::DocumentView = daemon.get("/v1/documents/4").await.json();
+    let of_candidate = |g: &&seald_core::protocol::GivenAnswer| g.subject == Subject::Candidate;
+    let given: Vec<_> = story.probes.iter().filter_map(|p| p.given.iter().find(of_candidate)).collect();
+    let right = given.iter().filter(|given| given.right).count() as u64;
+    assert!(!given.is_empty());
+    assert_eq!((found[0].2, found[0].3), (given.len() as u64, right));
+    let waits = ask("/v1/why", "When does the ferry of pier 5 leave?", "live").await;
+    assert_eq!(told(&waits["answer"]), [(5, "waiting".into(), 0, 0)], "{waits}");
+    for (question, model) in [
+        ("When does the ferry of pier 3 leave?", "live"),
+        ("Which goats does it carry?", "live"),
+        ("When does the ferry of pier 4 leave?", "base"),
+    ] {
+        let view = ask("/v1/ask", question, model).await;
+        assert_eq!(
+            told(&view),
+            [],
+            "{question} {model}: learned, as well known, or asked of the base by name"
+        );
     }
 }
 

@@ -3,9 +3,9 @@
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::DocumentId;
 use seald_core::domain::job::Stage;
-use seald_core::domain::progress::Progress;
+use seald_core::domain::progress::{Progress, Task, Work};
 use seald_core::protocol::{
-    Activity, DocumentLine, DocumentView, DocumentsPage, Learning, StatusView, TimeLeft,
+    Activity, Calibrating, DocumentLine, DocumentView, DocumentsPage, Learning, StatusView, TimeLeft,
 };
 use seald_store::{NewEvent, Store};
 
@@ -55,6 +55,7 @@ async fn documents_are_found_by_words_and_name_their_generation() {
         page.documents.iter().map(|line| line.id.0).collect::<Vec<_>>()
     };
     assert_eq!(found("bulletin%205").await, [5], "each word, in title or name");
+    assert_eq!(found("carries%206%20goats").await, [6], "or in the text");
     assert_eq!(found("3.TXT").await, [3]);
     assert_eq!(found("bulletin%20nowhere").await, [0; 0]);
     assert_eq!((found("%25").await, found("_").await), (vec![], vec![]), "no pattern");
@@ -116,4 +117,36 @@ async fn the_time_that_is_left_follows_from_what_was_learned_last() {
     database.execute("UPDATE documents SET text = hex(zeroblob(5000)) WHERE id = 6", []).unwrap();
     daemon.monitor.update(|now| now.most_passages = Some(1));
     assert_eq!(left().await, TimeLeft { document: None, all: Some(whole) });
+}
+
+#[tokio::test]
+async fn the_stages_behind_foretell_those_to_come() {
+    let daemon = Daemon::start(under_way).await;
+    let left = async || daemon.get("/v1/status").await.json::<StatusView>().time_left;
+    daemon.monitor.update(|now| now.activity = learning(None));
+    // Two of the twelve parts took 20 s, and nothing else is known of how long it takes.
+    daemon.monitor.progress(Some(DocumentId(5)), None, &Progress::Stage { stage: Stage::Trials });
+    let found = left().await;
+    let (document, all) = (found.document.unwrap(), found.all.unwrap());
+    assert!((document - 100.0).abs() < 1e-6 && (all - 220.0).abs() < 1e-6, "{found:?}");
+
+    // What the work in the last stage still takes is left, however long all took before.
+    daemon.monitor.update(|now| now.activity = learning(Some(5.0)));
+    daemon.monitor.progress(Some(DocumentId(5)), None, &Progress::Stage { stage: Stage::Publish });
+    assert_eq!(left().await.document, Some(0.0));
+    daemon.monitor.work(Work { task: Task::AnswerEarlier, done: 50, of: 100, seconds: 30.0 });
+    assert_eq!(left().await.document, Some(30.0));
+}
+
+#[tokio::test]
+async fn before_the_first_document_the_speed_of_the_model_foretells_what_waits() {
+    let daemon = Daemon::start(under_way).await;
+    let left = async || daemon.get("/v1/status").await.json::<StatusView>().time_left;
+    let (since, seconds) = (NOW.plus_seconds(-30), Some(100.0));
+    daemon.monitor.update(|now| {
+        now.activity = Activity::Calibrating(Calibrating { since, seconds, trial: None });
+        now.seconds_a_token = Some(8.0);
+    });
+    let bytes = (document(5).text.len() + document(6).text.len()) as f64;
+    assert_eq!(left().await, TimeLeft { document: None, all: Some(70.0 + 2.0 * bytes) });
 }

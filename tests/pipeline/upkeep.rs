@@ -260,7 +260,7 @@ fn counting<'m>(root: &Path, model: &'m Model, cancel: &'m AtomicBool) -> (Worke
     let written = Arc::new(AtomicUsize::new(0));
     let counted = written.clone();
     let on_work = OnWork::new(move |work: Work| {
-        if work.task == Task::AnswerQuestions && work.done == work.of {
+        if matches!(work.task, Task::AnswerDocument | Task::AnswerEarlier) && work.done == work.of {
             counted.fetch_add(1, Ordering::Relaxed);
         }
     });

@@ -24,7 +24,7 @@ pub fn golden(name: &str, text: &str) {
 
 /// A place without colours.
 pub fn plain(width: usize) -> Look {
-    Look { width, height: 24, colour: false, unicode: true, bars: true, terminal: true }
+    Look { width, height: 24, colour: false, unicode: true, bars: true, terminal: true, way: "" }
 }
 
 /// A matrix of `n` generations, each of which learned one document and cost the earlier ones a little.

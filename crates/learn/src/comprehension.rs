@@ -6,6 +6,7 @@ use super::controls::{self, Control};
 use super::paired::{Changes, Paired};
 use super::session::{Question, Session};
 use super::stats;
+use seald_core::domain::progress::Task;
 use seald_core::error::Result;
 use seald_engine::lora::Adapter;
 
@@ -75,6 +76,10 @@ impl Comprehension {
 
 impl Part {
     fn compare(&self, session: &Session<'_>, adapter: Option<&Adapter>) -> Result<Vec<Paired>> {
+        session.work.doing(Task::AnswerReading, || self.ask_both(session, adapter))
+    }
+
+    fn ask_both(&self, session: &Session<'_>, adapter: Option<&Adapter>) -> Result<Vec<Paired>> {
         let questions: Vec<Question<'_>> = self.controls.iter().map(Control::in_sight).collect();
         let before = match self.right_before.get() {
             Some(before) => before,

@@ -116,9 +116,12 @@ pub fn make(
     remove_repeated(&mut drafts);
     let without: Vec<Question<'_>> = drafts.iter().map(|d| question(d, None)).collect();
     let with: Vec<Question<'_>> = drafts.iter().map(|d| question(d, Some(document))).collect();
-    let before = session.ask(&without, live)?;
-    let base = if live.is_some() { session.ask(&without, None)? } else { before.clone() };
-    let in_context = session.ask(&with, None)?;
+    let before = session.ask_as(Task::AnswerDocument, &without, live)?;
+    let base = match live {
+        Some(_) => session.ask_as(Task::AnswerDocument, &without, None)?,
+        None => before.clone(),
+    };
+    let in_context = session.ask_as(Task::AnswerInSight, &with, None)?;
     let mut kept: Vec<Kept> = Vec::new();
     let answered = drafts.into_iter().zip(base).zip(in_context).zip(before);
     for (((draft, base), in_context), before) in answered {

@@ -14,6 +14,7 @@ use super::options::LearnOptions;
 use super::prompt::PromptSet;
 pub use super::question::{Answered, Question};
 use super::work::{Reporter, RowsDone, Tally};
+use seald_core::domain::progress::Task;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::StagedDir;
 use seald_engine::adapter_files;
@@ -184,6 +185,19 @@ impl<'a> Session<'a> {
             margin,
         });
         Ok(graded.collect())
+    }
+
+    /// The same, told of as `task`.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_as(
+        &self,
+        task: Task,
+        questions: &[Question<'_>],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<Answered>> {
+        self.work.doing(task, || self.ask(questions, adapter))
     }
 
     /// The greedy answers to questions, neither graded nor compared with what is accepted.

@@ -81,7 +81,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Does something that is told of as `task`.
-    pub(super) fn doing<T>(&self, task: Task, work: impl FnOnce() -> T) -> T {
+    pub fn doing<T>(&self, task: Task, work: impl FnOnce() -> T) -> T {
         let before = self.task.replace(task);
         let done = work();
         self.task.set(before);
@@ -100,7 +100,7 @@ impl Reporter {
 }
 
 /// How far rows are that are written side by side and end where the model ends them. What a row may write at most foretells nothing: brief answers take a
-/// tenth of it. Those that have ended do.
+/// tenth of it. Those that have ended do, as far as they are many: the first to end are the briefest, and say little about the others.
 #[derive(Debug)]
 pub(super) struct RowsDone {
     /// Tokens of each row, and whether it has ended.
@@ -131,12 +131,13 @@ impl RowsDone {
         let ended = self.rows.iter().filter(|row| row.1);
         let (count, tokens) = ended.fold((0, 0), |(count, sum), row| (count + 1, sum + row.0));
         let usual = tokens.checked_div(count).map(|mean| mean.max(1));
+        let rows = self.rows.len() as u64;
         let part = |&(tokens, ended): &(u64, bool)| match usual {
             _ if ended => PARTS,
-            Some(usual) => (tokens * PARTS / usual).min(MOST_PARTS),
+            Some(usual) => (tokens * PARTS / usual).min(MOST_PARTS) * count / rows.max(1),
             None => 0,
         };
-        (self.rows.iter().map(part).sum(), self.rows.len() as u64 * PARTS)
+        (self.rows.iter().map(part).sum(), rows * PARTS)
     }
 }
 
@@ -152,10 +153,28 @@ mod tests {
         rows.token(0, false);
         rows.token(0, false);
         rows.token(0, true);
-        assert_eq!(rows.so_far(), (100 + 3 * 25, 400), "the others have one token of four");
+        assert_eq!(
+            rows.so_far(),
+            (100 + 3 * (25 / 4), 400),
+            "the others have one token of four, as far as one of four tells"
+        );
         (0..40).for_each(|_| rows.token(1, false));
-        assert_eq!(rows.so_far(), (100 + 80 + 2 * 25, 400), "a long one is not done before it ends");
+        assert_eq!(
+            rows.so_far(),
+            (100 + 80 / 4 + 2 * (25 / 4), 400),
+            "a long one is not done before it ends"
+        );
         (1..4).for_each(|row| rows.token(row, true));
         assert_eq!(rows.so_far(), (400, 400));
+    }
+
+    #[test]
+    fn one_brief_answer_does_not_foretell_that_all_are_nearly_done() {
+        let mut rows = RowsDone::of(20);
+        (0..20).for_each(|row| rows.token(row, false));
+        rows.token(0, true);
+        (1..20).for_each(|row| (0..9).for_each(|_| rows.token(row, false)));
+        let (done, of) = rows.so_far();
+        assert!(done * 10 <= of, "{done} of {of}");
     }
 }

@@ -239,3 +239,17 @@ fn the_first_socket_there_is_takes_the_request() {
     assert_eq!(find(socket, Some("env")).0, Path::new("s"));
     assert_eq!(find(Wanted::default(), Some("env")), ("env".into(), vec![]));
 }
+
+#[test]
+fn what_was_named_is_said_again_as_a_shell_takes_it() {
+    let options = |wanted: Wanted| wanted.options();
+    assert_eq!(options(Wanted::default()), "");
+    let root = |root: &str| options(Wanted { root: Some(root.into()), ..Wanted::default() });
+    assert_eq!(
+        [root("demo"), root("my demo"), root("o'hara")],
+        ["--root demo", "--root 'my demo'", r"--root 'o'\''hara'"]
+    );
+    let (url, token_file) = (Some("http://127.0.0.1:7".to_string()), Some("t".into()));
+    let tcp = options(Wanted { url, token_file, ..Wanted::default() });
+    assert_eq!(tcp, "--url http://127.0.0.1:7 --token-file t");
+}

@@ -349,6 +349,7 @@ pub(crate) fn answer() -> AskView {
         tokens: 4,
         mean_log_prob: -0.25,
         sources: vec![source("Harbour rules"), source(WIDE)],
+        unlearned: vec![],
         seconds: 0.42,
     }
 }

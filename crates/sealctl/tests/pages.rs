@@ -3,6 +3,8 @@
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use sealctl::client::progress;
+use seald_core::domain::document::DocumentState;
+use seald_core::domain::ids::DocumentId;
 use seald_core::domain::progress::{Progress, Task, Work};
 use seald_core::protocol::*;
 use seald_terminal::checks::{Check, Outcome};
@@ -50,7 +52,7 @@ fn status_says_how_far_the_work_is() {
     let work = Work { task: Task::DrawBaseSamples, done: 1000, of: 4000, seconds: 60.0 };
     let opening = StatusView { activity: Activity::Opening, work: Some(work), ..made_up::idle() };
     let text = status::render(&opening, made_up::times(), &plain(100));
-    assert!(text.contains("once for each model): 25 %, about 3 minutes left"), "{text}");
+    assert!(text.contains("once for each model): 25 % of this step, about 3 minutes of it"), "{text}");
 }
 
 #[test]
@@ -61,7 +63,7 @@ fn status_says_that_the_model_is_calibrated() {
     let view = StatusView { activity: Activity::Calibrating(now), ..made_up::idle() };
     let text = status::render(&view, made_up::times(), &plain(100));
     assert!(text.contains("calibrating the model, once, for 1 min of about 12 minutes"), "{text}");
-    assert!(text.contains("step 20 of 38 (loss 1.00, calibration 5.3e-4)"), "{text}");
+    assert!(text.contains("step 20 of 38 (loss 1.00; calibration, learning rate 5.3e-4)"), "{text}");
 }
 
 #[test]
@@ -75,6 +77,34 @@ fn why_tells_what_taught_an_answer() {
             .contains("nothing that was learned")
     );
     check("answers_beside", |look| answer::beside(&[base.clone(), made_up::answer()], look));
+}
+
+#[test]
+fn an_answer_says_what_it_is_not_made_of() {
+    let one = |state, asked, right| Unlearned {
+        source: Source { document: DocumentId(3), title: "tidyscan README".into(), name: "README.md".into() },
+        state,
+        asked,
+        right,
+    };
+    let unlearned = vec![one(DocumentState::Rejected, 19, 1), one(DocumentState::Waiting, 0, 0)];
+    let view = AskView { model: "base".into(), sources: vec![], unlearned, ..made_up::answer() };
+    let words = "tidyscan README (README.md, number 3) was turned away (1 of 19 right): its content is not part of this answer\n\
+                 tidyscan README (README.md, number 3) waits to be learned: its content is not yet part of this answer\n";
+    let wide = Look { width: 200, ..plain(120) };
+    let unwrapped = |text: String| {
+        text.replace("\npart", " part")
+            .replace("\nof this", " of this")
+            .replace("\nthis", " this")
+            .replace("\nanswer", " answer")
+    };
+    assert!(unwrapped(answer::beneath(&view, &wide)).ends_with(words), "{}", answer::beneath(&view, &wide));
+    let why = WhyView { documents: vec![], known: None, base: None, answer: view.clone() };
+    let text = unwrapped(why::render(&why, &wide));
+    assert!(text.contains("nothing that was learned") && text.ends_with(words), "{text}");
+    let beside = answer::beside(&[AskView { unlearned: vec![], ..view.clone() }, view], &wide);
+    assert_eq!(beside.matches("At nine.").count(), 1, "{beside}");
+    assert!(unwrapped(beside).ends_with(&format!("{}\n{words}", answer::NOTHING_LEARNED)));
 }
 
 #[test]
@@ -110,7 +140,7 @@ fn a_document_has_a_story() {
     let times = made_up::times();
     check("story", |look| story::render(&made_up::story(), times, look));
     check("story_waiting", |look| story::render(&made_up::waiting(), times, look));
-    check("edits", |look| edits::render(&made_up::edits(), look));
+    check("edits", |look| edits::render(&made_up::edits(), false, look));
 }
 
 #[test]
@@ -196,7 +226,7 @@ fn a_job_that_fails_at_once_still_ends_in_a_line() {
     assert!(tell(ranked).is_empty());
     let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);
     let told = tell(Progress::Finished { verdict, reasons, before: None, after: None, seconds: 0.42 });
-    let round = "    1 way to study it tried (round 1), 1 goes on; the best makes right answers 1.6 times less probable (-0.50 nats, union)";
+    let round = "    1 way to study it tried (round 1), 1 goes on; the best makes right answers 1.6 times less probable (-0.50 nats; union)";
     let at = told.iter().position(|line| line.starts_with('!')).unwrap();
     assert_eq!(told[..at].join(" ").split_whitespace().collect::<Vec<_>>().join(" "), round.trim());
     let told = &told[at - 1..];

@@ -66,7 +66,10 @@ fn a_model_comes_whole_and_once() {
     let (code, out, err) = run(&hub, &to);
     assert_eq!(code, Some(0), "{err}");
     is_whole(&hub, &folder);
-    assert!(out.contains("8 files, 5.5 MiB\nNext: `sealctl models use "), "{out}");
+    assert!(
+        out.contains("8 files, 5.5 MiB\nNext: `sealctl --socket /nonexistent/seald.sock models use "),
+        "{out}"
+    );
     for part in [
         "made-up/nano at main, commit 0123456789ab\n",
         "licence       apache-2.0",

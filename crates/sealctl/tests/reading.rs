@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
+use seald_core::domain::ids::JobId;
+use seald_core::domain::progress::{Task, Work};
+use seald_core::domain::self_edit::DroppedLine;
 use seald_core::protocol::*;
+use seald_terminal::feed::Feed;
 use seald_terminal::*;
 
 use crate::binary::{run, sealctl, told};
@@ -42,7 +46,7 @@ fn no_word_is_broken_however_narrow_the_place_is() {
         [
             status::render(&now, times, look),
             story::render(&view, times, look),
-            edits::render(&made_up::edits(), look),
+            edits::render(&made_up::edits(), false, look),
             why::render(&made_up::why(), look),
             heatmap::render(&large, look),
         ]
@@ -103,7 +107,11 @@ fn bars_are_left_out_in_a_pipe() {
     let server = Server::start();
     server.on("GET /v1/status", Reply::json(&made_up::status()));
     let (code, out, _) = run(&server, &["status"]);
-    assert!(code == Some(0) && out.contains("step 20 of 80 (loss 1.23, key_facts 1e-3 x10)"), "{out}");
+    assert!(
+        code == Some(0)
+            && out.contains("step 20 of 80 (loss 1.23; key facts, learning rate 1e-3, 10 epochs)"),
+        "{out}"
+    );
     assert!(!out.contains(['━', '─', '=']), "{out}");
 }
 
@@ -124,4 +132,75 @@ fn without_a_verb_there_is_help_that_says_where_to_begin() {
         let full = pair[0].is_empty() || next.is_empty() || pair[0].len() + next.len() + 1 > 80;
         assert!(full, "wrapped twice: {pair:?}");
     }
+}
+
+#[test]
+fn lines_left_out_for_one_reason_are_one_line() {
+    let mut view = made_up::edits();
+    let line = |line: &str, reason: &str| DroppedLine { line: line.into(), reason: reason.into() };
+    let mut dropped: Vec<_> = (1..=12).map(|n| line(&format!("line {n}"), "not in the passage")).collect();
+    dropped.insert(3, line("odd one", "it copies a probe"));
+    view.self_edits[0].dropped = dropped;
+    view.self_edits.truncate(1);
+    let text = unwrapped(&edits::render(&view, false, &plain(200)));
+    assert!(text.contains("left out: 12 lines: not in the passage, such as: line 1 "), "{text}");
+    assert!(text.contains("left out: odd one (it copies a probe)") && !text.contains("line 2"), "{text}");
+    assert!(text.contains("--all shows every line that was left out."), "{text}");
+    let all = unwrapped(&edits::render(&view, true, &plain(200)));
+    assert!((1..=12).all(|n| all.contains(&format!("left out: line {n} (not in the passage)"))), "{all}");
+    assert!(all.contains("odd one") && !all.contains("--all") && !all.contains("such as"), "{all}");
+}
+
+#[test]
+fn the_status_of_a_document_tells_one_time() {
+    let work = Work { task: Task::AnswerDocument, done: 30, of: 100, seconds: 60.0 };
+    let mut view = StatusView { work: Some(work), ..made_up::status() };
+    if let Activity::Learning(learning) = &mut view.activity {
+        learning.trial = None;
+    }
+    let text = unwrapped(&status::render(&view, made_up::times(), &plain(200)));
+    assert!(text.contains("about the document, without it: 30 % of this step "), "{text}");
+    assert!(text.contains("about 6 minutes left: ") && !text.contains("of it left"), "{text}");
+}
+
+#[test]
+fn a_replay_of_nothing_is_no_line() {
+    let event = |asked: u64| EventView {
+        id: Some(1),
+        document: None,
+        job: None,
+        at: made_up::NOW,
+        kind: "replayed".into(),
+        body: serde_json::json!({ "generation": null, "asked": asked, "right": asked, "lost": 0 }),
+    };
+    let mut feed = Feed::new(plain(80));
+    assert!(feed.tell(&event(0), None).is_empty() && log::line(&event(0), made_up::times()).is_none());
+    assert!(!feed.tell(&event(3), None).is_empty() && log::line(&event(3), made_up::times()).is_some());
+}
+
+#[test]
+fn hints_reach_the_daemon_as_it_was_reached() {
+    let server = Server::start();
+    let none = DocumentsPage { documents: vec![], next_before: None, total: 0 };
+    let held = Some(Held::Paused { since: made_up::NOW, until: None });
+    let documents = DocumentCounts { refused: 2, ..Default::default() };
+    let view = StatusView { held, documents, ..made_up::idle() };
+    server.on("GET /v1/documents?limit=20", Reply::json(&none)).on("GET /v1/status", Reply::json(&view));
+    let started = JobStarted { job: JobId(3), kind: seald_core::domain::job::JobKind::Consolidate };
+    server.on("POST /v1/consolidate", Reply::json(&started));
+    let reached = format!("`sealctl --socket {} ", server.socket().display());
+    let socket = server.socket().to_str().unwrap();
+    let (_, out, _) = run(&server, &["docs", "--socket", socket]);
+    assert!(unwrapped(&out).contains(&format!("{reached}add FILE`")), "{out}");
+    let (_, out, _) = run(&server, &["status", "--socket", socket]);
+    let text = unwrapped(&out);
+    for hint in ["docs --state failed`", "resume`"] {
+        assert!(text.contains(&format!("{reached}{hint}")), "{hint}: {out}");
+    }
+    let (_, out, _) = run(&server, &["--socket", socket, "consolidate", "--no-wait"]);
+    assert!(out.contains(&format!("{reached}watch` follows it")), "{out}");
+    // What the environment names need not be named again.
+    server.on("GET /v1/documents?limit=20", Reply::json(&none));
+    let (_, out, _) = run(&server, &["docs"]);
+    assert!(unwrapped(&out).contains("`sealctl add FILE`"), "{out}");
 }

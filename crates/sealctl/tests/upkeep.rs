@@ -283,5 +283,5 @@ fn status_tells_of_it_with_its_steps() {
     let view = StatusView { activity: Activity::Tending(tending), ..made_up::idle() };
     let text = status::render(&view, times(), &plain(80));
     assert!(text.contains("consolidation: training everything anew, for 5 min (asked for)"), "{text}");
-    assert!(text.contains("step 20 of 80 (loss 1.23, everything)"), "{text}");
+    assert!(text.contains("step 20 of 80 (loss 1.23; everything)"), "{text}");
 }

@@ -52,6 +52,7 @@ pub use generations::NewGeneration;
 pub use inbox_files::Missing;
 pub use intake::TakeIn;
 pub use lineages::{BaseChanged, BasePlan};
+pub use lookup::is_common;
 pub use migrations::VERSION;
 pub use overview::{DocumentFilter, DocumentRow, KnowledgeMark, RetainedAnswer};
 pub use probes::{NewProbe, SuppliedProbe};

@@ -20,7 +20,7 @@ pub struct DocumentFilter {
     pub state: Option<DocumentState>,
     /// Only those that came in this subfolder of the inbox.
     pub tag: Option<String>,
-    /// Only those whose title or file name holds each of these words; large and small letters of ASCII are alike.
+    /// Only those whose title, file name or text holds each of these words, the whole of it or in parts; large and small letters of ASCII are alike.
     pub words: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ fn fits(filter: &DocumentFilter) -> (String, Vec<Box<dyn ToSql>>) {
         values.push(Box::new(tag.clone()));
     }
     for word in words {
-        conditions.push("(d.title || char(10) || d.name) LIKE ? ESCAPE '\\'".into());
+        conditions.push("(d.title || char(10) || d.name || char(10) || d.text) LIKE ? ESCAPE '\\'".into());
         let word = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         values.push(Box::new(format!("%{word}%")));
     }

@@ -169,3 +169,24 @@ fn what_is_not_there_is_named() {
         assert!(e.to_string().contains("document 9") && !e.to_string().contains("seald.db"), "{e}");
     }
 }
+
+#[test]
+fn documents_are_found_by_the_words_of_their_text() {
+    let mut store = fresh();
+    for n in 1..=3 {
+        receive(&mut store, n);
+    }
+    let found = |words: &[&str]| -> Vec<i64> {
+        let filter = DocumentFilter {
+            words: words.iter().map(|word| word.to_string()).collect(),
+            ..DocumentFilter::default()
+        };
+        let (rows, total) = store.document_rows(&filter, None, 9).unwrap();
+        assert_eq!(rows.len(), total);
+        rows.iter().map(|d| d.id.0).collect()
+    };
+    assert_eq!(found(&["pier 2 "]), [2]);
+    assert_eq!(found(&["GOATS", "bulletin"]), [3, 2, 1], "in the text, and in the title");
+    assert_eq!(found(&["goats", "3.txt"]), [3]);
+    assert_eq!(found(&["goats%"]), [0; 0], "no pattern");
+}

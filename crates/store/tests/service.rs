@@ -137,6 +137,27 @@ fn answers_are_traced_to_what_the_live_model_learned() {
 }
 
 #[test]
+fn what_was_not_learned_is_found_by_its_words() {
+    let mut store = fresh();
+    for n in 1..=2 {
+        receive(&mut store, n);
+    }
+    learn_all(&mut store);
+    for n in 3..=4 {
+        receive(&mut store, n);
+    }
+    let found = |store: &seald_store::Store, question| -> Vec<i64> {
+        store.look_up_unlearned(question, 9).unwrap().iter().map(|d| d.id.0).collect()
+    };
+    assert_eq!(found(&store, "Where do goats leave?"), [2, 3, 4], "turned away; and two that wait");
+    assert_eq!(found(&store, "Bulletin 3's goats"), [2, 3, 4]);
+    assert_eq!(found(&store, "unicorns % _"), Vec::<i64>::new());
+    assert_eq!(found(&store, "what was the"), Vec::<i64>::new(), "no word says anything");
+    learn_all(&mut store);
+    assert_eq!(found(&store, "goats"), [2, 4], "what was learned since is known");
+}
+
+#[test]
 fn pauses_and_the_schedule_outlive_the_process() {
     let root = Root::new();
     let mut store = root.open();

@@ -55,7 +55,7 @@ pub fn render(view: &AdaptersView, times: Times, look: &Look) -> String {
     let gone = shown.iter().any(|g| !g.in_live_chain);
     let legend = if gone { " Dimmed: the live model does not contain it." } else { "" };
     page.words(
-        &format!("{words}{more}{legend} `sealctl rollback GEN` makes another one live."),
+        &look.hints(&format!("{words}{more}{legend} `sealctl rollback GEN` makes another one live.")),
         0,
         &Style::new().dim(),
     );

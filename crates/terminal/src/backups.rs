@@ -28,7 +28,8 @@ pub fn made(view: &BackupView) -> String {
 pub fn render(view: &BackupsView, times: Times, look: &Look) -> String {
     let mut page = Page::new(look);
     if view.backups.is_empty() {
-        page.words("There is no backup yet: `sealctl backup` makes one.", 0, &Style::new());
+        let words = look.hints("There is no backup yet: `sealctl backup` makes one.");
+        page.words(&words, 0, &Style::new());
         return page.text();
     }
     page.line(one_line(&view.folder));
@@ -44,6 +45,6 @@ pub fn render(view: &BackupsView, times: Times, look: &Look) -> String {
     page.blank();
     let words = "To go back to one: stop seald, then `sealctl restore NAME`. Adapters and documents are no part of a backup: copy `adapters` and \
                  `inbox/done` too.";
-    page.words(words, 0, &Style::new().dim());
+    page.words(&look.hints(words), 0, &Style::new().dim());
     page.text()
 }

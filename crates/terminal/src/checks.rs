@@ -53,10 +53,10 @@ pub fn render(checks: &[Check], look: &Look) -> String {
             Outcome::Fail => ("fail", Style::new().red()),
         };
         let mark = look.paint(style, &format!("{word:<4}"));
-        let text = look.wrapped(&format!("{}: {}", one_line(what), one_line(words)), 6);
+        let text = look.wrapped(&format!("{}: {}", one_line(what), look.hints(&one_line(words))), 6);
         page.line(format!("{mark}  {}", text.trim_start()));
         if let Some(remedy) = remedy {
-            page.words(&one_line(remedy), 6, &Style::new().dim());
+            page.words(&look.hints(&one_line(remedy)), 6, &Style::new().dim());
         }
     }
     let worse = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();

@@ -38,7 +38,7 @@ pub fn render(page: &DocumentsPage, status: Option<&StatusView>, times: Times, l
         } else {
             "No more documents."
         };
-        text.words(words, 0, &Style::new());
+        text.words(&look.hints(words), 0, &Style::new());
         return text.text();
     }
     let layout = layout(&page.documents, times, look);
@@ -48,7 +48,7 @@ pub fn render(page: &DocumentsPage, status: Option<&StatusView>, times: Times, l
         text.line(line(document, &title(document), &layout, times, look));
         text.words(&whence(document, status), layout.number + GAP, &Style::new().dim());
         for reason in &document.reasons {
-            text.words(&one_line(reason), layout.number + GAP, &Style::new().dim());
+            text.words(&look.hints(&one_line(reason)), layout.number + GAP, &Style::new().dim());
         }
     }
     let (shown, total) = (page.documents.len(), page.total);

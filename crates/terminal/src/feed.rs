@@ -50,7 +50,7 @@ impl Feed {
                 self.lines.join(&format!("document {id}"));
             }
         }
-        self.lines.tell(progress)
+        self.lines.tell_at(progress, event.at)
     }
 
     /// Whether the same was told already, by an event with a number where this one has none, or the other way round.
@@ -74,9 +74,14 @@ impl Feed {
     }
 }
 
+/// Whether it tells of a replay that had nothing to ask about: nothing happened.
+pub(crate) fn asked_nothing(event: &EventView) -> bool {
+    event.kind == "replayed" && event.body.get("asked").and_then(Value::as_u64) == Some(0)
+}
+
 /// An event that is no progress: its kind, and what its body says.
 fn other(event: &EventView) -> Option<String> {
-    if matches!(event.kind.as_str(), "logged" | "progress") {
+    if matches!(event.kind.as_str(), "logged" | "progress") || asked_nothing(event) {
         return None;
     }
     let said = match &event.body {

@@ -28,9 +28,9 @@ pub fn render(view: &JobOutcome, look: &Look) -> String {
     let head = format!("{}, job {}", kind_words(view.kind), view.job);
     page.ends(&head, &Style::new().bold(), &format!("{sign} {words}{took}"), &style);
     if let Some(error) = view.error.as_deref().filter(|_| view.state != JobState::Done) {
-        page.field("Because", &one_line(error), &Style::new().red());
+        page.field("Because", &look.hints(&one_line(error)), &Style::new().red());
     } else if let (Some(outcome), None) = (&view.outcome, &view.forgotten) {
-        page.field("Outcome", &one_line(outcome), &plain);
+        page.field("Outcome", &look.hints(&one_line(outcome)), &plain);
     }
     if let Some(forgotten) = &view.forgotten {
         proof(forgotten, &mut page);
@@ -38,7 +38,7 @@ pub fn render(view: &JobOutcome, look: &Look) -> String {
     if let Some(done) = &view.consolidation {
         consolidation(done, view.kind, &mut page, look);
     }
-    remedy(view, &mut page);
+    remedy(view, &mut page, look);
     page.text()
 }
 
@@ -114,7 +114,7 @@ fn compared(comparison: &ComparisonView, kind: JobKind, page: &mut Page<'_>, loo
 }
 
 /// What to do next.
-fn remedy(view: &JobOutcome, page: &mut Page<'_>) {
+fn remedy(view: &JobOutcome, page: &mut Page<'_>, look: &Look) {
     let words = match (view.state, view.kind, view.document) {
         (JobState::Failed, JobKind::Forget, Some(document)) => {
             format!("Nothing is lost, and it may not be gone: `sealctl forget {document}` goes on.")
@@ -128,5 +128,5 @@ fn remedy(view: &JobOutcome, page: &mut Page<'_>) {
         (JobState::Done, JobKind::WriterRound, _) => "`sealctl writer` shows what changed.".to_string(),
         _ => return,
     };
-    page.words(&words, 0, &Style::new().dim());
+    page.words(&look.hints(&words), 0, &Style::new().dim());
 }

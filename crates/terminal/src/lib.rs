@@ -26,5 +26,5 @@ pub mod why;
 pub mod words;
 pub mod writer;
 
-pub use look::{Look, columns, many_lines, one_line};
+pub use look::{Look, columns, many_lines, one_line, reached_with};
 pub use times::{Times, Zone};

@@ -1,12 +1,13 @@
 //! Progress as plain lines for a log: one a stage, one a rung and one a longer training, none for single steps.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::look::{Look, columns, one_line};
 use super::noted::{
     Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
 };
-use super::words::{about, count, kind_words, size_words, stage_words, task_words};
+use super::words::{about, count, kind_words, size_words, stage_words, task_words, work_words};
+use seald_core::clock::{Clock, Timestamp};
 use seald_core::domain::progress::{Progress, Task, Work};
 
 /// Columns of a name in a log; nobody reads it through a window.
@@ -14,6 +15,8 @@ const NAME: usize = 100;
 
 /// Seconds from which on a log says how long a piece of work will take.
 const LONG: f64 = 5.0;
+/// A log that is silent for longer, while work goes on, looks dead.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Of a long training so many parts are told.
 const QUARTERS: usize = 4;
 
@@ -25,8 +28,10 @@ pub struct Lines {
     name: String,
     noted: Noted,
     rung: Option<Rung>,
-    /// The work under way, if its length was told.
-    announced: Option<Task>,
+    /// Work of this stage whose length was told.
+    announced: Vec<Task>,
+    /// When the last line was told, or the first event seen.
+    told_at: Option<Timestamp>,
     /// The training under way.
     training: Option<Training>,
 }
@@ -58,7 +63,8 @@ impl Lines {
             name: String::new(),
             noted: Noted::default(),
             rung: None,
-            announced: None,
+            announced: Vec::new(),
+            told_at: None,
             training: None,
         }
     }
@@ -76,8 +82,36 @@ impl Lines {
         }
     }
 
-    /// The lines for what happened; often none.
+    /// The lines for what happened now; often none.
     pub fn tell(&mut self, event: &Progress) -> Vec<String> {
+        self.tell_at(event, Clock::System.now())
+    }
+
+    /// The lines for what happened at `at`. None for most of what passes, but after a minute of silence it is told how far the work is.
+    pub fn tell_at(&mut self, event: &Progress, at: Timestamp) -> Vec<String> {
+        let mut lines = self.lines_for(event);
+        let since = *self.told_at.get_or_insert(at);
+        if lines.is_empty() && at.0.saturating_sub(since.0) >= SILENCE.as_millis() as i64 {
+            lines.extend(self.so_far(event).map(|words| format!("    {words}")));
+        }
+        if !lines.is_empty() {
+            self.told_at = Some(at);
+        }
+        lines.iter().flat_map(|line| self.fitted(line.trim_end())).collect()
+    }
+
+    /// How far the work is that `event` is a part of; none where it does not say.
+    fn so_far(&self, event: &Progress) -> Option<String> {
+        match event {
+            Progress::Working(work) if work.done < work.of => Some(work_words(work)),
+            Progress::Step { step, steps, .. } => Some(format!("{step} of {steps} steps of training")),
+            Progress::SelfEdit { .. } => Some(format!("{} so far", self.noted.texts())),
+            Progress::Sampled { .. } => tending_words(event),
+            _ => None,
+        }
+    }
+
+    fn lines_for(&mut self, event: &Progress) -> Vec<String> {
         let mut lines: Vec<String> = self.before(event).into_iter().collect();
         self.noted.note(event);
         match event {
@@ -88,7 +122,10 @@ impl Lines {
                 let heading = heading(self.number, documents, document, NAME, &self.look);
                 lines.push(format!("{heading}: {}", size_words(*tokens, *passages, *seconds)));
             }
-            Progress::Stage { stage } => lines.push(format!("  {}", stage_words(*stage))),
+            Progress::Stage { stage } => {
+                self.announced.clear();
+                lines.push(format!("  {}", stage_words(*stage)));
+            }
             Progress::Probes { supplied, written, kept, facts } => {
                 lines.push(format!("    {}", probes_words(*supplied, *written, *kept, *facts)));
             }
@@ -100,6 +137,8 @@ impl Lines {
             Progress::Decided { accepted: true, .. } => lines.push("    it passed".into()),
             Progress::Decided { accepted: false, .. } => lines.push("    it did not pass".into()),
             Progress::Live { generation } => lines.push(format!("    {} is live", one_line(generation))),
+            // Before the first document nothing was learned that could be asked about.
+            Progress::Replayed { asked: 0, .. } => {}
             Progress::Replayed { asked, right, lost } => {
                 lines.push(format!("    {right} of {asked} answers right, {lost} lost"));
             }
@@ -127,7 +166,7 @@ impl Lines {
             }
             Progress::SelfEdit { .. } => {}
         }
-        lines.iter().flat_map(|line| self.fitted(line.trim_end())).collect()
+        lines
     }
 
     /// A line in as many as a terminal has room for, each indented as it is.
@@ -139,14 +178,11 @@ impl Lines {
         self.look.wrapped(line.trim_start(), indent).lines().map(String::from).collect()
     }
 
-    /// Says once of a longer piece of work how long it will take.
+    /// Says once in a stage of a longer piece of work how long it will take: much is done in several turns, which would all read the same.
     fn announce(&mut self, work: &Work) -> Option<String> {
-        if work.done >= work.of {
-            self.announced = None;
-            return None;
-        }
-        let left = work.seconds_left().filter(|left| *left >= LONG && self.announced != Some(work.task))?;
-        self.announced = Some(work.task);
+        let new = !self.announced.contains(&work.task);
+        let left = work.seconds_left().filter(|left| *left >= LONG && new)?;
+        self.announced.push(work.task);
         Some(format!("    {}: about {}", task_words(work.task), about(left)))
     }
 
@@ -193,9 +229,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use seald_core::domain::job::Stage;
 
     #[test]
     fn a_calibration_is_told_from_its_beginning_to_what_it_found() {
@@ -258,6 +293,36 @@ mod tests {
         assert!(told(Task::WriteQuestions, 20, 40.0).is_empty());
         assert!(told(Task::WriteQuestions, 100, 200.0).is_empty());
         assert!(told(Task::AnswerQuestions, 50, 2.0).is_empty(), "short work is not worth a line");
-        assert_eq!(told(Task::WriteQuestions, 50, 90.0), ["    writing questions: about 2 minutes"]);
+        assert!(told(Task::WriteQuestions, 50, 90.0).is_empty(), "more of the same");
+        lines.tell(&Progress::Stage { stage: Stage::SelfEdits });
+        let again = Work { task: Task::WriteQuestions, done: 50, of: 100, seconds: 90.0 };
+        assert_eq!(lines.tell(&Progress::Working(again)), ["    writing questions: about 2 minutes"]);
+    }
+
+    #[test]
+    fn a_minute_of_silence_ends_with_how_far_the_work_is() {
+        let mut lines = Lines::new(None, Look { width: 80, colour: false, ..Look::of_stderr() });
+        let work = |done| Progress::Working(Work { task: Task::WriteTexts, done, of: 100, seconds: 1.0 });
+        let at = |seconds: i64| Timestamp(1_000_000 + seconds * 1000);
+        let begun = lines.tell_at(&Progress::Stage { stage: Stage::SelfEdits }, at(0));
+        assert_eq!(begun, ["  writing texts to learn it from"]);
+        assert!(lines.tell_at(&work(1), at(59)).is_empty());
+        assert_eq!(lines.tell_at(&work(1), at(60)), ["    writing texts: 1 % of this step"]);
+        assert!(lines.tell_at(&work(1), at(119)).is_empty(), "a minute from the last line");
+        assert!(lines.tell_at(&work(100), at(130)).is_empty(), "what is done is told by what follows");
+        let step = Progress::Step { trial: "union of 8".into(), step: 7, steps: 90, loss: 1.0 };
+        assert_eq!(lines.tell_at(&step, at(140)), ["    7 of 90 steps of training"]);
+        let directive = seald_core::domain::self_edit::Format::KeyFacts;
+        let text = Progress::SelfEdit { candidate: 0, format: directive, rows: 3, discarded: None };
+        assert!(lines.tell_at(&text, at(150)).is_empty());
+        assert_eq!(lines.tell_at(&text, at(200)), ["    2 texts written so far"]);
+    }
+
+    #[test]
+    fn a_replay_that_asked_nothing_is_not_told() {
+        let mut lines = Lines::new(None, Look { width: 80, colour: false, ..Look::of_stderr() });
+        assert!(lines.tell(&Progress::Replayed { asked: 0, right: 0, lost: 0 }).is_empty());
+        let told = lines.tell(&Progress::Replayed { asked: 5, right: 4, lost: 1 });
+        assert_eq!(told, ["    4 of 5 answers right, 1 lost"]);
     }
 }

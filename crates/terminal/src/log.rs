@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::feed::asked_nothing;
 use super::look::one_line;
 use super::times::Times;
 use super::words::verdict_words;
@@ -27,7 +28,7 @@ const TOLD: [&str; 12] = [
 
 /// One line, without an end; none for what passes by.
 pub fn line(event: &EventView, times: Times) -> Option<String> {
-    if matches!(event.kind.as_str(), "logged" | "progress") {
+    if matches!(event.kind.as_str(), "logged" | "progress") || asked_nothing(event) {
         return None;
     }
     let words = match Progress::deserialize(&event.body) {

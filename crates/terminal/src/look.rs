@@ -1,6 +1,7 @@
 //! How things look: what the terminal can show, and text made safe and short for it.
 
 use std::env;
+use std::sync::OnceLock;
 
 use console::{Style, Term};
 
@@ -15,6 +16,14 @@ const NARROWEST: usize = 40;
 const HEIGHT: usize = 24;
 /// Longer lines of words tire the eye.
 const WORDS: usize = 100;
+
+/// How this process reaches the daemon; set once, by the command line.
+static WAY: OnceLock<String> = OnceLock::new();
+
+/// Says with which options (`--root demo`) this process reaches the daemon: hints that name a command carry them from then on. The first word counts.
+pub fn reached_with(options: String) {
+    let _ = WAY.set(options);
+}
 
 /// What the place that is written to can show.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +40,8 @@ pub struct Look {
     pub bars: bool,
     /// A terminal: what is wider would be broken in the middle of a word. In a pipe a line is a line.
     pub terminal: bool,
+    /// Options with which the daemon was reached, as a shell takes them; empty where it is found without any.
+    pub way: &'static str,
 }
 
 impl Look {
@@ -53,7 +64,8 @@ impl Look {
         // Where both are set, `console` lets CLICOLOR_FORCE win.
         let wanted = env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         let (terminal, unicode) = (term.is_term(), unicode(|name| env::var(name).ok()));
-        Self { width, height, colour: colour && wanted, unicode, bars: terminal && wanted, terminal }
+        let way = WAY.get().map_or("", String::as_str);
+        Self { width, height, colour: colour && wanted, unicode, bars: terminal && wanted, terminal, way }
     }
 
     /// `rich` where the place can show it, `plain` elsewhere.
@@ -64,6 +76,25 @@ impl Look {
     /// Text in a style, where there are colours.
     pub fn paint(&self, style: Style, text: &str) -> String {
         style.force_styling(self.colour).apply_to(text).to_string()
+    }
+
+    /// Words in which each hint of a command reaches the same daemon: `` `sealctl docs` `` is `` `sealctl --root demo docs` `` for whoever named
+    /// the root. A restore works on files: of what reaches a daemon it takes the root alone.
+    pub fn hints(&self, words: &str) -> String {
+        const VERB: &str = "`sealctl ";
+        if self.way.is_empty() {
+            return words.to_string();
+        }
+        let mut parts = words.split(VERB);
+        let mut text = parts.next().unwrap_or_default().to_string();
+        for verb in parts {
+            text += VERB;
+            if self.way.starts_with("--root") || !verb.starts_with("restore") {
+                text = text + self.way + " ";
+            }
+            text += verb;
+        }
+        text
     }
 
     /// At most `width` columns of a text without styles.
@@ -161,7 +192,8 @@ mod tests {
 
     #[test]
     fn wide_text_is_cut_and_filled_to_columns() {
-        let look = Look { width: 80, height: 24, colour: false, unicode: true, bars: true, terminal: true };
+        let look =
+            Look { width: 80, height: 24, colour: false, unicode: true, bars: true, terminal: true, way: "" };
         for text in [
             "漁業組合の規則集",
             "👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦",
@@ -172,5 +204,20 @@ mod tests {
             assert_eq!(columns(&look.fit(text, 8)), 8, "{text}");
         }
         assert_eq!(look.cut("漁業組合の規則集", 8), "漁業組…");
+    }
+
+    #[test]
+    fn hints_reach_the_daemon_that_was_asked() {
+        let look = |way| Look { way, ..Look::of_stdout() };
+        let words = "`sealctl docs` lists them; stop it, then `sealctl restore`; the word sealctl stays";
+        assert_eq!(look("").hints(words), words);
+        assert_eq!(
+            look("--root 'a b'").hints(words),
+            "`sealctl --root 'a b' docs` lists them; stop it, then `sealctl --root 'a b' restore`; the word sealctl stays"
+        );
+        assert_eq!(
+            look("--socket s").hints(words),
+            "`sealctl --socket s docs` lists them; stop it, then `sealctl restore`; the word sealctl stays"
+        );
     }
 }

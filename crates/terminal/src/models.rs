@@ -42,7 +42,7 @@ pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
     }
     page.blank();
     let words = "`sealctl models pull ORG/NAME` fetches another base model, `sealctl models use MODEL` changes over to one.";
-    page.words(words, 0, &dim);
+    page.words(&look.hints(words), 0, &dim);
     page.text()
 }
 

@@ -2,7 +2,7 @@
 
 use super::calibration;
 use super::look::{Look, columns, one_line};
-use super::words::{about, count, duration, kind_words, probable_words, verdict_words};
+use super::words::{about, count, duration, kind_words, probable_words, trial_words, verdict_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::writer::Whose;
@@ -53,9 +53,13 @@ pub fn probes_words(supplied: usize, written: usize, kept: usize, facts: usize) 
     format!("{}: {own}{kept} kept of {written} written; {asks}", count(supplied + kept, "question"))
 }
 
-/// `the best makes right answers 2.3 times more probable (+0.84 nats, key_facts 1e-3 x10)`.
+/// `the best makes right answers 2.3 times more probable (+0.84 nats; key facts, learning rate 1e-3, 10 epochs)`.
 pub fn best_words((trial, gain): &(String, f64)) -> String {
-    format!("the best makes right answers {} ({gain:+.2} nats, {trial})", probable_words(*gain))
+    format!(
+        "the best makes right answers {} ({gain:+.2} nats; {})",
+        probable_words(*gain),
+        trial_words(trial)
+    )
 }
 
 /// What happened in work that learns no document; none for what every job tells.
@@ -108,7 +112,9 @@ pub fn ended(event: &Progress, look: &Look) -> Vec<String> {
     let Progress::Ended { kind, done, outcome, seconds } = event else { return Vec::new() };
     let (sign, style) = look.verdict(if *done { DocumentState::Accepted } else { DocumentState::Rejected });
     let head = format!("{} {} ({})", look.paint(style, sign), kind_words(*kind), duration(*seconds));
-    std::iter::once(head).chain(look.wrapped(&one_line(outcome), 4).lines().map(String::from)).collect()
+    std::iter::once(head)
+        .chain(look.wrapped(&look.hints(&one_line(outcome)), 4).lines().map(String::from))
+        .collect()
 }
 
 /// What is left of a document when it is finished: one line, and beneath it why not.
@@ -132,7 +138,7 @@ pub fn finished(name: &str, event: &Progress, look: &Look) -> Vec<String> {
     );
     let mut lines = vec![line];
     if state != Some(DocumentState::Accepted) {
-        let wrapped = reasons.iter().map(|reason| look.wrapped(&one_line(reason), 4));
+        let wrapped = reasons.iter().map(|reason| look.wrapped(&look.hints(&one_line(reason)), 4));
         lines.extend(wrapped.flat_map(|text| text.lines().map(String::from).collect::<Vec<_>>()));
     }
     lines

@@ -6,8 +6,10 @@ use super::look::{Look, one_line};
 use super::page::Page;
 use super::times::Times;
 use super::words::{
-    about, bytes, count, hundredths, kind_words, left_words, percent, stage_words, work_words,
+    about, bytes, count, hundredths, kind_words, left_words, percent, stage_words, step_words, trial_words,
+    work_words,
 };
+use seald_core::domain::progress::Work;
 use seald_core::protocol::{
     Activity, Calibrating, Fading, Held, KnowledgeView, Learning, ServingView, Share, StatusView, Tending,
     TrialProgress,
@@ -33,7 +35,7 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     if status.documents.refused > 0 {
         let refused = count(status.documents.refused, "file");
         let words = format!("{refused} in inbox/failed; `sealctl docs --state failed` says why");
-        page.field("Unread", &words, &Style::new().yellow());
+        page.field("Unread", &look.hints(&words), &Style::new().yellow());
     }
     page.blank();
     knows(&status.knowledge, times, &mut page);
@@ -55,8 +57,8 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     let loaded = if model.loaded { "in memory" } else { "not in memory" };
     let words = format!("{}, {loaded}; {} in use", one_line(&model.name), bytes(model.resident_bytes));
     page.field("Model", &words, &plain);
-    serves(&status.serve_to, times, &mut page);
-    problems(status, &mut page);
+    serves(&status.serve_to, times, &mut page, look);
+    problems(status, &mut page, look);
     page.text()
 }
 
@@ -152,7 +154,7 @@ pub fn serving_words(server: &ServingView, times: Times) -> String {
 /// The bar of steps of a trial, at most so many columns.
 pub fn steps(trial: &TrialProgress, width: usize, look: &Look) -> String {
     let TrialProgress { name, step, steps, loss } = trial;
-    let words = format!("step {step} of {steps} (loss {loss:.2}, {})", one_line(name));
+    let words = format!("step {step} of {steps} (loss {loss:.2}; {})", trial_words(&one_line(name)));
     if !look.bars || width < BAR * 2 {
         return look.cut(&words, width);
     }
@@ -173,14 +175,22 @@ fn doing(status: &StatusView, times: Times, page: &mut Page<'_>, look: &Look) {
         let room = look.width.saturating_sub("Forgot     ".len());
         page.field("", &steps(trial, room, look), &Style::new().cyan());
     } else if let Some(work) = &status.work {
-        page.field("", &work_words(work), &Style::new().cyan());
+        page.field("", &under_way_words(status, work), &Style::new().cyan());
     }
     if let Some(held) = &status.held {
         let style = match held {
             Held::Trouble { .. } => Style::new().red(),
             _ => Style::new().yellow(),
         };
-        page.field("Held", &held_words(held, times), &style);
+        page.field("Held", &look.hints(&held_words(held, times)), &style);
+    }
+}
+
+/// How far the piece of work is; of a document the time that all of it takes is told, and no second one.
+pub fn under_way_words(status: &StatusView, work: &Work) -> String {
+    match status.activity {
+        Activity::Learning(_) => step_words(work),
+        _ => work_words(work),
     }
 }
 
@@ -229,7 +239,11 @@ fn forgot(knowledge: &KnowledgeView, page: &mut Page<'_>, look: &Look) {
     }
     if fading.len() > MOST_FADING {
         let more = fading.len() - MOST_FADING;
-        page.field("", &format!("and {more} more: see `sealctl forgetting`"), &Style::new().dim());
+        page.field(
+            "",
+            &look.hints(&format!("and {more} more: see `sealctl forgetting`")),
+            &Style::new().dim(),
+        );
     }
     if let Some(transfer) = knowledge.backward_transfer {
         page.field("", &transfer_words(transfer), &Style::new().dim());
@@ -248,16 +262,16 @@ fn transfer_words(transfer: f64) -> String {
     format!("{what} (backward transfer {transfer:+.3})")
 }
 
-fn serves(servers: &[ServingView], times: Times, page: &mut Page<'_>) {
+fn serves(servers: &[ServingView], times: Times, page: &mut Page<'_>, look: &Look) {
     for (i, server) in servers.iter().enumerate() {
         let label = if i == 0 { "Serves" } else { "" };
         let style = if server.error.is_some() { Style::new().red() } else { Style::new() };
-        page.field(label, &serving_words(server, times), &style);
+        page.field(label, &look.hints(&serving_words(server, times)), &style);
     }
 }
 
 /// Each in full: what is wrong and what to do about it is what this page is read for.
-fn problems(status: &StatusView, page: &mut Page<'_>) {
+fn problems(status: &StatusView, page: &mut Page<'_>, look: &Look) {
     // What stands under "Held" is not said twice.
     let told = match &status.held {
         Some(Held::Trouble { reason, .. }) => Some(reason),
@@ -267,6 +281,10 @@ fn problems(status: &StatusView, page: &mut Page<'_>) {
         if i == 0 {
             page.blank();
         }
-        page.field(if i == 0 { "Problems" } else { "" }, &one_line(problem), &Style::new().red());
+        page.field(
+            if i == 0 { "Problems" } else { "" },
+            &look.hints(&one_line(problem)),
+            &Style::new().red(),
+        );
     }
 }

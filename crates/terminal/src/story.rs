@@ -7,7 +7,7 @@ use super::noted::probes_words;
 use super::page::Page;
 use super::status::share_words;
 use super::times::Times;
-use super::words::{count, grouped, percent, probable_words, stage_words, verdict_words};
+use super::words::{count, grouped, percent, probable_words, stage_words, trial_words, verdict_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::job::JobState;
@@ -98,20 +98,20 @@ fn learning(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     }
     for (i, trial) in report.trials.iter().enumerate() {
         let (mark, style) = if trial.chosen { (look.sign("▸", ">"), &plain) } else { (" ", &dim) };
-        page.field(if i == 0 { "Tried" } else { "" }, &format!("{mark} {}", trial_words(trial)), style);
+        page.field(if i == 0 { "Tried" } else { "" }, &format!("{mark} {}", tried_words(trial)), style);
     }
 }
 
-/// `75 % right, right answers 4.0 times more probable (gain +1.39 nats, loss 0.20, union of 8)`. What was trained to its end without
+/// `75 % right, right answers 4.0 times more probable (gain +1.39 nats, loss 0.20; all 8 texts together)`. What was trained to its end without
 /// questions to rank it by has no gain.
-fn trial_words(trial: &TrialReport) -> String {
+fn tried_words(trial: &TrialReport) -> String {
     let TrialReport { name, gain, loss, accuracy, .. } = trial;
     let right = accuracy.map(|share| format!("{} right", percent(share)));
     let probable = gain.is_finite().then(|| format!("right answers {}", probable_words(*gain)));
     let told: Vec<String> = right.into_iter().chain(probable).collect();
     let told = if told.is_empty() { "trained to its end".to_string() } else { told.join(", ") };
     let gain = if gain.is_finite() { format!("gain {gain:+.2} nats, ") } else { String::new() };
-    format!("{told} ({gain}loss {loss:.2}, {})", one_line(name))
+    format!("{told} ({gain}loss {loss:.2}; {})", trial_words(&one_line(name)))
 }
 
 fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
@@ -132,11 +132,11 @@ fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     };
     page.field("Verdict", &words, &style);
     for reason in &view.line.reasons {
-        page.field("", &one_line(reason), &Style::new());
+        page.field("", &look.hints(&one_line(reason)), &Style::new());
     }
     if matches!(view.line.state, DocumentState::Rejected | DocumentState::Failed) {
         let words = format!("`sealctl retry {}` tries it again", view.line.id);
-        page.field("", &words, &Style::new().dim());
+        page.field("", &look.hints(&words), &Style::new().dim());
     }
 }
 
@@ -217,14 +217,17 @@ mod tests {
             seconds: 60.0,
             chosen: true,
         };
-        assert_eq!(trial_words(&trial(f64::NAN, None)), "trained to its end (loss 0.12, union of 8 5.3e-4)");
         assert_eq!(
-            trial_words(&trial(0.0, None)),
-            "right answers as probable (gain +0.00 nats, loss 0.12, union of 8 5.3e-4)"
+            tried_words(&trial(f64::NAN, None)),
+            "trained to its end (loss 0.12; all 8 texts together, learning rate 5.3e-4)"
         );
         assert_eq!(
-            trial_words(&trial(1.0, Some(0.5))),
-            "50 % right, right answers 2.7 times more probable (gain +1.00 nats, loss 0.12, union of 8 5.3e-4)"
+            tried_words(&trial(0.0, None)),
+            "right answers as probable (gain +0.00 nats, loss 0.12; all 8 texts together, learning rate 5.3e-4)"
+        );
+        assert_eq!(
+            tried_words(&trial(1.0, Some(0.5))),
+            "50 % right, right answers 2.7 times more probable (gain +1.00 nats, loss 0.12; all 8 texts together, learning rate 5.3e-4)"
         );
     }
 }

@@ -11,9 +11,9 @@ use ratatui::widgets::{Block, Borders, List, ListState, Paragraph};
 
 use super::look::{Look, one_line};
 use super::page::Page;
-use super::status::{doing_words, held_words, share_words, steps, waiting_words};
+use super::status::{doing_words, held_words, share_words, steps, under_way_words, waiting_words};
 use super::times::Times;
-use super::words::{count, percent, work_words};
+use super::words::{count, percent};
 use super::{documents, heatmap, story};
 use seald_core::protocol::{DocumentLine, DocumentView, ForgettingView, StatusView};
 
@@ -220,12 +220,18 @@ impl Painter<'_> {
             let words = steps(trial, usize::from(area.width), self.look);
             frame.render_widget(Line::styled(words, self.style(Color::Cyan)), bar);
         } else if let Some(work) = &status.work {
-            frame.render_widget(Line::styled(cut(&work_words(work)), self.style(Color::Cyan)), bar);
+            frame.render_widget(
+                Line::styled(cut(&under_way_words(status, work)), self.style(Color::Cyan)),
+                bar,
+            );
         } else if let Some(held) = &status.held {
-            let words = cut(&format!("held: {}", held_words(held, self.times)));
+            let words = cut(&self.look.hints(&format!("held: {}", held_words(held, self.times))));
             frame.render_widget(Line::styled(words, self.style(Color::Yellow)), bar);
         } else if let Some(problem) = status.problems.first() {
-            frame.render_widget(Line::styled(cut(&one_line(problem)), self.style(Color::Red)), bar);
+            frame.render_widget(
+                Line::styled(cut(&self.look.hints(&one_line(problem))), self.style(Color::Red)),
+                bar,
+            );
         }
     }
 

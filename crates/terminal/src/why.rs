@@ -32,6 +32,10 @@ pub fn render(view: &WhyView, look: &Look) -> String {
         };
         page.words(why, 0, &Style::new());
     }
+    if !said.unlearned.is_empty() {
+        page.blank();
+        answer::missing(said, &mut page);
+    }
     for document in documents {
         page.blank();
         one(document, &mut page, look);
@@ -42,9 +46,7 @@ pub fn render(view: &WhyView, look: &Look) -> String {
 fn one(document: &WhyDocument, page: &mut Page<'_>, look: &Look) {
     let WhyDocument { source, learned_in, share, quotes, rows, probes } = document;
     let (plain, dim) = (Style::new(), Style::new().dim());
-    let head =
-        format!("{} ({}, number {})", one_line(&source.title), one_line(&source.name), source.document);
-    page.words(&head, 0, &Style::new().bold());
+    page.words(&answer::source_words(source), 0, &Style::new().bold());
     if let Some(generation) = learned_in {
         let did = match share {
             Some(share) => format!(

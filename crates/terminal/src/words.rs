@@ -87,16 +87,44 @@ pub fn task_words(task: Task) -> &'static str {
         Task::WriteQuestions => "writing questions",
         Task::CheckQuestions => "checking the questions",
         Task::AnswerQuestions => "answering questions",
+        Task::AnswerDocument => "answering questions about the document, without it",
+        Task::AnswerInSight => "answering questions about the document, with it in sight",
+        Task::AnswerEarlier => "answering questions about what it learned before",
+        Task::AnswerControls => "answering questions about invented texts, for comparison",
+        Task::AnswerReading => "answering questions about other texts in sight, whether it still reads",
+        Task::Judge => "answering for the gate: about the document, earlier ones and invented texts",
         Task::WriteTexts => "writing texts",
         Task::Calibrate => "answering questions about invented texts",
     }
 }
 
-/// `writing questions: 34 %, about 2 minutes left`.
+/// `writing questions: 34 % of this step, about 2 minutes of it left`.
 pub fn work_words(work: &Work) -> String {
     let left = work.seconds_left().filter(|left| *left >= 1.0);
-    let left = left.map(|left| format!(", about {} left", about(left))).unwrap_or_default();
-    format!("{}: {:.0} %{left}", task_words(work.task), work.share() * 100.0)
+    let left = left.map(|left| format!(", about {} of it left", about(left))).unwrap_or_default();
+    format!("{}{left}", step_words(work))
+}
+
+/// `writing questions: 34 % of this step`: beside the time that the whole document takes, where a second time would contradict it.
+pub fn step_words(work: &Work) -> String {
+    format!("{}: {:.0} % of this step", task_words(work.task), work.share() * 100.0)
+}
+
+/// What a trial trained on, from the name that it has in the database: `key facts, learning rate 1e-3, 10 epochs` of `key_facts 1e-3 x10`, and
+/// `all 8 texts together, learning rate 5.3e-4` of `union of 8 5.3e-4`. A name of another form is left as it is.
+pub fn trial_words(name: &str) -> String {
+    let words: Vec<&str> = name.split(' ').collect();
+    match words[..] {
+        ["union", "of", texts] => format!("all {texts} texts together"),
+        ["union", "of", texts, rate] => format!("all {texts} texts together, learning rate {rate}"),
+        ["passage", "only"] => "the document alone".to_string(),
+        ["calibration", rate] => format!("calibration, learning rate {rate}"),
+        [format, rate, times] if times.strip_prefix('x').is_some_and(|n| n.parse::<usize>().is_ok()) => {
+            let epochs = count(times[1..].parse().unwrap_or(1), "epoch");
+            format!("{}, learning rate {rate}, {epochs}", format.replace('_', " "))
+        }
+        _ => name.to_string(),
+    }
 }
 
 /// What became of a document, in words.
@@ -183,7 +211,18 @@ mod tests {
         assert_eq!(size_words(1812, 1, Some(371.0)), "1,812 tokens, 1 passage, about 6 minutes");
         assert_eq!([about(371.0), about(7800.0)], ["6 minutes", "2 h 10 min"]);
         let work = Work { task: Task::WriteQuestions, done: 30, of: 100, seconds: 60.0 };
-        assert_eq!(work_words(&work), "writing questions: 30 %, about 2 minutes left");
-        assert_eq!(work_words(&Work { seconds: 0.2, ..work }), "writing questions: 30 %");
+        assert_eq!(work_words(&work), "writing questions: 30 % of this step, about 2 minutes of it left");
+        assert_eq!(work_words(&Work { seconds: 0.2, ..work }), "writing questions: 30 % of this step");
+        assert_eq!(step_words(&work), "writing questions: 30 % of this step");
+    }
+
+    #[test]
+    fn trials_are_told_by_what_they_trained_on() {
+        assert_eq!(trial_words("union of 8 5.3e-4"), "all 8 texts together, learning rate 5.3e-4");
+        assert_eq!(trial_words("union of 4"), "all 4 texts together");
+        assert_eq!(trial_words("key_facts 1e-3 x10"), "key facts, learning rate 1e-3, 10 epochs");
+        assert_eq!(trial_words("self_qa 1e-3 x1"), "self qa, learning rate 1e-3, 1 epoch");
+        assert_eq!(trial_words("passage only"), "the document alone");
+        assert_eq!(trial_words("no such form x"), "no such form x");
     }
 }

@@ -35,7 +35,8 @@ pub fn render(view: &WriterView, times: Times, look: &Look) -> String {
         _ => page.field("Writes", "the base model, untrained", &plain),
     }
     if view.rounds.is_empty() {
-        page.words("No round was begun yet: `sealctl train-writer` begins one.", 0, &Style::new().dim());
+        let words = look.hints("No round was begun yet: `sealctl train-writer` begins one.");
+        page.words(&words, 0, &Style::new().dim());
         return page.text();
     }
     let told = view.told.as_ref().map(|told| told.number);

@@ -14,12 +14,12 @@ use super::super::extract::{Body, generation};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::serve::{Stopping, stopped};
-use super::super::views::{learned, shares_words};
+use super::super::views::{learned, shares_words, unlearned};
 use crate::pipeline::asking::{Asked, Piece, Prompt};
 use seald_core::domain::document::Document;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
-use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, ServerSentEvent, Source};
+use seald_core::protocol::{AskEvent, AskRequest, AskView, Problem, ServerSentEvent, Source, Unlearned};
 use seald_store::Store;
 
 /// Longest question, characters.
@@ -70,7 +70,8 @@ pub(super) async fn untraced(api: &Api, request: AskRequest) -> Result<AskView> 
     while answer.next().await?.is_some() {}
     let view = answer.untraced();
     let sources = related(api, &answer.question, &view, |_, _| Ok(true)).await?;
-    Ok(AskView { sources: sources.into_iter().map(source).collect(), ..view })
+    let unlearned = answer.unlearned().await;
+    Ok(AskView { sources: sources.into_iter().map(source).collect(), unlearned, ..view })
 }
 
 /// Learned documents that share words with question and answer, the nearest first; of these, `wanted` ones.
@@ -137,9 +138,10 @@ async fn begin(api: &Api, request: AskRequest) -> Result<Answer> {
     if let Some(id) = asked.generation.filter(|id| *id != GenerationId::BASE) {
         api.service.read(move |_, reading| reading.store.generation(id)).await?;
     }
+    let of_base = asked.generation == Some(GenerationId::BASE);
     let pieces = api.service.control.ask(asked)?;
     let (api, since, told) = (api.clone(), Instant::now(), Told::default());
-    Ok(Answer { api, question, pieces, since, told, ended: false })
+    Ok(Answer { api, question, of_base, pieces, since, told, ended: false })
 }
 
 fn check(request: AskRequest) -> Result<(String, Asked)> {
@@ -176,6 +178,8 @@ const BROKEN_OFF: &str = "the daemon went down before the answer was whole: ask 
 struct Answer {
     api: Api,
     question: String,
+    /// Whether the base was asked for by name: nobody takes its answer for something learned.
+    of_base: bool,
     pieces: UnboundedReceiver<Piece>,
     since: Instant,
     told: Told,
@@ -237,7 +241,21 @@ impl Answer {
                 Vec::new()
             }),
         };
-        Ok(AskView { sources: sources.into_iter().map(source).collect(), ..view })
+        let unlearned = self.unlearned().await;
+        Ok(AskView { sources: sources.into_iter().map(source).collect(), unlearned, ..view })
+    }
+
+    /// Documents that the question is about and that the answer is not made of. The answer is there, and is not lost for this.
+    async fn unlearned(&self) -> Vec<Unlearned> {
+        if self.of_base {
+            return Vec::new();
+        }
+        let question = self.question.clone();
+        let found = self.api.service.read(move |_, reading| unlearned(&reading.store, &question)).await;
+        found.unwrap_or_else(|error| {
+            tracing::debug!(%error, "documents that were not learned are not looked up");
+            Vec::new()
+        })
     }
 
     /// All of it, and no source.
@@ -250,6 +268,7 @@ impl Answer {
             tokens,
             mean_log_prob: log_prob / tokens.max(1) as f64,
             sources: Vec::new(),
+            unlearned: Vec::new(),
             seconds: self.since.elapsed().as_secs_f64(),
         }
     }

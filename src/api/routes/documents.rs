@@ -23,7 +23,7 @@ const DOCUMENT_BYTES: usize = 64 << 20;
 /// Documents of a page where no number is given, and the most.
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 500;
-/// Words that are searched for, at most: each is compared with each name.
+/// Words that are searched for, at most: each is looked for in each text.
 const MOST_WORDS: usize = 16;
 /// Longest name of a file, bytes.
 const NAME_BYTES: usize = 255;
@@ -38,7 +38,7 @@ pub(in crate::api) struct Listing {
     state: Option<DocumentState>,
     /// Only those that came in this subfolder of the inbox.
     tag: Option<String>,
-    /// Only those whose title or file name holds each of these words.
+    /// Only those whose title, file name or text holds each of these words.
     search: Option<String>,
     /// Only those with a lower number: `next_before` of the page before.
     before: Option<i64>,

@@ -10,6 +10,7 @@ mod report;
 mod status;
 mod suspects;
 mod time_left;
+mod unlearned;
 mod why;
 mod writer;
 
@@ -20,5 +21,6 @@ pub(super) use jobs::{consolidations, job};
 pub(super) use models::{change, models, place};
 pub use report::{document, forgetting};
 pub(super) use status::status;
+pub(super) use unlearned::unlearned;
 pub(super) use why::{Trace, learned, shares_words, trace};
 pub(super) use writer::writer;

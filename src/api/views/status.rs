@@ -18,22 +18,12 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
     let documents = counts(&reading.store)?;
     let suspects = suspects(&reading.store)?;
     let knowledge = knowledge(reading)?;
-    let Now {
-        activity,
-        work,
-        held,
-        trouble,
-        model,
-        loaded,
-        next,
-        serve_to,
-        refused,
-        most_passages,
-        problems,
-    } = service.monitor.now();
+    let now = service.monitor.now();
+    let (most_passages, model) = (now.most_passages, now.model);
     let longest =
         most_passages.map_or(u64::MAX, |most| longest_learned(most, model.map(|facts| facts.context)));
-    let time_left = time_left(reading, &activity, longest, service.clock.now())?;
+    let time_left = time_left(reading, &now, longest, service.clock.now())?;
+    let Now { activity, work, held, trouble, loaded, next, serve_to, refused, problems, .. } = now;
     let documents = DocumentCounts {
         refused: refused.files.len() + refused.more,
         unreadable: refused.unreadable.len(),

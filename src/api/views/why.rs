@@ -114,7 +114,7 @@ fn probe(view: ProbeView) -> WhyProbe {
 }
 
 /// Beginnings of the words of a text, in small letters.
-fn stems(text: &str) -> HashSet<String> {
+pub(super) fn stems(text: &str) -> HashSet<String> {
     let counts = |c: char| c.is_numeric() || c >= SIGNS;
     let words = text.unicode_words().filter(|word| word.chars().count() > SHORT || word.chars().any(counts));
     words.map(|word| word.to_lowercase().chars().take(STEM).collect()).collect()

@@ -187,9 +187,21 @@ pub enum Task {
     WriteQuestions,
     /// It checks them against the passage.
     CheckQuestions,
-    /// It answers questions.
+    /// It answers questions, nobody said what for.
     #[default]
     AnswerQuestions,
+    /// It answers questions about the document under way, without it.
+    AnswerDocument,
+    /// It answers them with the document in sight: what they are worth.
+    AnswerInSight,
+    /// It answers questions about what was learned before.
+    AnswerEarlier,
+    /// It answers control questions about invented texts that nothing was learned of.
+    AnswerControls,
+    /// It answers questions about invented texts in sight: whether it still reads.
+    AnswerReading,
+    /// It answers what the gate asks of a candidate: about the document, about what was learned before, and the control questions.
+    Judge,
     /// It writes texts to be trained on.
     WriteTexts,
     /// It answers questions about invented texts, to find the settings that suit it, once for each base model.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::document::DocumentState;
 use crate::domain::ids::DocumentId;
 
 /// A question.
@@ -55,12 +56,16 @@ pub struct AskView {
     pub mean_log_prob: f64,
     /// Learned documents that it likely came from, at most three: they share a word with it that the question has not, and made it three times as probable.
     pub sources: Vec<Source>,
+    /// Documents that were not learned although their text fits the question better than that of any learned one, the best first, at most two: nothing of
+    /// them is behind the answer. Never told of an answer that `base` was asked for by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlearned: Vec<Unlearned>,
     /// Seconds from the question to the end of the answer.
     pub seconds: f64,
 }
 
 /// A document that an answer likely came from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Source {
     /// Its number.
     pub document: DocumentId,
@@ -68,6 +73,19 @@ pub struct Source {
     pub title: String,
     /// Its file's name.
     pub name: String,
+}
+
+/// A document that was not learned, and what is known of why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unlearned {
+    /// Which.
+    pub source: Source,
+    /// What became of it.
+    pub state: DocumentState,
+    /// Questions that the gate put to the model that had learned it; 0 where it did not come to that.
+    pub asked: usize,
+    /// Right answers to them.
+    pub right: usize,
 }
 
 /// One event of a streamed answer.

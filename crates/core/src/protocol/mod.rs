@@ -41,7 +41,7 @@ mod why;
 mod writer;
 
 pub use adapters::{AdaptersView, GenerationView};
-pub use ask::{AskEvent, AskRequest, AskView, Source, Turn};
+pub use ask::{AskEvent, AskRequest, AskView, Source, Turn, Unlearned};
 pub use backups::{BackupView, BackupsView};
 pub use control::{
     AddView, EventView, PauseRequest, Problem, ReplayView, RollbackRequest, RollbackView, ServerSentEvent,

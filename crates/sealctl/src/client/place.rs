@@ -42,6 +42,32 @@ pub struct Wanted {
     pub token_file: Option<PathBuf>,
 }
 
+impl Wanted {
+    /// As a shell takes it after `sealctl`: `--root demo`. Empty where nothing was named.
+    pub fn options(&self) -> String {
+        let Self { socket, root, url, token_file } = self;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let named = [
+            ("--root", path(root)),
+            ("--socket", path(socket)),
+            ("--url", url.clone()),
+            ("--token-file", path(token_file)),
+        ];
+        let words =
+            named.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", quoted(&value?))));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// What surrounds the program: where sockets may be.
 #[derive(Debug, Clone, Default)]
 pub struct Around {

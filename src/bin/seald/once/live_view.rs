@@ -10,7 +10,7 @@ use seald_core::domain::progress::{Progress, Work};
 use seald_terminal::noted::{
     Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
 };
-use seald_terminal::words::{kind_words, size_words, stage_words, work_words};
+use seald_terminal::words::{kind_words, size_words, stage_words, trial_words, work_words};
 use seald_terminal::{Look, one_line};
 
 /// Blanks before what belongs to a document.
@@ -98,6 +98,7 @@ impl View {
                 self.say(if *accepted { "it passed" } else { "it did not pass" })
             }
             Progress::Live { generation } => self.say(&format!("{} is live", one_line(generation))),
+            Progress::Replayed { asked: 0, .. } => {}
             Progress::Replayed { asked, right, lost } => {
                 self.say(&format!("{right} of {asked} answers right, {lost} lost"));
             }
@@ -202,7 +203,7 @@ impl View {
             runs => format!("{} side by side", runs.len()),
         };
         let room = self.look.width.saturating_sub(BAR);
-        bar.set_message(format!("loss {loss:.2}  {}", self.look.cut(&trial, room)));
+        bar.set_message(format!("loss {loss:.2}  {}", self.look.cut(&trial_words(&trial), room)));
         self.steps = Some(bar);
     }
 

@@ -34,7 +34,7 @@ pub(crate) async fn rollback(client: &Client, to: String, json: bool) -> Result<
         text.extend(dropped.iter().map(|title| format!("  {}\n", one_line(title))));
         text += "`sealctl retry DOC` learns one again.\n";
     }
-    Ok(output::text(&text)?)
+    Ok(output::text(&output::hints(&text))?)
 }
 
 /// Asks about everything learned, and tells what goes on until that is done.

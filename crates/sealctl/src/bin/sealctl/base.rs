@@ -45,7 +45,7 @@ pub(crate) async fn use_model(client: &Client, args: UseModel, json: bool) -> Re
     if json {
         output::json(&answer)?;
     } else {
-        output::text(&done(&view, waiting.no_wait))?;
+        output::text(&output::hints(&done(&view, waiting.no_wait)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -74,6 +74,9 @@ pub(crate) enum Verb {
         /// Its number, or its exact file name
         #[arg(value_parser = document)]
         doc: String,
+        /// Show every line that was left out, not one example of each reason
+        #[arg(long)]
+        all: bool,
     },
     /// List the generations that were accepted
     Adapters,
@@ -194,7 +197,7 @@ pub(crate) struct Docs {
     /// Only those that are waiting, learning, learned, turned-away or failed
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub(crate) state: Option<DocumentState>,
-    /// Only those whose title or file name holds each of these words
+    /// Only those whose title, file name or text holds each of these words, or parts of words
     #[arg(long, value_name = "WORDS")]
     pub(crate) search: Option<String>,
     /// Only those that came in this subfolder of the inbox

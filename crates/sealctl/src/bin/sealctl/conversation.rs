@@ -111,7 +111,8 @@ async fn answer(client: &Client, manner: &mut Manner, line: Line) -> Result<(), 
     match line {
         Line::Nothing | Line::Quit => {}
         Line::Question(question) => {
-            let view = match manner.compare {
+            // Beside itself the base has nothing to show.
+            let view = match manner.compare && manner.model.as_deref() != Some("base") {
                 true => compared(client, manner, &question, false).await?,
                 false => streamed(client, manner, &question).await?,
             };

@@ -76,6 +76,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Restore(args) => return Err(backup::restore(args, &wanted, &Around::here(), json)),
         verb => verb,
     };
+    seald_terminal::reached_with(wanted.options());
     let found = Place::find(&wanted, &Around::here());
     if found.is_err() && matches!(verb, Verb::CompleteWords(_)) {
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +93,7 @@ async fn carry_out(verb: Verb, client: Client, json: bool) -> Result<ExitCode, F
         Verb::Status => show::status(&client, json).await,
         Verb::Docs(args) => show::docs(&client, args, json).await,
         Verb::Show { doc } => show::story(&client, &doc, json).await,
-        Verb::Edits { doc } => show::edits(&client, &doc, json).await,
+        Verb::Edits { doc, all } => show::edits(&client, &doc, all, json).await,
         Verb::Adapters => show::adapters(&client, json).await,
         Verb::Forgetting => show::forgetting(&client, json).await,
         Verb::Writer { round } => show::writer(&client, round, json).await,

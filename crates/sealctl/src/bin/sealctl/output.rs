@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use seald_core::clock::Clock;
 use seald_core::error::{Context, Error, Kind, Result};
-use seald_terminal::{Times, Zone};
+use seald_terminal::{Look, Times, Zone};
 
 /// Prints text on stdout as it is, at once.
 ///
@@ -29,10 +29,15 @@ pub(crate) fn json(bytes: &[u8]) -> Result<()> {
     if json.is_empty() { Ok(()) } else { text(&format!("{json}\n")) }
 }
 
-/// Says something to the person, on stderr.
+/// Says something to the person, on stderr; commands that it names reach the same daemon.
 pub(crate) fn say(text: impl AsRef<str>) {
     // A closed stderr is no reason to stop.
-    let _ = writeln!(io::stderr(), "{}", text.as_ref().trim_end());
+    let _ = writeln!(io::stderr(), "{}", hints(text.as_ref().trim_end()));
+}
+
+/// As [`Look::hints`]: for words that go to stdout.
+pub(crate) fn hints(words: &str) -> String {
+    Look::of_stderr().hints(words)
 }
 
 /// Times as they look from here and now.

@@ -58,9 +58,9 @@ pub(crate) async fn story(client: &Client, doc: &str, json: bool) -> Result<(), 
 }
 
 /// The self-edits of one document.
-pub(crate) async fn edits(client: &Client, doc: &str, json: bool) -> Result<(), Failure> {
+pub(crate) async fn edits(client: &Client, doc: &str, all: bool, json: bool) -> Result<(), Failure> {
     page(client, &routes::edits(doc), json, |view: &SelfEditsView, look: &Look| {
-        self_edits::render(view, look)
+        self_edits::render(view, all, look)
     })
     .await
 }

@@ -8,7 +8,7 @@ use sealctl::client::{Client, Failure, Stream, routes};
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::{EventView, Held, StatusView};
 use seald_terminal::feed::Feed;
-use seald_terminal::words::work_words;
+use seald_terminal::words::{trial_words, work_words};
 use seald_terminal::{Look, one_line};
 
 use crate::output;
@@ -48,7 +48,7 @@ impl Teller {
                 let bar = self.bar.get_or_insert_with(|| bar(&self.look));
                 bar.set_length(*steps as u64);
                 bar.set_position(*step as u64);
-                bar.set_message(format!("(loss {loss:.2}, {})", one_line(trial)));
+                bar.set_message(format!("(loss {loss:.2}; {})", trial_words(&one_line(trial))));
             }
             Some(Progress::Working(work)) if work.done < work.of => {
                 let bar = self.bar.get_or_insert_with(|| bar(&self.look));

@@ -74,7 +74,7 @@ async fn begin(
     } else {
         let JobStarted { job, kind } = parse(&answer, path)?;
         let text = format!("{} waits as job {job}; `sealctl watch` follows it\n", kind_words(kind));
-        output::text(&text)?;
+        output::text(&output::hints(&text))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(client: &Client, args: Pull, json: bool) -> Result<ExitC
             return Ok(ExitCode::from(SIGNALLED + signal));
         }
     };
-    output::text(&if json { pulled.json()? } else { pulled.words() })?;
+    output::text(&if json { pulled.json()? } else { output::hints(&pulled.words()) })?;
     Ok(ExitCode::SUCCESS)
 }
 
