@@ -226,8 +226,8 @@ fn what_is_written_to_a_file_whose_document_is_being_forgotten_goes_with_it() {
     }
     drop(files);
     daemon.wait("the other's page two", |_| called("stays.txt").len() == 2);
+    daemon.wait("moved", |_| names(&host.inbox().join("done")) == ["goes.txt", "stays.txt"]);
     assert_eq!(called("goes.txt").len(), 1);
-    assert_eq!(names(&host.inbox().join("done")), ["goes.txt", "stays.txt"]);
 }
 
 #[test]

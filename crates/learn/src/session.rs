@@ -74,9 +74,9 @@ impl<'a> Session<'a> {
     pub fn new(model: &'a Model, options: LearnOptions, cancel: &'a AtomicBool) -> Result<Self> {
         options.validate()?;
         let prompts = PromptSet::of(model);
-        let options = options.for_model(prompts, model.decoder.config());
-        let (work, checkpoints, tally) = Default::default();
-        let (max_memory, drift_budget) = (None, UNCALIBRATED_BUDGET);
+        let (work, checkpoints, tally, max_memory) = Default::default();
+        let (options, drift_budget) =
+            (options.for_model(prompts, model.decoder.config()), UNCALIBRATED_BUDGET);
         Ok(Self { model, options, prompts, cancel, max_memory, work, drift_budget, checkpoints, tally })
     }
 
@@ -187,10 +187,10 @@ impl<'a> Session<'a> {
         Ok(graded.collect())
     }
 
-    /// The same, told of as `task`.
+    /// [`Self::ask`], told of as `task`.
     ///
     /// # Errors
-    /// As [`Self::ask`].
+    /// The same.
     pub fn ask_as(
         &self,
         task: Task,

@@ -18,8 +18,6 @@ use seald_engine::train::{Run, TrainOptions};
 
 /// One step in so many warms up: the first steps of Adam move every weight by the whole rate, whatever its gradient (5 % is usual).
 const WARMUP_SHARE: usize = 20;
-/// Of the drift budget, the mean KL that base samples may have while they are trained on.
-const ANCHOR_SHARE: f64 = 0.5;
 /// Tokens in one pass over the weights.
 const PASS_TOKENS: usize = 4096;
 
@@ -60,8 +58,7 @@ impl Training {
             length: Length::Steps(plan.steps.len()),
             batch: BatchSize { tokens: usize::MAX, rows: None },
             seed,
-            anchor_target: (session.prompts == PromptSet::General)
-                .then_some(session.drift_budget * ANCHOR_SHARE),
+            anchor_target: (session.prompts == PromptSet::General).then_some(session.drift_budget),
             ..TrainOptions::default()
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;
