@@ -26,6 +26,8 @@ use seald_engine::model::Model;
 use seald_engine::sampler::Sampling;
 use seald_engine::score::{Progress, ScoreRow, Scorer};
 
+/// What came of asking.
+type Answers = Result<Vec<Answered>>;
 /// Most tokens of an answer: SEAL's limit.
 pub const ANSWER_TOKENS: usize = 64;
 /// Most tokens of an answer where brevity was asked for: a sentence around the answer fits, a recitation does not.
@@ -191,12 +193,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// The same.
-    pub fn ask_as(
-        &self,
-        task: Task,
-        questions: &[Question<'_>],
-        adapter: Option<&Adapter>,
-    ) -> Result<Vec<Answered>> {
+    pub fn ask_as(&self, task: Task, questions: &[Question<'_>], adapter: Option<&Adapter>) -> Answers {
         self.work.doing(task, || self.ask(questions, adapter))
     }
 
