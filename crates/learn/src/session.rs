@@ -28,6 +28,7 @@ use seald_engine::score::{Progress, ScoreRow, Scorer};
 
 /// What came of asking.
 type Answers = Result<Vec<Answered>>;
+
 /// Most tokens of an answer: SEAL's limit.
 pub const ANSWER_TOKENS: usize = 64;
 /// Most tokens of an answer where brevity was asked for: a sentence around the answer fits, a recitation does not.

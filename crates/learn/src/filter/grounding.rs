@@ -22,11 +22,12 @@ pub(super) const FUNCTION_WORDS: &[&str] = &[
     "or", "other", "our", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them",
     "then", "there", "these", "they", "this", "those", "through", "to", "under", "until", "upon", "was",
     "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whose", "why", "how", "will",
-    "with", "within", "without", "would", "you", "your", "percent", "use", "used", "uses", "using", "called",
-    "named", // Answers in other languages.
-    "das", "dem", "den", "der", "des", "die", "ein", "eine", "einem", "einen", "einer", "eines", "und", "im",
-    "von", "mit", "la", "le", "les", "un", "une", "du", "et", "el", "los", "las", "una", "del", "y", "en",
-    "的", "了", "是", "在", "和", "与", "は", "が", "を", "の", "に", "で", "と", "も",
+    "with", "within", "without", "would", "you", "your", "percent",
+    // What texts say of anything; answers in other languages.
+    "use", "used", "uses", "using", "called", "named", "das", "dem", "den", "der", "des", "die", "ein",
+    "eine", "einem", "einen", "einer", "eines", "und", "im", "von", "mit", "la", "le", "les", "un", "une",
+    "du", "et", "el", "los", "las", "una", "del", "y", "en", "的", "了", "是", "在", "和", "与", "は", "が",
+    "を", "の", "に", "で", "と", "も",
 ];
 /// Answers in one word to a question that is answered so.
 const VERDICTS: &[&str] =
