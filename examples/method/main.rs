@@ -286,7 +286,7 @@ fn main() -> Result<()> {
         .doing(Kind::Invalid, || format!("--consolidate {}", options.consolidate))?;
     let learn = LearnOptions { seed: options.seed, ..learn };
     match &options.what {
-        What::Passages(run) => return passages::measure(&model, learn, &gate, run),
+        What::Passages(run) => return passages::measure(&model, learn, gate, run),
         What::Everyday { adapter } => return everyday::measure(&model, learn, adapter),
         _ => (),
     }

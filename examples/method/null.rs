@@ -28,7 +28,8 @@ pub(crate) fn measure(
         let (kept, _) = probes::make(&lab.session, reading(document), &[], None, Author::Model(None))?;
         let gate: Vec<_> = kept.iter().filter(|k| k.role == Role::Gate).collect();
         let learn = LearnOptions { final_steps: steps, ..lab.session.options.clone() };
-        let session = Session::new(lab.session.model, learn, &NEVER)?;
+        let mut session = Session::new(lab.session.model, learn, &NEVER)?;
+        session.gate = options.clone();
         let mut rows = lab.edit(other, Format::ImplicationsLong, number as u64)?;
         rows.extend(lab.edit(other, Format::SelfQa, number as u64)?);
         let asked: Vec<Question<'_>> = other.of(&["select"]).map(|q| question(&q.asked)).collect();
@@ -44,7 +45,7 @@ pub(crate) fn measure(
             .collect();
         let probes = judge::Probes { gate: &asked, controls: &[], bank: &[], reading: None };
         let judged = (!asked.is_empty())
-            .then(|| judge::judge(&session, None, &trials.adapter, probes, &lab.rehearsal, options))
+            .then(|| judge::judge(&session, None, &trials.adapter, probes, &lab.rehearsal))
             .transpose()?;
         decisions.push(judged.map(|j| j.decision));
         eprintln!("document {} of {}", number + 1, documents.len());

@@ -37,9 +37,9 @@ use crate::people::{Human, Passage};
 use crate::record;
 
 /// Measures the passages that the output file has no line for; prints the table of all its lines.
-pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, run: &Run) -> Result<()> {
+pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: GateOptions, run: &Run) -> Result<()> {
     let mut session = Session::new(model, learn, &NEVER)?;
-    session.drift_budget = gate.budget();
+    session.gate = gate;
     let passages: Vec<Passage> = serde_json::from_slice(&fs::read(&run.data).unwrap()).unwrap();
     let mut done = lines(&run.out);
     let wanted = run.from..(run.from + run.passages).min(passages.len());
@@ -52,7 +52,6 @@ pub(crate) fn measure(model: &Model, learn: LearnOptions, gate: &GateOptions, ru
     let lab = Lab {
         session: &session,
         rehearsal: &rehearsal,
-        gate,
         run,
         passages: &passages,
         comprehension: &comprehension,
@@ -83,7 +82,6 @@ fn prepare(session: &Session<'_>, cache: &Path) -> Result<Rehearsal> {
 struct Lab<'a, 's> {
     session: &'s Session<'a>,
     rehearsal: &'s Rehearsal,
-    gate: &'s GateOptions,
     run: &'s Run,
     passages: &'s [Passage],
     comprehension: &'s Comprehension,
@@ -185,7 +183,7 @@ impl Lab<'_, '_> {
             // As many steps as ten presentations, SEAL's: one row alone is one step a presentation.
             let options = LearnOptions { final_steps: 10, ..session.options.clone() };
             let mut alone = Session::new(session.model, options, &NEVER)?;
-            alone.drift_budget = session.drift_budget;
+            alone.gate = session.gate.clone();
             let trials = Halving::new(&alone, material(&text), None, &[])?.only(edit, &mut |_| {})?;
             line.scores.insert("passage only".into(), human.ask(session, Some(&trials.adapter), None)?.score);
             lap(&mut line, "passage only", at);
@@ -283,7 +281,7 @@ impl Lab<'_, '_> {
             .collect();
         let reading = Some(self.comprehension);
         let probes = judge::Probes { gate: &asked, controls: &controls, bank: &[], reading };
-        Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal, self.gate)?))
+        Ok(Some(judge::judge(self.session, None, adapter, probes, self.rehearsal)?))
     }
 }
 

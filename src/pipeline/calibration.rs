@@ -96,8 +96,7 @@ impl Worker<'_> {
             self.session.options.learning_rates = vec![calibration.learning_rate];
         }
         if budget {
-            self.gate.drift_budget = calibration.drift_budget;
-            self.session.drift_budget = calibration.drift_budget;
+            self.session.gate.drift_budget = calibration.drift_budget;
         }
     }
 }

@@ -163,7 +163,7 @@ impl Worker<'_> {
         let staged = StagedDir::replacing(&self.root.job(job.id), CANDIDATE)?;
         staged.write(ANSWERS, &kept_answers(&bank, &after)?)?;
         staged.publish()?;
-        Ok(consolidate::compare(&answers, drift, self.gate.budget()))
+        Ok(consolidate::compare(&answers, drift, self.session.gate.budget()))
     }
 
     /// What the base answered to the probes of learned documents when they came.

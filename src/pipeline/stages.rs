@@ -69,7 +69,7 @@ impl Worker<'_> {
     pub(super) fn write_self_edits(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
         let asked = self.store.probes(document.id, None)?;
         let ranks = !self.session.options.rung_steps.is_empty();
-        if let Some(reason) = nothing_to_ask(&asked, self.gate.facts_needed, ranks) {
+        if let Some(reason) = nothing_to_ask(&asked, self.session.gate.facts_needed, ranks) {
             return self.store.reject(job, &[reason]);
         }
         let passages = self.store.passages(document.id)?;
@@ -184,9 +184,7 @@ impl Worker<'_> {
             bank: &bank_asked,
             reading: Some(&reading),
         };
-        let judged = self.session.work.doing(Task::Judge, || {
-            judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal, &self.gate)
-        })?;
+        let judged = judge::judge(&self.session, self.live(), &candidate, probes, &self.rehearsal)?;
         self.controls = Some((live, controls_before));
         self.reading = Some(reading);
         let mut evaluations = evaluations(&gate, &before, Subject::Before, live);

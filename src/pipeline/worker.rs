@@ -95,7 +95,6 @@ pub struct Worker<'m> {
     pub(super) session: Session<'m>,
     pub(super) rehearsal: Rehearsal,
     pub(super) elsewhere: Option<Endpoint>,
-    pub(super) gate: GateOptions,
     pub(super) consolidate: ConsolidateOptions,
     pub(super) writer_rounds: WriterOptions,
     pub(super) done: Option<PathBuf>,
@@ -141,7 +140,7 @@ impl<'m> Worker<'m> {
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
         session.checkpoints.every = checkpoint_every;
-        session.drift_budget = gate.budget();
+        session.gate = gate;
         recover::reconcile(&root, &mut store, model, clock.now())?;
         let samples = match store.base_samples(&model.fingerprint, rehearsal::RECIPE)? {
             Some(samples) => samples,
@@ -160,7 +159,6 @@ impl<'m> Worker<'m> {
             session,
             rehearsal,
             elsewhere,
-            gate,
             consolidate,
             writer_rounds,
             done,

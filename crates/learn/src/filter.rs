@@ -18,7 +18,8 @@ use grounding::Source;
 pub use grounding::grounded;
 use leaks::Leaks;
 pub use leaks::{LEAK_NGRAM, LEAK_OVERLAP};
-use repetition::{Said, repeats_itself};
+use repetition::Said;
+pub(crate) use repetition::repeats_itself;
 
 /// A self-edit of which more than this share of rows repeats an earlier one is degenerate, from [`REPEATED_FROM`] rows
 /// on, if less than [`WORTH_KEEPING`] rows are left: a loop at the end of a list spoils what came before it no more.

@@ -2,13 +2,14 @@
 //! old knowledge suffers, only a part of the way from the live adapter to it is gone.
 
 use super::comprehension::Comprehension;
-use super::gate::{self, GateInput, GateOptions, GateProbe};
+use super::gate::{self, GateInput, GateProbe};
 use super::paired::Paired;
 use super::rehearsal::Rehearsal;
 use super::session::{Answered, Question, Session};
 use candle_core::Tensor;
 
 use seald_core::domain::decision::Decision;
+use seald_core::domain::progress::Task;
 use seald_core::error::{Error, Kind, Result};
 use seald_engine::lora::Adapter;
 
@@ -67,14 +68,13 @@ pub fn judge(
     candidate: &Adapter,
     probes: Probes<'_>,
     rehearsal: &Rehearsal,
-    options: &GateOptions,
 ) -> Result<Judged> {
     let (mut whole, mut best) = (None, None);
-    let reach = reach(session, live, candidate, rehearsal, options.budget())?;
+    let reach = reach(session, live, candidate, rehearsal)?;
     let mut decide_at = |part: f64| -> Result<Decision> {
         let scale = part * reach;
         let adapter = between(live, candidate, scale)?;
-        let judged = judge_at(session, adapter, scale, probes, rehearsal, options)?;
+        let judged = judge_at(session, adapter, scale, probes, rehearsal)?;
         let decision = judged.decision.clone();
         // Bisection begins with the whole candidate and goes up from an accepted scale, so the last accepted one is the largest.
         if decision.accepted {
@@ -95,8 +95,8 @@ fn reach(
     live: Option<&Adapter>,
     candidate: &Adapter,
     rehearsal: &Rehearsal,
-    budget: f64,
 ) -> Result<f64> {
+    let budget = session.gate.budget();
     let drift = |part: f64| rehearsal.drift(session, Some(&between(live, candidate, part)?));
     let mut high = (1.0, drift(1.0)?);
     if high.1 <= budget {
@@ -126,14 +126,16 @@ fn judge_at(
     scale: f64,
     probes: Probes<'_>,
     rehearsal: &Rehearsal,
-    options: &GateOptions,
 ) -> Result<Judged> {
-    let ask = |probes: &[Asked<'_>]| {
+    let ask = |task: Task, probes: &[Asked<'_>]| {
         let questions: Vec<Question<'_>> = probes.iter().map(|p| p.question).collect();
-        session.ask(&questions, Some(&adapter))
+        session.ask_as(task, &questions, Some(&adapter))
     };
-    let (gate, controls, bank) = (ask(probes.gate)?, ask(probes.controls)?, ask(probes.bank)?);
-    let compare = |questions: &Comprehension| questions.compare(session, Some(&adapter), options.tolerance());
+    let gate = ask(Task::AnswerDocument, probes.gate)?;
+    let controls = ask(Task::AnswerControls, probes.controls)?;
+    let bank = ask(Task::AnswerEarlier, probes.bank)?;
+    let compare =
+        |questions: &Comprehension| questions.compare(session, Some(&adapter), session.gate.tolerance());
     let reading = probes.reading.map(compare).transpose()?.unwrap_or_default();
     let drift = rehearsal.drift(session, Some(&adapter))?;
     let input = GateInput {
@@ -144,7 +146,7 @@ fn judge_at(
         drift,
         scale,
     };
-    let decision = gate::decide(&input, options);
+    let decision = gate::decide(&input, &session.gate);
     Ok(Judged { input, decision, adapter, gate, bank })
 }
 

@@ -6,6 +6,7 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::exam::{self, TOP_P};
+use super::filter::repeats_itself;
 use super::prompt::{self, PromptSet};
 use super::session::{Session, Writing};
 use seald_core::domain::progress::Task;
@@ -16,8 +17,9 @@ use seald_engine::examples::TrainRow;
 use seald_engine::lora::Adapter;
 use seald_engine::score::{Progress, ScoreRow, Scorer};
 
-/// Number of the recipe by which [`draw`] draws: of another one, what was drawn earlier is not used any more. 2: with everyday prompts.
-pub const RECIPE: u32 = 2;
+/// Number of the recipe by which [`draw`] draws: of another one, what was drawn earlier is not used any more. 2: with everyday prompts. 3: without
+/// samples that go round in circles.
+pub const RECIPE: u32 = 3;
 /// Longest base sample, tokens.
 const SAMPLE_TOKENS: usize = 120;
 /// Longest turn of a user that a model makes up, tokens.
@@ -92,9 +94,8 @@ fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) ->
     let head = self::starts(session)?.into_iter().nth(1);
     let short = Writing { max_tokens: USER_TOKENS, top_p: Some(TOP_P), ..writing };
     let (chats, texts): (Vec<_>, Vec<_>) = starts.into_iter().partition(|start| head.as_ref() == Some(start));
-    let mut samples = Vec::new();
     let written = session.continue_from(texts.clone(), writing, stops.clone(), &[], None)?;
-    samples.extend(texts.into_iter().zip(written).map(|(start, (new, _))| [start, new].concat()));
+    let mut samples = worth_keeping(texts, written);
     let asked = session.continue_from(chats, short, stops.clone(), &["\n"], None)?;
     let mut prompts = Vec::new();
     for (_, text) in asked.into_iter().filter(|(_, text)| text.contains(char::is_alphabetic)) {
@@ -103,11 +104,17 @@ fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) ->
     let readings = in_sight(session)?.into_iter().take(prompts.len().div_ceil(READING_SHARE));
     prompts.extend(readings);
     let written = session.continue_from(prompts.clone(), writing, stops, &[], None)?;
-    samples.extend(prompts.into_iter().zip(written).map(|(prompt, (new, _))| [prompt, new].concat()));
+    samples.extend(worth_keeping(prompts, written));
     samples.retain(|sample| sample.len() > 2);
     // Mixed, so that the guard text, the last of them, has every sort.
     samples.shuffle(&mut Pcg64Mcg::seed_from_u64(writing.seed));
     Ok(samples)
+}
+
+/// What was written, with its prompts, but for what goes round in circles: no answer of a model is like that, and its tokens are so sure that one that turns is far from the base.
+fn worth_keeping(prompts: Vec<Vec<u32>>, written: Vec<(Vec<u32>, String)>) -> Vec<Vec<u32>> {
+    let kept = prompts.into_iter().zip(written).filter(|(_, (_, text))| !repeats_itself(text));
+    kept.map(|(prompt, (new, _))| [prompt, new].concat()).collect()
 }
 
 /// Questions about the worked examples' texts, the text in sight, as they are put. How a model reads what is before it suffers from training on answers that it
@@ -214,7 +221,7 @@ impl Rehearsal {
         }
         let rows: Vec<ScoreRow> =
             self.guard.iter().map(|r| ScoreRow { adapter: Some(0), ..r.clone() }).collect();
-        let now = session.score(&rows, adapter)?;
+        let now = session.work.doing(Task::MeasureDrift, || session.score(&rows, adapter))?;
         let tokens: usize = self.guard.iter().map(|r| r.tokens.len() - r.first).sum();
         let lost: f64 = self.guard_base.iter().zip(now).map(|(before, now)| before - now).sum();
         Ok(lost / tokens as f64)

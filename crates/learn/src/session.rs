@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::answer::prompt_tokens;
 use super::checkpoints::Checkpoints;
 use super::exam::margin;
-use super::gate::UNCALIBRATED_BUDGET;
+use super::gate::GateOptions;
 use super::options::LearnOptions;
 use super::prompt::PromptSet;
 pub use super::question::{Answered, Question};
@@ -62,8 +62,8 @@ pub struct Session<'a> {
     pub max_memory: Option<u64>,
     /// Tells how far the work is.
     pub work: Reporter,
-    /// How far from the base an adapter may move, nats a token: what the gate allows, and what trainings are held to.
-    pub drift_budget: f64,
+    /// What candidates are judged by; trainings are held to its drift budget.
+    pub gate: GateOptions,
     /// Where trainings under way are kept; nowhere by default.
     pub checkpoints: Checkpoints,
     tally: RefCell<Tally>,
@@ -78,9 +78,8 @@ impl<'a> Session<'a> {
         options.validate()?;
         let prompts = PromptSet::of(model);
         let (work, checkpoints, tally, max_memory) = Default::default();
-        let (options, drift_budget) =
-            (options.for_model(prompts, model.decoder.config()), UNCALIBRATED_BUDGET);
-        Ok(Self { model, options, prompts, cancel, max_memory, work, drift_budget, checkpoints, tally })
+        let (options, gate) = (options.for_model(prompts, model.decoder.config()), GateOptions::default());
+        Ok(Self { model, options, prompts, cancel, max_memory, work, gate, checkpoints, tally })
     }
 
     /// What the work has cost.

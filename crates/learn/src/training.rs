@@ -58,7 +58,7 @@ impl Training {
             length: Length::Steps(plan.steps.len()),
             batch: BatchSize { tokens: usize::MAX, rows: None },
             seed,
-            anchor_target: (session.prompts == PromptSet::General).then_some(session.drift_budget),
+            anchor_target: (session.prompts == PromptSet::General).then_some(session.gate.budget()),
             ..TrainOptions::default()
         };
         let run = Run::planned(model, adapter, Arc::from(plan.rows), options, plan.steps)?;

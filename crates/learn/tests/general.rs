@@ -104,7 +104,7 @@ fn a_training_that_moves_further_than_it_may_is_held_back_by_what_it_rehearses()
     let train = |budget: f64| {
         let mut session = general(&model);
         (session.options.final_steps, session.options.rung_steps) = (60, Vec::new());
-        session.drift_budget = budget;
+        session.gate.drift_budget = budget;
         let material = Material {
             key: TITLE,
             title: TITLE,

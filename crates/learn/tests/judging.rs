@@ -6,7 +6,6 @@ use seald_core::domain::decision::Rule;
 use seald_core::domain::progress::{Task, Work};
 use seald_engine::lora::Adapter;
 use seald_learn::comprehension::Comprehension;
-use seald_learn::gate::GateOptions;
 use seald_learn::judge::{self, Asked, Probes};
 use seald_learn::prompt::PromptSet;
 use seald_learn::rehearsal::{self, Rehearsal};
@@ -36,7 +35,7 @@ fn an_adapter_that_changes_nothing_gains_nothing_and_loses_nothing() {
         Adapter::init(&session.options.lora(), model.decoder.config(), 3, &model.decoder.compute().device)
             .unwrap();
     let probes = Probes { gate: &gate, controls: &[], bank: &gate, reading: None };
-    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
+    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal).unwrap();
     assert!(!judged.decision.accepted);
     let holds = |rule| judged.decision.findings.iter().find(|f| f.rule == rule).unwrap().holds;
     assert!(!holds(Rule::Gain) && !holds(Rule::Accuracy));
@@ -56,8 +55,7 @@ fn a_candidate_is_asked_what_it_reads() {
     let adapter = Adapter::init(&session.options.lora(), model.decoder.config(), 3, device).unwrap();
     let judged = |reading| {
         let probes = Probes { gate: &[], controls: &[], bank: &[], reading };
-        let judged =
-            judge::judge(&session, None, &adapter, probes, &rehearsal, &GateOptions::default()).unwrap();
+        let judged = judge::judge(&session, None, &adapter, probes, &rehearsal).unwrap();
         judged.input.reading
     };
     assert_eq!(judged(Some(&comprehension)), comprehension.first(&session, Some(&adapter)).unwrap());
@@ -78,9 +76,9 @@ fn what_drifts_too_far_is_judged_as_far_as_the_budget_goes() {
         matrices.b = matrices.b.ones_like().unwrap();
     }
     let whole = rehearsal.drift(&session, Some(&adapter)).unwrap();
-    let options = GateOptions { drift_budget: whole / 4.0, ..GateOptions::default() };
+    session.gate.drift_budget = whole / 4.0;
     let probes = Probes { gate: &[], controls: &[], bank: &[], reading: None };
-    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal, &options).unwrap();
+    let judged = judge::judge(&session, None, &adapter, probes, &rehearsal).unwrap();
     let scale = judged.decision.scale;
     assert!(scale > 0.0 && scale < 1.0 && judged.input.drift <= whole / 4.0, "{:?}", judged.decision);
     assert!(judged.input.drift >= 0.9 * whole / 4.0, "what the budget allows is used: {:?}", judged.decision);

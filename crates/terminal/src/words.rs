@@ -92,7 +92,7 @@ pub fn task_words(task: Task) -> &'static str {
         Task::AnswerEarlier => "answering questions about what it learned before",
         Task::AnswerControls => "answering questions about invented texts, for comparison",
         Task::AnswerReading => "answering questions about other texts in sight, whether it still reads",
-        Task::Judge => "answering for the gate: about the document, earlier ones and invented texts",
+        Task::MeasureDrift => "reading texts of the base, how far it has moved",
         Task::WriteTexts => "writing texts",
         Task::Calibrate => "answering questions about invented texts",
     }

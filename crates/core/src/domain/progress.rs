@@ -200,8 +200,8 @@ pub enum Task {
     AnswerControls,
     /// It answers questions about invented texts in sight: whether it still reads.
     AnswerReading,
-    /// It answers what the gate asks of a candidate: about the document, about what was learned before, and the control questions.
-    Judge,
+    /// It reads texts of its base, to see how far a candidate has moved.
+    MeasureDrift,
     /// It writes texts to be trained on.
     WriteTexts,
     /// It answers questions about invented texts, to find the settings that suit it, once for each base model.

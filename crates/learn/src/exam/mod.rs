@@ -35,7 +35,7 @@ pub(crate) use function_words::function_word;
 pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
 pub(crate) use spans::MOST_WORDS;
-pub use spans::{Kind, Span, kind_of, sentence_ranges, spans};
+pub use spans::{Kind, Span, kind_of, sentence_ranges, sentences, spans};
 pub use statement::{is_cloze, said_elsewhere, statement};
 pub(crate) use usage::is_usage;
 use worked::{WORKED, Worked};

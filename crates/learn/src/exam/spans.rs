@@ -11,7 +11,7 @@ use super::function_words::{function_word, opens_phrase};
 use super::quantities::numbers;
 use super::tokens::{Token, tokens};
 use crate::grade::words;
-use crate::parse::sentences;
+use crate::parse;
 
 /// What sort of answer a span is. Decoys are of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -50,7 +50,7 @@ pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
     let mut at = 0;
     for line in passage.split_inclusive('\n') {
         let mut start = at;
-        for sentence in sentences(line) {
+        for sentence in parse::sentences(line) {
             let range = start..start + sentence.len();
             start = range.end;
             if passage[range.clone()].contains(char::is_alphanumeric) {
@@ -60,6 +60,11 @@ pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
         at += line.len();
     }
     found
+}
+
+/// The sentences of a passage, without blanks around them.
+pub fn sentences(passage: &str) -> impl Iterator<Item = &str> {
+    sentence_ranges(passage).into_iter().map(|range| passage[range].trim())
 }
 
 /// The spans of a passage in its order, each text once; of two that overlap the first rule's stays.

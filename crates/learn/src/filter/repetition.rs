@@ -13,7 +13,7 @@ const RUN: usize = 4;
 const SAID_FROM: usize = 8;
 
 /// Whether a text goes round in circles ([`DISTINCT_SHARE`]).
-pub(super) fn repeats_itself(text: &str) -> bool {
+pub(crate) fn repeats_itself(text: &str) -> bool {
     let words = words(text);
     if words.len() < LOOP_FROM {
         return false;
