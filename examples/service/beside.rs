@@ -14,9 +14,13 @@ const ROUNDS: usize = 9;
 /// Times after the large request was sent at which the question is asked, milliseconds: one of them falls into each part of its work.
 const AFTER_MS: [u64; 3] = [0, 10, 40];
 
+/// A request that may keep others waiting, by name; none: nothing.
+pub(super) type Kind = (&'static str, Option<String>);
+
 /// Prints the table.
-pub(super) fn table(daemon: &Daemon) -> Result<()> {
-    let kinds = kinds();
+pub(super) fn table(daemon: &Daemon, kinds: &[Kind]) -> Result<()> {
+    // Loads the model.
+    beside(&daemon.socket, None, Duration::ZERO)?;
     let mut times = vec![Vec::new(); kinds.len()];
     let mut took = vec![Vec::new(); kinds.len()];
     for round in 0..ROUNDS {
@@ -37,8 +41,23 @@ pub(super) fn table(daemon: &Daemon) -> Result<()> {
     Ok(())
 }
 
+/// What takes a larger model long.
+pub(super) fn long() -> Vec<Kind> {
+    let said = |words: usize, max_tokens: usize, n: usize| {
+        let message = json!({ "role": "user", "content": "the harbour ".repeat(words / 2) });
+        let body = json!({ "model": "base", "max_tokens": max_tokens, "n": n, "temperature": 1, "messages": [message] });
+        Some(body.to_string())
+    };
+    vec![
+        ("nothing", None),
+        ("a prompt of 100 words", said(100, 2, 1)),
+        ("a prompt of 1,000 words", said(1000, 2, 1)),
+        ("seven long answers", said(2, 60, 7)),
+    ]
+}
+
 /// Requests that were found to keep others waiting, and ones like them; the first is none.
-fn kinds() -> Vec<(&'static str, Option<String>)> {
+pub(super) fn kinds() -> Vec<Kind> {
     let ask = json!([{ "role": "user", "content": "hi" }]);
     let with = |schema: Value| {
         let form = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } });

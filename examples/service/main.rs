@@ -37,12 +37,18 @@ struct Options {
     /// The program
     #[arg(long, default_value = "target/release/seald")]
     program: PathBuf,
+    /// Another model than nano: only what long prompts and answers cost others
+    #[arg(long)]
+    model: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let dir = tempfile::tempdir()?;
-    let host = Host::new(dir.path(), &options.program)?;
+    let host = Host::new(dir.path(), &options.program, options.model.as_deref())?;
+    if options.model.is_some() {
+        return beside::table(&host.start()?, &beside::long());
+    }
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let started = Instant::now();
@@ -58,7 +64,7 @@ fn main() -> Result<()> {
     idle("never used the model", &daemon, options.idle_seconds)?;
     daemon.ask("POST /v1/ask", r#"{"question": "What are you?"}"#)?;
     println!("with the model in memory        {} MB", resident(&daemon)? / 1_000_000);
-    beside::table(&daemon)?;
+    beside::table(&daemon, &beside::kinds())?;
     while daemon.ask("GET /v1/status", "")?.contains(r#""loaded":true"#) {
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -101,14 +107,19 @@ struct Daemon {
 }
 
 impl Host {
-    fn new(dir: &Path, program: &Path) -> Result<Self> {
+    fn new(dir: &Path, program: &Path, model: Option<&Path>) -> Result<Self> {
         let (root, notify_path) = (dir.join("root"), dir.join("notify"));
         std::fs::create_dir(&root)?;
-        // Paused, so that documents wait and the model goes soon.
-        std::fs::write(
-            root.join("seald.toml"),
-            "[courtesy]\nunload_after_seconds = 1\n[schedule]\nquiet_hours = [\"00:00-23:59\"]\n",
-        )?;
+        let model = match model {
+            Some(model) => format!("model = {:?}\n", model.canonicalize()?),
+            None => String::new(),
+        };
+        // Paused, so that documents wait; nano goes soon.
+        let keeps = if model.is_empty() { 1 } else { 3600 };
+        let rest = format!(
+            "[courtesy]\nunload_after_seconds = {keeps}\n[schedule]\nquiet_hours = [\"00:00-23:59\"]\n"
+        );
+        std::fs::write(root.join("seald.toml"), model + &rest)?;
         let notify = UnixDatagram::bind(&notify_path)?;
         Ok(Self { root, program: program.canonicalize()?, notify, notify_path })
     }

@@ -10,11 +10,14 @@ use seald_learn::calibrate;
 use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
 use seald_learn::prompt::PromptSet;
+use seald_learn::rehearsal;
 use seald_store::Store;
 
-/// What the database calls the prompts of a model that can be calibrated. Prompts that a model answers otherwise need another name: then everything is
-/// measured anew.
-const PROMPTS: &str = "general";
+/// What the database calls the prompts of a model that can be calibrated, and the samples that its drift is measured on. Others need another name: then
+/// everything is measured anew.
+pub fn calibrated_with() -> String {
+    format!("general, base samples {}", rehearsal::RECIPE)
+}
 
 /// What the options leave to the calibration.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +39,7 @@ impl LeftOpen {
 /// # Errors
 /// From the database.
 pub fn kept_calibration(store: &Store, base_fingerprint: &str) -> Result<Option<Calibration>> {
-    store.calibration(base_fingerprint, PROMPTS)
+    store.calibration(base_fingerprint, &calibrated_with())
 }
 
 impl Worker<'_> {
@@ -49,7 +52,7 @@ impl Worker<'_> {
         tracing::info!("calibrating the base model, once, before it learns");
         tell(Progress::Calibrating { seconds });
         let made = self.calibrate_on(tell)?;
-        self.store.keep_calibration(&self.session.model.fingerprint, PROMPTS, &made)?;
+        self.store.keep_calibration(&self.session.model.fingerprint, &calibrated_with(), &made)?;
         trainings::clear_calibration(&self.root);
         // As every later worker reads it: JSON may lose a number's last digit.
         let made = self.kept()?.unwrap_or(made);

@@ -29,7 +29,7 @@ mod worker;
 mod writer_round;
 
 pub use backups::{BackupFile, back_up, clean_backups, list_backups, newest_backup, open_database};
-pub use calibration::kept_calibration;
+pub use calibration::{calibrated_with, kept_calibration};
 pub use intake::{Intake, Ready, Taken, TakenDocument, keep_all, read, read_opened, take_in};
 pub use knowledge::matrix;
 pub use lineage::choose_base;

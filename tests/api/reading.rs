@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use seald::pipeline::Root;
 use seald::pipeline::asking::MOST_STUCK;
 use seald::pipeline::monitor::ModelFacts;
+use seald::pipeline::{Root, calibrated_with};
 use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
@@ -273,9 +273,9 @@ async fn models_tell_of_the_calibration_of_the_base_in_use() {
     };
     let daemon = Daemon::start(|store| {
         store.use_base("another", "/models/tried", NOW).unwrap();
-        store.keep_calibration("another", "general", &made(0.001)).unwrap();
+        store.keep_calibration("another", &calibrated_with(), &made(0.001)).unwrap();
         store.use_base(BASE, "/models/used", NOW).unwrap();
-        store.keep_calibration(BASE, "general", &made(0.002)).unwrap();
+        store.keep_calibration(BASE, &calibrated_with(), &made(0.002)).unwrap();
     })
     .await;
     let view: ModelsView = daemon.get("/v1/models/local").await.json();

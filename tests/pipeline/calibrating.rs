@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::{options, store, take_in};
 use super::upkeep::names;
-use seald::pipeline::{Root, Worker, WorkerOptions, kept_calibration};
+use seald::pipeline::{Root, Worker, WorkerOptions, calibrated_with, kept_calibration};
 use seald_core::Kind;
 use seald_core::domain::calibration::{Calibration, Speeds};
 use seald_core::domain::progress::Progress;
@@ -107,7 +107,7 @@ fn the_first_document_waits_for_the_calibration_and_the_others_use_it() {
 
     // A rate that no formula gives: what is used is what was kept, unless it was set or turned off.
     let made_up = Calibration { learning_rate: 1.25e-3, speeds: Speeds::default(), ..found };
-    store(root.path()).keep_calibration(&model.fingerprint, "general", &made_up).unwrap();
+    store(root.path()).keep_calibration(&model.fingerprint, &calibrated_with(), &made_up).unwrap();
     assert_eq!((rates(&left_open), rates(&set)), (vec![1.25e-3], vec![5e-3]));
     assert_eq!((rates(&without), kept()), (formula, Some(made_up)));
     let mut worker = open(root.path(), &model, left_open, &cancel);

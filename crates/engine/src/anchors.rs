@@ -9,23 +9,22 @@ use serde::{Deserialize, Serialize};
 /// What the anchors said so far: a mean that moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct AnchorLosses {
-    /// Sum of their losses, nats a token, and of the weights in it.
-    sum: f64,
-    weight: f64,
+    /// Moving sums of their losses, nats, and of their target tokens.
+    loss: f64,
+    targets: f64,
 }
 
 impl AnchorLosses {
-    /// Takes in a step: the mean loss of its anchors, nats a token, which are this `share` of all anchors. The mean reaches back over about as many as there
-    /// are, for a step has one or a few, and they differ.
-    pub(super) fn take_in(&mut self, loss: f64, share: f64) {
+    /// Takes in a step: the loss of its anchors, nats, over so many target tokens; they are this `share` of all anchors. The mean reaches back over about as
+    /// many as there are, for a step has one or a few, and they differ.
+    pub(super) fn take_in(&mut self, loss: f64, targets: f64, share: f64) {
         let kept = 1.0 - share.min(1.0);
-        self.sum = kept * self.sum + (1.0 - kept) * loss;
-        self.weight = kept * self.weight + (1.0 - kept);
+        (self.loss, self.targets) = (kept * self.loss + loss, kept * self.targets + targets);
     }
 
-    /// Their moving mean, nats a token; 0 before the first.
+    /// Their moving mean over tokens, as the drift from a model is told, nats a token; 0 before the first.
     pub(super) fn mean(&self) -> f64 {
-        if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
+        if self.targets > 0.0 { self.loss / self.targets } else { 0.0 }
     }
 
     /// Factor of every anchor's weight: 1 up to the target, or without one.
@@ -42,12 +41,12 @@ mod tests {
     fn the_mean_is_that_of_what_was_seen() {
         let mut anchors = AnchorLosses::default();
         assert_eq!(anchors.mean(), 0.0);
-        anchors.take_in(0.4, 0.1);
+        anchors.take_in(4.0, 10.0, 0.1);
         assert!((anchors.mean() - 0.4).abs() < 1e-12, "no bias towards the beginning's 0");
-        anchors.take_in(0.2, 0.1);
-        // Weights .9 and 1, as an exponential mean has them.
-        assert!((anchors.mean() - (0.9 * 0.4 + 0.2) / 1.9).abs() < 1e-12);
-        anchors.take_in(0.3, 1.0);
+        anchors.take_in(6.0, 30.0, 0.1);
+        // Weights .9 and 1, as an exponential mean has them, for each token.
+        assert!((anchors.mean() - (0.9 * 4.0 + 6.0) / (0.9 * 10.0 + 30.0)).abs() < 1e-12);
+        anchors.take_in(3.0, 10.0, 1.0);
         assert!((anchors.mean() - 0.3).abs() < 1e-12, "a step of all anchors is the mean of all");
     }
 
@@ -55,11 +54,11 @@ mod tests {
     fn beyond_the_target_the_factor_is_how_many_times_as_far_it_is() {
         let mut anchors = AnchorLosses::default();
         assert_eq!((anchors.factor(None), anchors.factor(Some(0.1))), (1.0, 1.0));
-        anchors.take_in(0.09, 0.5);
+        anchors.take_in(0.9, 10.0, 0.5);
         assert_eq!(anchors.factor(Some(0.1)), 1.0);
-        anchors.take_in(0.4, 1.0);
+        anchors.take_in(0.4, 1.0, 1.0);
         assert!((anchors.factor(Some(0.1)) - 4.0).abs() < 1e-12 && anchors.factor(None) == 1.0);
-        anchors.take_in(0.0, 1.0);
+        anchors.take_in(0.0, 1.0, 1.0);
         assert_eq!(anchors.factor(Some(0.1)), 1.0);
     }
 }

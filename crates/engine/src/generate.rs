@@ -140,13 +140,14 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    /// A generator that reads 2,048 tokens of prompts at a time and continues 128 rows.
+    /// A generator that reads [`Decoder::tokens_a_pass`] of prompts at a time and continues 128 rows.
     pub fn new(
         decoder: &'a Decoder,
         tokenizer: Option<&'a Tokenizer>,
         adapters: &'a [ActiveAdapter<'a>],
     ) -> Self {
-        Self { decoder, tokenizer, adapters, prefill_tokens: 2048, batch_rows: 128 }
+        let prefill_tokens = decoder.tokens_a_pass();
+        Self { decoder, tokenizer, adapters, prefill_tokens, batch_rows: 128 }
     }
 
     /// Continues every row; results are in the order of `rows`. Rows with the same adapter
@@ -170,7 +171,8 @@ impl<'a> Generator<'a> {
                 .map_err(|e| e.context(format!("row {i}")))?;
         }
         let Self { decoder, tokenizer, adapters, prefill_tokens, batch_rows } = *self;
-        let mut running = Running::new(decoder, tokenizer, Bounds { prefill_tokens, batch_rows });
+        let mut running =
+            Running::new(decoder, tokenizer, Bounds { prefill_tokens, pass_time: None, batch_rows });
         let shared = Arc::new(options.clone());
         let member = |row: usize| match &rows[row].options {
             Some(own) => Member { row, options: Arc::new(own.clone()), draw: 0 },

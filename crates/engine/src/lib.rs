@@ -28,6 +28,7 @@ pub mod memory;
 pub mod model;
 pub mod model_config;
 pub mod optimizer;
+mod prefill;
 mod python_json;
 pub mod running;
 pub mod sampler;

@@ -1,11 +1,12 @@
 //! Rows under way, continued one token a pass together; others may join and leave between two passes.
 //!
 //! A pass holds one token of every row that is being continued and, up to a bound, tokens of prompts that are still being
-//! read (Agrawal et al. 2023, arXiv 2308.16369: chunked prefill), so that a long prompt delays nobody for long.
+//! read (Agrawal et al. 2023, arXiv 2308.16369: chunked prefill; how many: [`super::prefill`]).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ use super::generate::{GenerateOptions, Generated, OnToken};
 use super::kernels::Slice;
 use super::live_rows::{Ended, Given, Live, Part, Prompt, Row, check_options, check_prompt, note_given};
 use super::loss;
+use super::prefill::Prefill;
 use super::sampler::{self, Chosen, Sampler};
 use super::shared_beginnings::{Key, read_beginnings};
 use super::stop::RowText;
@@ -31,6 +33,8 @@ const HEAD_ROWS: usize = 64;
 pub struct Bounds {
     /// Most tokens of prompts read in one pass, 1 or more.
     pub prefill_tokens: usize,
+    /// Time that a pass is to take; fewer tokens are read in it then, and prompts share them alike. None: prompts are read one after the other, for throughput.
+    pub pass_time: Option<Duration>,
     /// Most rows that are continued at the same time, 1 or more; others wait until one ends.
     pub batch_rows: usize,
 }
@@ -50,7 +54,8 @@ pub struct Member {
 pub struct Running<'m> {
     decoder: &'m Decoder,
     tokenizer: Option<&'m Tokenizer>,
-    bounds: Bounds,
+    prefill: Prefill,
+    batch_rows: usize,
     cache: KvCache,
     /// Prompts that have no place yet, then those that are being read; the first came first.
     waiting: VecDeque<Prompt>,
@@ -63,12 +68,11 @@ pub struct Running<'m> {
 impl<'m> Running<'m> {
     /// Nothing under way yet. Without a tokenizer all text is empty.
     pub fn new(decoder: &'m Decoder, tokenizer: Option<&'m Tokenizer>, bounds: Bounds) -> Self {
-        let bounds =
-            Bounds { prefill_tokens: bounds.prefill_tokens.max(1), batch_rows: bounds.batch_rows.max(1) };
         Self {
             decoder,
             tokenizer,
-            bounds,
+            prefill: Prefill::new(bounds.prefill_tokens, bounds.pass_time),
+            batch_rows: bounds.batch_rows.max(1),
             cache: decoder.new_cache(),
             waiting: VecDeque::new(),
             beginnings: Vec::new(),
@@ -87,7 +91,7 @@ impl<'m> Running<'m> {
         check_prompt(self.decoder.config(), &tokens)?;
         members.iter().try_for_each(|m| check_options(&m.options, self.tokenizer.is_some()))?;
         let tokens: Arc<[u32]> = tokens.into();
-        for members in members.chunks(self.bounds.batch_rows) {
+        for members in members.chunks(self.batch_rows) {
             let (members, tokens) = (members.to_vec(), tokens.clone());
             self.wait(tokens, adapter, members, None);
         }
@@ -139,7 +143,7 @@ impl<'m> Running<'m> {
         let keys =
             self.waiting.iter().map(|p| Key { adapter: p.adapter, tokens: &p.tokens[..p.tokens.len() - 1] });
         let keys: Vec<Key<'_>> = keys.collect();
-        let most = self.bounds.prefill_tokens;
+        let most = self.prefill.most();
         let found = read_beginnings(self.decoder, adapters, &mut self.cache, &keys, most, cancel)?;
         self.beginnings.extend(found.slots);
         for (prompt, after) in self.waiting.iter_mut().zip(found.after) {
@@ -197,7 +201,7 @@ impl<'m> Running<'m> {
     /// From the decoder; nothing is under way then any more.
     pub fn step(&mut self, adapters: &[ActiveAdapter<'_>], on_token: &mut OnToken<'_>) -> Result<Vec<Ended>> {
         self.admit();
-        let parts = self.parts();
+        let (next, parts) = (self.live.len(), self.parts());
         let (mut batch, mut slots, mut after) = (Batch::new(), Vec::new(), Vec::new());
         let (mut rows, mut read) = (Vec::new(), Vec::new());
         for part in parts {
@@ -235,7 +239,9 @@ impl<'m> Running<'m> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
+        let started = Instant::now();
         let chosen = self.pass(&batch, &slots, adapters, &after, &mut rows)?;
+        self.prefill.took(batch.len() - next, started.elapsed());
         let mut live = Vec::with_capacity(rows.len());
         let mut ended = Vec::new();
         for ((at, row), chosen) in rows.into_iter().zip(chosen) {
@@ -267,7 +273,7 @@ impl<'m> Running<'m> {
     /// Gives places to prompts that wait, in the order in which they came.
     fn admit(&mut self) {
         let taken = self.live.len() + self.reading.iter().map(Prompt::rows).sum::<usize>();
-        let mut room = self.bounds.batch_rows.saturating_sub(taken);
+        let mut room = self.batch_rows.saturating_sub(taken);
         while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.rows() <= room) {
             room -= prompt.rows();
             (prompt.slot, prompt.read) = match prompt.after {
@@ -284,13 +290,14 @@ impl<'m> Running<'m> {
     /// Takes what the next pass computes, those of one adapter together: an adapter's matrices are applied to runs of rows.
     fn parts(&mut self) -> Vec<Part<'m>> {
         let mut parts: Vec<Part<'m>> = self.live.drain(..).map(Part::Next).collect();
-        let mut room = self.bounds.prefill_tokens;
-        while room > 0
-            && let Some(prompt) = self.reading.pop_front()
+        let unread: Vec<usize> =
+            self.reading.iter().map(|prompt| prompt.tokens.len() - prompt.read).collect();
+        for (prompt, share) in std::mem::take(&mut self.reading).into_iter().zip(self.prefill.shares(&unread))
         {
-            let count = room.min(prompt.tokens.len() - prompt.read);
-            room -= count;
-            parts.push(Part::Read(prompt, count));
+            match share {
+                0 => self.reading.push_back(prompt),
+                _ => parts.push(Part::Read(prompt, share)),
+            }
         }
         parts.sort_by_key(Part::adapter);
         parts

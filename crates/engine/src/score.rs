@@ -58,9 +58,9 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// A scorer that reads 2,048 tokens at a time.
+    /// A scorer that reads [`Decoder::tokens_a_pass`] at a time.
     pub fn new(decoder: &'a Decoder, adapters: &'a [ActiveAdapter<'a>]) -> Self {
-        Self { decoder, adapters, pass_tokens: 2048 }
+        Self { decoder, adapters, pass_tokens: decoder.tokens_a_pass() }
     }
 
     /// The log-probability of each row's tokens from its first on, in the order of `rows`. `progress` is called

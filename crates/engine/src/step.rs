@@ -23,7 +23,7 @@ pub struct StepReport {
     pub steps: usize,
     /// Weighted loss over the step's target tokens, before the step, nats a token; anchors with the weight that they were given.
     pub loss: f64,
-    /// Mean loss of the step's anchors, before the step, nats a token, each counting alike; none without anchors.
+    /// Mean loss of the step's anchors over their target tokens, before the step, nats a token; none without anchors.
     pub anchor_loss: Option<f64>,
     /// Learning rate of this step.
     pub learning_rate: f64,
@@ -41,8 +41,8 @@ pub struct StepReport {
 struct StepSums {
     gradients: Gradients,
     loss: f64,
-    /// Sum over the step's anchors of their mean losses, nats a token, and how many they are.
-    anchors: (f64, usize),
+    /// Loss of the step's anchors, nats, their target tokens, and how many they are.
+    anchors: (f64, usize, usize),
     tokens: usize,
     targets: usize,
 }
@@ -91,7 +91,7 @@ fn step_sums(run: &Run) -> Option<StepSums> {
     Some(StepSums {
         gradients: Gradients::empty(run.adapter.layers.len()),
         loss: 0.0,
-        anchors: (0.0, 0),
+        anchors: (0.0, 0, 0),
         tokens: rows.clone().map(|r| r.tokens.len()).sum(),
         targets: rows.map(TrainRow::target_count).sum(),
     })
@@ -153,7 +153,7 @@ fn pass(
         let loss: f64 = losses.by_ref().take(count).map(|loss| f64::from(*loss)).sum();
         sum.loss += loss * f64::from(row.weight) / sum.targets as f64;
         if row.anchor {
-            sum.anchors = (sum.anchors.0 + loss / count as f64, sum.anchors.1 + 1);
+            sum.anchors = (sum.anchors.0 + loss, sum.anchors.1 + count, sum.anchors.2 + 1);
         }
     }
     for (sum, gradients) in sums.iter_mut().zip(result.gradients) {
@@ -187,18 +187,17 @@ impl Run {
             .step(compute, &mut self.adapter, &sums.gradients, learning_rate)
             .map_err(diverged)?;
         self.tokens += sums.tokens as u64;
-        let (loss, anchors) = sums.anchors;
-        let anchor_loss = (anchors > 0).then(|| loss / anchors as f64);
-        if let Some(loss) = anchor_loss {
+        let (loss, targets, anchors) = sums.anchors;
+        if anchors > 0 {
             let share = anchors as f64 / self.rows.iter().filter(|row| row.anchor).count() as f64;
-            self.anchors.take_in(loss, share);
+            self.anchors.take_in(loss, targets as f64, share);
         }
         Ok(StepReport {
             run: index,
             step: step + 1,
             steps: self.steps(),
             loss: sums.loss,
-            anchor_loss,
+            anchor_loss: (targets > 0).then(|| loss / targets as f64),
             learning_rate,
             grad_norm,
             tokens: sums.tokens,

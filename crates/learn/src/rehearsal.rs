@@ -17,7 +17,7 @@ use seald_engine::examples::TrainRow;
 use seald_engine::lora::Adapter;
 use seald_engine::score::{Progress, ScoreRow, Scorer};
 
-/// Number of the recipe by which [`draw`] draws: of another one, what was drawn earlier is not used any more. 2: with everyday prompts. 3: without
+/// Number of the recipe by which [`draw`] draws: of another one, what was drawn earlier is not used any more. 2: with everyday prompts. 3: of the likeliest tokens, without
 /// samples that go round in circles.
 pub const RECIPE: u32 = 3;
 /// Longest base sample, tokens.
@@ -53,8 +53,8 @@ const EVERYDAY: [&str; 16] = [
 /// Tokens named at each place of a sample; all others together are one more outcome.
 const LABELS: usize = 32;
 
-/// Draws the base samples of a model at temperature 1: from the beginning of a text, from the beginning of a user's turn (as Magpie does,
-/// arXiv 2406.08464), and answers to what people say every day. The last fifth is guard text.
+/// Draws the base samples of a model at temperature 1 (models other than nano: of the likeliest [`TOP_P`]): from the beginning of a text, from the beginning of a user's turn (as Magpie does,
+/// arXiv 2406.08464), and answers to what people say every day. The last fifth is guard text; of models other than nano that chat it is answers alone.
 ///
 /// # Errors
 /// From the engine.
@@ -81,7 +81,8 @@ fn draw_all(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
         seed: session.seed("", "base samples"),
     };
     if session.prompts == PromptSet::General {
-        return draw_chats(session, rows, writing);
+        // At the bare temperature a small model soon goes astray, above all in texts that begin with nothing, and drift would be that of what nobody reads.
+        return draw_chats(session, rows, Writing { top_p: Some(TOP_P), ..writing });
     }
     let written = session.continue_from(rows.clone(), writing, vec![text_start(session)], &[], None)?;
     let long_enough = rows.into_iter().zip(written).filter(|(_, (new, _))| new.len() > 1);
@@ -91,12 +92,13 @@ fn draw_all(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
 /// Texts and everyday answers, and turns of a user that the model makes up with its answers.
 fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) -> Result<Vec<Vec<u32>>> {
     let stops = session.model.tokenizer.eos_ids().to_vec();
-    let head = self::starts(session)?.into_iter().nth(1);
-    let short = Writing { max_tokens: USER_TOKENS, top_p: Some(TOP_P), ..writing };
-    let (chats, texts): (Vec<_>, Vec<_>) = starts.into_iter().partition(|start| head.as_ref() == Some(start));
-    let written = session.continue_from(texts.clone(), writing, stops.clone(), &[], None)?;
-    let mut samples = worth_keeping(texts, written);
-    let asked = session.continue_from(chats, short, stops.clone(), &["\n"], None)?;
+    let head = chat_frame(session)?.map(|frame| frame.head);
+    let short = Writing { max_tokens: USER_TOKENS, ..writing };
+    let (open, begun): (Vec<_>, Vec<_>) = starts.into_iter().partition(|start| head.as_ref() == Some(start));
+    let written = session.continue_from(begun.clone(), writing, stops.clone(), &[], None)?;
+    let is_chat = |sample: &Vec<u32>| head.as_ref().is_some_and(|head| sample.starts_with(head));
+    let (mut chats, texts): (Vec<_>, Vec<_>) = worth_keeping(begun, written).into_iter().partition(is_chat);
+    let asked = session.continue_from(open, short, stops.clone(), &["\n"], None)?;
     let mut prompts = Vec::new();
     for (_, text) in asked.into_iter().filter(|(_, text)| text.contains(char::is_alphabetic)) {
         prompts.push(session.user(text.trim())?);
@@ -104,16 +106,17 @@ fn draw_chats(session: &Session<'_>, starts: Vec<Vec<u32>>, writing: Writing) ->
     let readings = in_sight(session)?.into_iter().take(prompts.len().div_ceil(READING_SHARE));
     prompts.extend(readings);
     let written = session.continue_from(prompts.clone(), writing, stops, &[], None)?;
-    samples.extend(worth_keeping(prompts, written));
-    samples.retain(|sample| sample.len() > 2);
-    // Mixed, so that the guard text, the last of them, has every sort.
-    samples.shuffle(&mut Pcg64Mcg::seed_from_u64(writing.seed));
-    Ok(samples)
+    chats.extend(worth_keeping(prompts, written));
+    // Mixed, so that the guard text, the last of them, has every sort of answer.
+    chats.shuffle(&mut Pcg64Mcg::seed_from_u64(writing.seed));
+    let samples = [texts, chats].concat();
+    Ok(samples.into_iter().filter(|sample| sample.len() > 2).collect())
 }
 
-/// What was written, with its prompts, but for what goes round in circles: no answer of a model is like that, and its tokens are so sure that one that turns is far from the base.
+/// What was written, with its prompts, but for what is empty or goes round in circles: no answer of a model is like that, and its tokens are so sure that one that turns is far from the base.
 fn worth_keeping(prompts: Vec<Vec<u32>>, written: Vec<(Vec<u32>, String)>) -> Vec<Vec<u32>> {
-    let kept = prompts.into_iter().zip(written).filter(|(_, (_, text))| !repeats_itself(text));
+    let kept =
+        prompts.into_iter().zip(written).filter(|(_, (new, text))| !new.is_empty() && !repeats_itself(text));
     kept.map(|(prompt, (new, _))| [prompt, new].concat()).collect()
 }
 
@@ -153,16 +156,38 @@ fn text_start(session: &Session<'_>) -> u32 {
 
 fn starts(session: &Session<'_>) -> Result<Vec<Vec<u32>>> {
     let mut starts = vec![vec![text_start(session)]];
-    if let Some(chat) = &session.model.chat {
-        // What two different conversations have in common at their beginning is what stands before the user's words.
-        let begin = |said| chat.encode_prompt(&session.model.tokenizer, &[Message::new(Role::User, said)]);
-        let (one, other) = (begin("A")?, begin("7")?);
-        let head: Vec<u32> = one.iter().zip(&other).take_while(|(a, b)| a == b).map(|(a, _)| *a).collect();
-        if !head.is_empty() {
-            starts.push(head);
-        }
-    }
+    starts.extend(chat_frame(session)?.map(|frame| frame.head));
     Ok(starts)
+}
+
+/// What a chat template puts around a user's words.
+struct ChatFrame {
+    /// Before them, one token or more.
+    head: Vec<u32>,
+    /// Between them and the answer.
+    tail: Vec<u32>,
+}
+
+impl ChatFrame {
+    /// Where the answer begins in a chat of one question; none in what is no such chat.
+    fn answer_of(&self, sample: &[u32]) -> Option<usize> {
+        let said = sample.strip_prefix(&self.head[..])?;
+        let found = said.windows(self.tail.len().max(1)).position(|window| window == self.tail)?;
+        Some(self.head.len() + found + self.tail.len())
+    }
+}
+
+/// The frame of a model's chats; none where it has no template, or one that puts nothing before a user's words.
+fn chat_frame(session: &Session<'_>) -> Result<Option<ChatFrame>> {
+    let Some(chat) = &session.model.chat else { return Ok(None) };
+    // What two different conversations have in common at their beginnings and ends is what stands around the user's words.
+    let begin = |said| chat.encode_prompt(&session.model.tokenizer, &[Message::new(Role::User, said)]);
+    let (one, other) = (begin("A")?, begin("7")?);
+    let same = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let (head, rest) = one.split_at(same);
+    let shared = rest.iter().rev().zip(other[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let tail = rest[rest.len() - shared..].to_vec();
+    Ok((!head.is_empty()).then(|| ChatFrame { head: head.to_vec(), tail }))
 }
 
 /// Base samples ready for training, and guard text ready for measuring. The default has neither: a trial rehearses nothing.
@@ -180,14 +205,15 @@ impl Rehearsal {
     /// # Errors
     /// From the engine.
     pub fn new(session: &Session<'_>, samples: &[Vec<u32>]) -> Result<Self> {
-        let (limit, mut starts) = (session.context(), [starts(session)?, everyday(session)?].concat());
-        if session.prompts == PromptSet::General {
-            starts.extend(in_sight(session)?);
-        }
+        let (limit, starts) = (session.context(), [starts(session)?, everyday(session)?].concat());
+        let frame = match session.prompts {
+            PromptSet::Nano => None,
+            PromptSet::General => chat_frame(session)?,
+        };
         let row = |sample: &Vec<u32>| {
-            let given = starts.iter().filter(|start| sample.starts_with(start)).map(Vec::len).max();
-            let tokens = sample[..sample.len().min(limit)].to_vec();
-            ScoreRow { tokens, first: given.unwrap_or(1), adapter: None }
+            let given = || starts.iter().filter(|start| sample.starts_with(start)).map(Vec::len).max();
+            let first = frame.as_ref().and_then(|frame| frame.answer_of(sample)).or_else(given).unwrap_or(1);
+            ScoreRow { tokens: sample[..sample.len().min(limit)].to_vec(), first, adapter: None }
         };
         let guards = samples.len() / (GUARD_SHARE + 1);
         let (train, guard) = samples.split_at(samples.len() - guards);
@@ -195,7 +221,8 @@ impl Rehearsal {
         let guard: Vec<ScoreRow> = guard.iter().map(row).collect();
         session.work.doing(Task::LabelBaseSamples, || {
             let mut rows = labelled(session, train, None)?;
-            rows.iter_mut().for_each(|row| row.anchor = true);
+            let is_text = |row: &TrainRow| frame.as_ref().is_some_and(|f| !row.tokens.starts_with(&f.head));
+            rows.iter_mut().for_each(|row| row.anchor = !is_text(row));
             let guard_base = session.score(&guard, None)?;
             Ok(Self { rows, guard, guard_base })
         })

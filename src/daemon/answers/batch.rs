@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -18,8 +18,9 @@ use seald_engine::running::{Bounds, Member, Running};
 use seald_engine::tokenizer::Tokenizer;
 use seald_learn::Model;
 
-/// Tokens of prompts that are read in a pass: a long one delays what is being written by little.
-const PREFILL: usize = 256;
+/// Tokens of prompts that are read in a pass, at most, and the time that a pass may take: whoever comes while one is under way waits for its end, and a token
+/// of what is being written comes with each.
+const PREFILL: (usize, Duration) = (256, Duration::from_millis(200));
 
 /// Who waits for answers.
 struct Client {
@@ -227,7 +228,7 @@ fn running(model: &Model, at_once: usize) -> Running<'_> {
     Running::new(
         &model.decoder,
         Some(&model.tokenizer),
-        Bounds { prefill_tokens: PREFILL, batch_rows: at_once },
+        Bounds { prefill_tokens: PREFILL.0, pass_time: Some(PREFILL.1), batch_rows: at_once },
     )
 }
 

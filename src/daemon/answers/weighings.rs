@@ -151,7 +151,7 @@ mod tests {
     fn what_fails_in_one_row_is_not_read_to_the_end_in_the_others() {
         let compute = Compute::cpu(Precision::F32, Isa::detect(), 1).unwrap();
         let model = Model::open(Path::new("nano"), &compute).unwrap();
-        let bounds = Bounds { prefill_tokens: 1, batch_rows: 4 };
+        let bounds = Bounds { prefill_tokens: 1, pass_time: None, batch_rows: 4 };
         let mut running = Running::new(&model.decoder, None, bounds);
         let (reply, mut told) = oneshot::channel();
         let (question, answer) = ("Who?".to_string(), "He.".to_string());

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use candle_core::Device;
 use seald_engine::decoder::ActiveAdapter;
-use seald_engine::generate::{GenerateOptions, Generated, Generator};
+use seald_engine::generate::{GenerateOptions, Generated, Generator, TokenEvent};
 use seald_engine::running::{Bounds, Member, Running};
 use seald_engine::score::{ScoreRow, Scorer};
 
@@ -40,7 +41,7 @@ fn rows_join_and_leave_between_passes_and_do_not_notice_each_other() {
             let rows = [row(&prompts[prompt], adapter)];
             generate(&Generator::new(&decoder, None, &adapters), &rows, &greedy(12)).remove(0)
         };
-        let bounds = Bounds { prefill_tokens: 5, batch_rows: 3 };
+        let bounds = Bounds { prefill_tokens: 5, pass_time: None, batch_rows: 3 };
         let mut running = Running::new(&decoder, None, bounds);
         let add = |running: &mut Running<'_>, number: usize, prompt: usize, adapter| {
             running.add(prompts[prompt].clone(), adapter, vec![member(number, &greedy(12))]).unwrap();
@@ -76,7 +77,8 @@ fn rows_join_and_leave_between_passes_and_do_not_notice_each_other() {
 fn one_prompt_has_several_answers() {
     let golden = Golden::open("qwen2");
     let decoder = golden.decoder(&fused_f32());
-    let mut running = Running::new(&decoder, None, Bounds { prefill_tokens: 64, batch_rows: 4 });
+    let mut running =
+        Running::new(&decoder, None, Bounds { prefill_tokens: 64, pass_time: None, batch_rows: 4 });
     // More than have room at a time; the first of each group ends at once, so that its place in the cache goes to the next.
     let members = (0..6).map(|draw| {
         let options = GenerateOptions { max_tokens: if draw % 4 == 0 { 1 } else { 9 }, ..sampled(9, 5) };
@@ -94,6 +96,39 @@ fn one_prompt_has_several_answers() {
 }
 
 #[test]
+fn a_short_prompt_waits_for_no_long_one_where_a_pass_has_a_time() {
+    let golden = Golden::open("qwen2");
+    let decoder = golden.decoder(&fused_f32());
+    let (long, short): (Vec<u32>, Vec<u32>) = ((1..60).collect(), vec![5, 6, 7]);
+    let passes_until_the_short_one_begins = |pass_time| {
+        let bounds = Bounds { prefill_tokens: 8, pass_time, batch_rows: 4 };
+        let mut running = Running::new(&decoder, None, bounds);
+        running.add(long.clone(), None, vec![member(0, &greedy(4))]).unwrap();
+        running.add(short.clone(), None, vec![member(1, &greedy(4))]).unwrap();
+        let (mut passes, mut begun, mut done) = (0, None, BTreeMap::new());
+        while !running.is_empty() {
+            passes += 1;
+            let mut tell = |event: TokenEvent<'_>| {
+                if event.row == 1 {
+                    begun.get_or_insert(passes);
+                }
+                ControlFlow::Continue(())
+            };
+            done.extend(
+                running.step(&[], &mut tell).unwrap().into_iter().map(|(row, out)| (row, out.unwrap())),
+            );
+        }
+        for (number, prompt) in [(0, &long), (1, &short)] {
+            let alone = generate(&Generator::new(&decoder, None, &[]), &[row(prompt, None)], &greedy(4));
+            assert_same(&format!("row {number}"), &done[&number], &alone[0]);
+        }
+        begun
+    };
+    assert_eq!(passes_until_the_short_one_begins(Some(Duration::from_secs(3600))), Some(1));
+    assert_eq!(passes_until_the_short_one_begins(None), Some(8), "59 tokens and 3, eight at a time");
+}
+
+#[test]
 fn rows_are_weighed_beside_those_that_are_written() {
     for (name, compute) in f32_computes() {
         let golden = Golden::open("qwen3");
@@ -104,7 +139,8 @@ fn rows_are_weighed_beside_those_that_are_written() {
         let (long, never) = (prompts[7].clone(), AtomicBool::new(false));
         // Parts of three tokens beside one that is written, whole, and from the second token on.
         for (prefill_tokens, first) in [(3, long.len() - 2), (64, 4), (2, 1)] {
-            let mut running = Running::new(&decoder, None, Bounds { prefill_tokens, batch_rows: 4 });
+            let mut running =
+                Running::new(&decoder, None, Bounds { prefill_tokens, pass_time: None, batch_rows: 4 });
             running.add(prompts[2].clone(), None, vec![member(0, &greedy(12))]).unwrap();
             running.weigh(1, long.clone(), first, Some(0)).unwrap();
             running.weigh(2, long.clone(), first, None).unwrap();
@@ -131,7 +167,8 @@ fn rows_are_weighed_beside_those_that_are_written() {
                 );
             }
         }
-        let mut running = Running::new(&decoder, None, Bounds { prefill_tokens: 8, batch_rows: 1 });
+        let mut running =
+            Running::new(&decoder, None, Bounds { prefill_tokens: 8, pass_time: None, batch_rows: 1 });
         for first in [0, long.len()] {
             let error = running.weigh(0, long.clone(), first, None).unwrap_err();
             assert!(error.to_string().contains("cannot be weighed"), "{error}");
