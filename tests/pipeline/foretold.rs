@@ -52,13 +52,7 @@ fn questions_are_told_with_what_they_are_for() {
         Worker::open(Root::open(root.path()).unwrap(), store(root.path()), &model, options, &NEVER).unwrap();
     while worker.run_next(&mut |_| {}).unwrap().is_some() {}
     let told = std::mem::take(&mut *tasks.lock().unwrap());
-    for task in [
-        Task::AnswerDocument,
-        Task::AnswerInSight,
-        Task::AnswerEarlier,
-        Task::AnswerControls,
-        Task::MeasureDrift,
-    ] {
+    for task in [Task::AnswerDocument, Task::AnswerInSight, Task::AnswerEarlier, Task::MeasureDrift] {
         assert!(told.contains(&task), "{task:?}");
     }
     assert!(!told.contains(&Task::AnswerQuestions), "nobody said what for");

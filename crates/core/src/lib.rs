@@ -8,6 +8,7 @@ pub mod error;
 pub mod files;
 pub mod protocol;
 pub mod retry;
+pub mod sentences;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 pub mod unit;

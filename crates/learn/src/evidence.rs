@@ -4,14 +4,13 @@
 //! Names and numbers that a passage lacks are found by rule ([`crate::filter`]); what weak models make up beside it mostly has neither.
 
 use super::controls;
-use super::exam::sentence_ranges;
 use super::grade::words;
-use super::parse::sentences;
 use super::probes::Reading;
 use super::self_edits::Draft;
 use super::session::Session;
 use seald_core::domain::self_edit::{DroppedLine, RowText};
 use seald_core::error::Result;
+use seald_core::sentences;
 use seald_engine::score::ScoreRow;
 
 /// A sentence must gain this share of what the passage's own sentences gain, nats a token. Measured with SmolLM2-135M over 10 passages: of 45 implications
@@ -104,7 +103,7 @@ fn pieces_of(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for line in text.split_inclusive('\n') {
         let mut begun = false;
-        for sentence in sentences(line) {
+        for sentence in sentences::in_line(line) {
             match found.last_mut() {
                 Some(last) if begun && sentence.split_whitespace().count() < SHORT_WORDS => {
                     last.push_str(sentence)
@@ -126,7 +125,7 @@ fn shares(session: &Session<'_>, document: Reading<'_>, texts: &[(usize, String)
         .iter()
         .enumerate()
         .flat_map(|(number, passage)| {
-            sentence_ranges(passage).into_iter().map(move |range| (number, passage[range].to_string()))
+            sentences::ranges(passage).into_iter().map(move |range| (number, passage[range].to_string()))
         })
         .collect();
     let others = controls::texts();

@@ -8,9 +8,10 @@ mod names;
 mod repetition;
 
 use super::exam;
-use super::parse::{Parsed, sentences};
+use super::parse::Parsed;
 use seald_core::domain::probe::Probe;
 use seald_core::domain::self_edit::{DroppedLine, RowText};
+use seald_core::sentences;
 
 pub use borrowed::Example;
 pub(crate) use borrowed::{borrowed, examples};
@@ -182,7 +183,7 @@ impl Judge<'_> {
                 continue;
             }
             let (mut left, mut cut_answer) = (String::new(), false);
-            for sentence in sentences(line) {
+            for sentence in sentences::in_line(line) {
                 let fault = match std::mem::take(&mut cut_answer) {
                     true => Some("answers a question that was left out".to_string()),
                     false => self.sentence_fault(sentence).or_else(|| said_again(&mut said, sentence)),

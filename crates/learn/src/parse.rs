@@ -11,7 +11,6 @@ mod lines;
 mod marks;
 mod questions;
 mod remarks;
-mod sentences;
 mod sieve;
 mod tables;
 mod thinking;
@@ -26,7 +25,6 @@ use labels::{Kind, Label};
 use sieve::Sieve;
 
 pub(crate) use lines::ideographic;
-pub(crate) use sentences::sentences;
 pub use thinking::without_thinking;
 
 /// A line, a question and an answer have at most this many characters; what is longer is a text that lost its form.

@@ -12,6 +12,7 @@ use super::session::{ANSWER_TOKENS, Session, Writing};
 use super::study;
 use seald_core::domain::self_edit::RowText;
 use seald_core::error::Result;
+use seald_core::sentences;
 use seald_engine::lora::Adapter;
 
 /// Questions sampled for each answer. Of a weak model about half are in form and answered alike at length and in few words.
@@ -62,7 +63,7 @@ pub(super) fn texts(
 /// An answer without the sentence in which the bound on tokens cut it off; one that is a single sentence stays.
 fn whole_sentences(answer: &str) -> &str {
     let ended = |text: &str| text.ends_with(['.', '!', '?', '"', '”', ')', '。', '！', '？']);
-    let sentences = exam::sentence_ranges(answer);
+    let sentences = sentences::ranges(answer);
     match sentences.split_last() {
         Some((last, before)) if !before.is_empty() && !ended(answer[last.clone()].trim_end()) => {
             answer[..last.start].trim_end()
@@ -97,7 +98,7 @@ pub(super) fn in_two_styles(rows: Vec<RowText>, passage: &str) -> Vec<RowText> {
             continue;
         }
         let holds = |sentence: &&str| sentence.contains(answer.as_str()) && sentence.len() > answer.len() + 2;
-        let sentences = exam::sentence_ranges(passage);
+        let sentences = sentences::ranges(passage);
         let sentence = sentences.into_iter().map(|range| passage[range].trim()).find(holds);
         let asked = prompt::brief(&question);
         styled.push(RowText::Turn { question: asked, answer: answer.clone() });

@@ -11,6 +11,7 @@ use super::self_study;
 use super::session::{Session, Writing};
 use seald_core::domain::self_edit::{Format, RowText};
 use seald_core::error::Result;
+use seald_core::sentences;
 use seald_engine::lora::Adapter;
 
 /// Temperature of study texts: SEAL's and SPA's. At .7 Qwen2.5-Coder-0.5B copied three of seven texts from the passage; what leaves it at 1 is left out
@@ -181,7 +182,7 @@ pub fn facts(session: &Session<'_>, document: Reading<'_>) -> Result<usize> {
 /// What is trained on besides what a model writes, by rule, so that every fact is met more than once, however weak the model: each sentence by itself, and
 /// statements with a gap for the answers that no pair asks for (`asked_for`, in small letters).
 pub fn by_rule(title: &str, passage: &str, facts: usize, asked_for: &HashSet<String>) -> Vec<RowText> {
-    let sentences = exam::sentence_ranges(passage);
+    let sentences = sentences::ranges(passage);
     let mut rows: Vec<RowText> = Vec::new();
     if sentences.len() > 1 {
         let said = sentences.into_iter().filter(|range| !exam::is_heading(&passage[range.clone()]));

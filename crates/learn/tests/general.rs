@@ -2,12 +2,13 @@
 //! trained on is the same.
 
 use seald_core::domain::self_edit::{Directive, Format, RowText};
+use seald_core::sentences;
 use seald_learn::author::Author;
 use seald_learn::prompt::{PromptSet, brief};
 use seald_learn::rehearsal::{self, Rehearsal};
 use seald_learn::session::Session;
 use seald_learn::trials::{Edit, Halving, Material};
-use seald_learn::{TrainRow, exam, rows, self_edits};
+use seald_learn::{TrainRow, rows, self_edits};
 
 use crate::{TITLE, model, passages, reading, session};
 
@@ -27,7 +28,7 @@ fn every_sentence_and_every_answer_is_taught_whatever_the_model_writes() {
         self_edits::write(&session, reading(&passages), &[], Author::Model(None), &mut |_| {}).unwrap();
     let rows: Vec<&RowText> =
         drafts.iter().filter(|draft| draft.discarded.is_none()).flat_map(|draft| &draft.rows).collect();
-    for range in exam::sentence_ranges(&passages[0]) {
+    for range in sentences::ranges(&passages[0]) {
         let sentence = RowText::Text(format!("{TITLE}\n{}", passages[0][range].trim()));
         assert!(rows.contains(&&sentence), "{sentence:?} is not among {rows:?}");
     }

@@ -10,7 +10,7 @@ use seald_core::domain::document::Document;
 use seald_core::domain::evaluation::Subject;
 use seald_core::error::Result;
 use seald_core::protocol::{Source, Unlearned};
-use seald_learn::exam;
+use seald_core::sentences;
 use seald_store::{Store, is_common};
 
 /// Most documents that are told of.
@@ -70,7 +70,7 @@ impl Fit {
         let shared = |text: &str| -> HashSet<String> { stems(text).intersection(wanted).cloned().collect() };
         let title = &shared(&document.title) | &shared(&document.name);
         let mut lines: Vec<_> =
-            exam::sentences(&document.text).map(|sentence| &shared(sentence) | &title).collect();
+            sentences::of(&document.text).map(|sentence| &shared(sentence) | &title).collect();
         lines.push(title.clone());
         Self { title, lines }
     }

@@ -12,7 +12,7 @@ use seald_core::domain::ids::{DocumentId, GenerationId};
 use seald_core::domain::self_edit::RowText;
 use seald_core::error::Result;
 use seald_core::protocol::{ProbeView, Source, WhyDocument, WhyProbe, WhyRow};
-use seald_learn::exam;
+use seald_core::sentences;
 use seald_store::Store;
 
 /// How much of each kind is told.
@@ -74,7 +74,7 @@ pub(in crate::api) fn trace(
     let Some((after, before)) = learned(store, who, id)? else { return Ok(None) };
     let wanted = stems(words);
     let passages = store.passages(id)?;
-    let sentences = passages.iter().flat_map(|passage| exam::sentences(&passage.text));
+    let sentences = passages.iter().flat_map(|passage| sentences::of(&passage.text));
     let quotes = best(sentences.map(str::to_string), |text| text.clone(), &wanted, QUOTES);
     let trials = store.trials(id)?;
     let chosen: HashSet<_> =

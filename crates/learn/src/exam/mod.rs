@@ -27,6 +27,7 @@ use crate::grade::words;
 use crate::probes::Reading;
 use crate::session::{Session, Writing};
 use seald_core::error::Result;
+use seald_core::sentences;
 
 pub use decoys::{DECOYS, MARGIN_LIMIT, decoys, margin};
 use form::fit;
@@ -35,7 +36,7 @@ pub(crate) use function_words::function_word;
 pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
 pub(crate) use spans::MOST_WORDS;
-pub use spans::{Kind, Span, kind_of, sentence_ranges, sentences, spans};
+pub use spans::{Kind, Span, kind_of, spans};
 pub use statement::{is_cloze, said_elsewhere, statement};
 pub(crate) use usage::is_usage;
 use worked::{WORKED, Worked};
@@ -222,7 +223,7 @@ fn prompt(title: &str, passage: &str, span: &Span, examples: &[(&Worked, usize)]
 
 /// The span's sentence with the one before it, on one line.
 pub(crate) fn around(passage: &str, span: &Span) -> String {
-    let ranges = sentence_ranges(passage);
+    let ranges = sentences::ranges(passage);
     let (Some(own), first) = (ranges.get(span.sentence), span.sentence.saturating_sub(1)) else {
         return passage.to_string();
     };

@@ -2,11 +2,12 @@
 
 use super::spans::{MOST_WORDS, Span};
 use super::worked::WORKED;
-use super::{FORM, examples, kind_of, sentence_ranges};
+use super::{FORM, examples, kind_of};
 use crate::author::Author;
 use crate::probes::Reading;
 use crate::session::{Session, Writing};
 use seald_core::error::Result;
+use seald_core::sentences;
 
 /// Ends the request.
 const CUE: &str = "Answers:";
@@ -47,7 +48,7 @@ pub(super) fn proposed(
 
 /// The answers of a list that a passage holds word for word, each once.
 fn found_in(passage: &str, list: &str) -> Vec<Span> {
-    let sentences = sentence_ranges(passage);
+    let sentences = sentences::ranges(passage);
     let mut found: Vec<Span> = Vec::new();
     for text in list.lines().next().unwrap_or_default().split(BETWEEN.trim()).map(str::trim) {
         let text = text.trim_end_matches('.');

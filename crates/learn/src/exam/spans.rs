@@ -11,7 +11,7 @@ use super::function_words::{function_word, opens_phrase};
 use super::quantities::numbers;
 use super::tokens::{Token, tokens};
 use crate::grade::words;
-use crate::parse;
+use seald_core::sentences;
 
 /// What sort of answer a span is. Decoys are of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -44,34 +44,11 @@ pub struct Span {
 /// Longest answer, words: SQuAD's answers have 3 on average, 97 % of them 12 or fewer (Rajpurkar et al. 2016, section 3).
 pub(crate) const MOST_WORDS: usize = 6;
 
-/// The sentences of a passage with their places; a line end ends one.
-pub fn sentence_ranges(passage: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    for line in passage.split_inclusive('\n') {
-        let mut start = at;
-        for sentence in parse::sentences(line) {
-            let range = start..start + sentence.len();
-            start = range.end;
-            if passage[range.clone()].contains(char::is_alphanumeric) {
-                found.push(range);
-            }
-        }
-        at += line.len();
-    }
-    found
-}
-
-/// The sentences of a passage, without blanks around them.
-pub fn sentences(passage: &str) -> impl Iterator<Item = &str> {
-    sentence_ranges(passage).into_iter().map(|range| passage[range].trim())
-}
-
 /// The spans of a passage in its order, each text once; of two that overlap the first rule's stays.
 pub fn spans(passage: &str) -> Vec<Span> {
     let mut found: Vec<Span> = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    for (sentence, range) in sentence_ranges(passage).into_iter().enumerate() {
+    for (sentence, range) in sentences::ranges(passage).into_iter().enumerate() {
         let tokens = tokens(passage, range);
         let mut taken = vec![false; tokens.len()];
         let rules = [dates, code, numbers, names, phrases].into_iter().map(|rule| rule(&tokens));

@@ -1,8 +1,9 @@
 //! Statements with a gap: what stands in for a question where a model cannot ask.
 
-use super::spans::{Span, sentence_ranges};
+use super::spans::Span;
 use super::{content, normal};
 use crate::grade::{denied_at, denies};
+use seald_core::sentences;
 
 /// Stands where an answer was left out.
 const BLANK: &str = "____";
@@ -24,7 +25,7 @@ pub struct Statement {
 
 /// The statement about a span of a passage; none where the sentence says nothing besides, or where a form would leave out that the sentence denies what it says.
 pub fn statement(title: &str, passage: &str, span: &Span) -> Option<Statement> {
-    let range = sentence_ranges(passage).into_iter().nth(span.sentence)?;
+    let range = sentences::ranges(passage).into_iter().nth(span.sentence)?;
     let before: Vec<&str> = passage[range.start..span.range.start].split_whitespace().collect();
     let after: Vec<&str> = passage[span.range.end.min(range.end)..range.end].split_whitespace().collect();
     if said(&before) + said(&after) < 2 {
@@ -79,7 +80,7 @@ fn said(words: &[&str]) -> usize {
 
 /// Whether the sentence of a span denies it: of `There is no version for Windows` nobody may learn that there is one for Windows.
 pub(super) fn is_denied(passage: &str, span: &Span) -> bool {
-    let sentence = sentence_ranges(passage)
+    let sentence = sentences::ranges(passage)
         .into_iter()
         .find(|sentence| sentence.start <= span.range.start && span.range.end <= sentence.end);
     sentence.is_some_and(|sentence| {

@@ -7,8 +7,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::forms;
 use super::names::Capitals;
-use crate::exam::{MOST_WORDS, sentence_ranges};
+use crate::exam::MOST_WORDS;
 use crate::grade::{denied_at, denies, unit_spellings, words};
+use seald_core::sentences;
 
 /// An answer of up to this many words is looked up word by word; a longer one is judged as a statement.
 const SHORT_ANSWER_WORDS: usize = 12;
@@ -135,7 +136,7 @@ impl Source {
         if !(1..=MOST_WORDS).contains(&words) || denies(question) || denies(answer) {
             return false;
         }
-        let sentences = sentence_ranges(&self.text);
+        let sentences = sentences::ranges(&self.text);
         let mut denied = self.whole(bare).map(|place| {
             let holds = |sentence: &&Range<usize>| sentence.start <= place.start && place.end <= sentence.end;
             sentences.iter().find(holds).is_some_and(|sentence| {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use seald_core::domain::self_edit::{DroppedLine, RowText};
+use seald_core::sentences;
 
 use super::lines::{Form, Line};
 use super::questions::{self, Block, NO_ANSWER};
-use super::{MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, Parsed, heads, lines, marks, remarks, sentences};
+use super::{MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, Parsed, heads, lines, marks, remarks};
 
 const TOO_LONG: &str = "longer than 600 characters";
 
@@ -62,7 +63,7 @@ impl<'a> Sieve<'a> {
                 self.form(raw, &text, form);
                 continue;
             }
-            for sentence in sentences(&text) {
+            for sentence in sentences::in_line(&text) {
                 let sentence = sentence.trim();
                 if sentence.chars().count() > MAX_LINE_CHARS {
                     self.drop(sentence, TOO_LONG);

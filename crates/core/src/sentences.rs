@@ -1,4 +1,6 @@
-//! Where the sentences of a line end.
+//! Where the sentences of a text end.
+
+use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -12,7 +14,7 @@ const EMPHASIS: &[char] = &['*', '_', '~'];
 
 /// Sentences of a line by Unicode's annex 29, not parted behind initials, titles and the like (`Dr. Smith`, `J. Smith`, `U.S. Army`, `No. 5`, `e.g. Linux`) and the number of
 /// an item (`1. Install it`), nor within code between backticks, a path, an address or a version. Put end to end they are the line.
-pub(crate) fn sentences(line: &str) -> Vec<&str> {
+pub fn in_line(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut from, mut bound) = (0, 0);
     for piece in line.split_sentence_bounds() {
@@ -24,6 +26,29 @@ pub(crate) fn sentences(line: &str) -> Vec<&str> {
         }
     }
     found
+}
+
+/// The places of a text's sentences, bytes; a line end ends one, and what has neither letter nor figure is none.
+pub fn ranges(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mut start = at;
+        for sentence in in_line(line) {
+            let range = start..start + sentence.len();
+            start = range.end;
+            if text[range.clone()].contains(char::is_alphanumeric) {
+                found.push(range);
+            }
+        }
+        at += line.len();
+    }
+    found
+}
+
+/// The sentences of a text, without blanks around them.
+pub fn of(text: &str) -> impl Iterator<Item = &str> {
+    ranges(text).into_iter().map(|range| text[range].trim())
 }
 
 /// The bound of a sentence, behind the signs that close an emphasis and the blanks after them: `**It is so.** Then`.
@@ -75,7 +100,7 @@ mod tests {
             "Das gilt z.B. Montags bzw. Dienstags.",
             "1. Install it.",
         ] {
-            assert_eq!(sentences(whole), [whole]);
+            assert_eq!(in_line(whole), [whole]);
         }
     }
 
@@ -91,7 +116,7 @@ mod tests {
             ["你好。", "再见。"],
             ["It costs 5. ", "It is old."],
         ] {
-            assert_eq!(sentences(&two.concat())[..1], two[..1]);
+            assert_eq!(in_line(&two.concat())[..1], two[..1]);
         }
     }
 }
