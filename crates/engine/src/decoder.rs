@@ -93,7 +93,7 @@ impl Decoder {
         self.passes.load(Ordering::Relaxed)
     }
 
-    /// Tokens to read in one pass, so that it takes some two seconds on two cores with AVX2 (which do 60 GF/s; [`PASS_TOKENS`] bounds it): between two passes
+    /// Tokens to read in one pass, so that it takes some two seconds on two cores with AVX2 (which do 60 GF/s; within bounds): between two passes
     /// progress is told, and whoever wants an end is heard. It follows from the model alone, so results do not depend on the machine's speed.
     pub fn tokens_a_pass(&self) -> usize {
         let operations = 2 * self.config.parameter_count().max(1);

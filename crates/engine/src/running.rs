@@ -1,7 +1,7 @@
 //! Rows under way, continued one token a pass together; others may join and leave between two passes.
 //!
 //! A pass holds one token of every row that is being continued and, up to a bound, tokens of prompts that are still being
-//! read (Agrawal et al. 2023, arXiv 2308.16369: chunked prefill; how many: [`super::prefill`]).
+//! read (Agrawal et al. 2023, arXiv 2308.16369: chunked prefill; how many: `prefill`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -53,7 +53,7 @@ const EVERYDAY: [&str; 16] = [
 /// Tokens named at each place of a sample; all others together are one more outcome.
 const LABELS: usize = 32;
 
-/// Draws the base samples of a model at temperature 1 (models other than nano: of the likeliest [`TOP_P`]): from the beginning of a text, from the beginning of a user's turn (as Magpie does,
+/// Draws the base samples of a model at temperature 1 (models other than nano: of the likeliest 95 %): from the beginning of a text, from the beginning of a user's turn (as Magpie does,
 /// arXiv 2406.08464), and answers to what people say every day. The last fifth is guard text; of models other than nano that chat it is answers alone.
 ///
 /// # Errors
