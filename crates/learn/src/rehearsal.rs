@@ -277,3 +277,24 @@ pub(super) fn labelled(
     });
     Ok(labelled.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_chat_the_answer_alone_counts() {
+        let frame = ChatFrame { head: vec![1, 2], tail: vec![3, 4] };
+        assert_eq!(frame.answer_of(&[1, 2, 9, 8, 3, 4, 7, 3, 4]), Some(6), "an answer may say what it likes");
+        assert_eq!(frame.answer_of(&[5, 2, 9, 3, 4, 7]), None, "a text is no chat");
+        assert_eq!(frame.answer_of(&[1, 2, 9, 8]), None);
+    }
+
+    #[test]
+    fn what_is_empty_or_goes_round_in_circles_is_not_kept() {
+        let round = "here it is and ".repeat(20);
+        let written =
+            vec![(vec![7], "It opened in 1901.".to_string()), (vec![8], round), (vec![], String::new())];
+        assert_eq!(worth_keeping(vec![vec![1], vec![2], vec![3]], written), [vec![1, 7]]);
+    }
+}

@@ -18,9 +18,10 @@ use seald_engine::running::{Bounds, Member, Running};
 use seald_engine::tokenizer::Tokenizer;
 use seald_learn::Model;
 
-/// Tokens of prompts that are read in a pass, at most, and the time that a pass may take: whoever comes while one is under way waits for its end, and a token
-/// of what is being written comes with each.
-const PREFILL: (usize, Duration) = (256, Duration::from_millis(200));
+/// Most tokens of prompts that are read in a pass.
+const PREFILL: usize = 256;
+/// Time that a pass may take: whoever comes while one is under way waits for its end, and a token of what is being written comes with each.
+const PASS_TIME: Duration = Duration::from_millis(200);
 
 /// Who waits for answers.
 struct Client {
@@ -228,7 +229,7 @@ fn running(model: &Model, at_once: usize) -> Running<'_> {
     Running::new(
         &model.decoder,
         Some(&model.tokenizer),
-        Bounds { prefill_tokens: PREFILL.0, pass_time: Some(PREFILL.1), batch_rows: at_once },
+        Bounds { prefill_tokens: PREFILL, pass_time: Some(PASS_TIME), batch_rows: at_once },
     )
 }
 
