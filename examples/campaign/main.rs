@@ -36,8 +36,8 @@ struct Options {
     /// How many
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// How many at a time, 1 or 2
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    /// How many at a time, 1 to 16; most of a seed is waiting
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
     /// Where results are kept, a JSON object a line
     #[arg(long, default_value = "target/campaign.jsonl")]

@@ -117,7 +117,7 @@ impl Host {
         // Paused, so that documents wait; nano goes soon.
         let keeps = if model.is_empty() { 1 } else { 3600 };
         let rest = format!(
-            "[courtesy]\nunload_after_seconds = {keeps}\n[schedule]\nquiet_hours = [\"00:00-23:59\"]\n"
+            "[resources]\nunload_after_seconds = {keeps}\n[schedule]\nquiet_hours = [\"00:00-23:59\"]\n"
         );
         std::fs::write(root.join("seald.toml"), model + &rest)?;
         let notify = UnixDatagram::bind(&notify_path)?;

@@ -11,14 +11,14 @@ use seald_core::error::Result;
 #[serde(deny_unknown_fields, default)]
 pub struct AnswersOptions {
     /// Answers that are written at the same time, 1 to 1,024. More take more memory, and each comes more slowly.
-    pub at_once: usize,
+    pub max_concurrent: usize,
     /// Requests that may wait for their turn, 1 to 65,536; more are refused, with the status 429 and when to try again.
-    pub most_waiting: usize,
+    pub max_waiting: usize,
 }
 
 impl Default for AnswersOptions {
     fn default() -> Self {
-        Self { at_once: 16, most_waiting: 64 }
+        Self { max_concurrent: 16, max_waiting: 64 }
     }
 }
 
@@ -28,7 +28,7 @@ impl AnswersOptions {
     /// # Errors
     /// [`seald_core::error::Kind::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        in_range("at_once", self.at_once, 1, 1024)?;
-        in_range("most_waiting", self.most_waiting, 1, 65_536)
+        in_range("max_concurrent", self.max_concurrent, 1, 1024)?;
+        in_range("max_waiting", self.max_waiting, 1, 65_536)
     }
 }

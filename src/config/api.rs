@@ -11,9 +11,9 @@ use seald_core::error::Result;
 use seald_core::files;
 
 /// Characters that a token needs at least.
-const LEAST_TOKEN: usize = 16;
+const MIN_TOKEN: usize = 16;
 /// Characters that a token may have at most: it travels in a header.
-const MOST_TOKEN: usize = 4096;
+const MAX_TOKEN: usize = 4096;
 
 /// Options of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -84,11 +84,9 @@ impl ApiOptions {
 
 fn read_token(path: &Path) -> Result<String> {
     let token = files::read_secret(path).map_err(|e| e.context("token_file"))?;
-    if !(LEAST_TOKEN..=MOST_TOKEN).contains(&token.len())
-        || !token.bytes().all(|byte| byte.is_ascii_graphic())
-    {
+    if !(MIN_TOKEN..=MAX_TOKEN).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return invalid(format!(
-            "token_file {} holds no token: write {LEAST_TOKEN} to {MOST_TOKEN} letters and digits into it, for instance with \
+            "token_file {} holds no token: write {MIN_TOKEN} to {MAX_TOKEN} letters and digits into it, for instance with \
              `openssl rand -hex 32`",
             path.display()
         ));

@@ -1,13 +1,13 @@
 //! What a new configuration changes: now, or after a restart.
 
-use super::{Config, CourtesyOptions, LogOptions};
+use super::{Config, LogOptions, ResourceOptions};
 
 impl Config {
     /// The options that differ in `new`: those that take effect at once, and those that need a restart. Sections whose
     /// options all behave alike are named as a whole.
     pub fn reloadable_difference(&self, new: &Self) -> (Vec<&'static str>, Vec<&'static str>) {
         let mut differences = sections(self, new);
-        differences.extend(courtesy(&self.courtesy, &new.courtesy));
+        differences.extend(resources(&self.resources, &new.resources));
         differences.extend(log(&self.log, &new.log));
         let named = |at_once: bool| {
             let wanted = |&&(_, differs, now): &&Difference| differs && now == at_once;
@@ -40,7 +40,7 @@ fn sections(old: &Config, new: &Config) -> Vec<Difference> {
         writer_rounds,
         reading,
         schedule,
-        courtesy: _,
+        resources: _,
         log: _,
     } = old;
     vec![
@@ -63,13 +63,13 @@ fn sections(old: &Config, new: &Config) -> Vec<Difference> {
     ]
 }
 
-fn courtesy(old: &CourtesyOptions, new: &CourtesyOptions) -> [Difference; 4] {
-    let CourtesyOptions { nice, pause_above_others, unload_after_seconds, max_memory } = old;
+fn resources(old: &ResourceOptions, new: &ResourceOptions) -> [Difference; 4] {
+    let ResourceOptions { nice, pause_above_others, unload_after_seconds, max_memory } = old;
     [
-        ("courtesy.nice", *nice != new.nice, false),
-        ("courtesy.pause_above_others", *pause_above_others != new.pause_above_others, true),
-        ("courtesy.unload_after_seconds", *unload_after_seconds != new.unload_after_seconds, true),
-        ("courtesy.max_memory", *max_memory != new.max_memory, true),
+        ("resources.nice", *nice != new.nice, false),
+        ("resources.pause_above_others", *pause_above_others != new.pause_above_others, true),
+        ("resources.unload_after_seconds", *unload_after_seconds != new.unload_after_seconds, true),
+        ("resources.max_memory", *max_memory != new.max_memory, true),
     ]
 }
 

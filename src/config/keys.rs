@@ -3,7 +3,7 @@
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use utoipa::PartialSchema;
 
-use super::{AnswersOptions, ApiOptions, Config, CourtesyOptions, InboxOptions, LogOptions, ScheduleOptions};
+use super::{AnswersOptions, ApiOptions, Config, InboxOptions, LogOptions, ResourceOptions, ScheduleOptions};
 use crate::endpoint::{EndpointOptions, ServingOptions};
 use seald_ingest::Limits;
 use seald_learn::consolidate::ConsolidateOptions;
@@ -44,7 +44,7 @@ pub(super) fn sections() -> Vec<Section> {
         section::<WriterOptions>("writer_rounds"),
         section::<Limits>("reading"),
         section::<ScheduleOptions>("schedule"),
-        section::<CourtesyOptions>("courtesy"),
+        section::<ResourceOptions>("resources"),
         section::<LogOptions>("log"),
     ];
     let mut top = section::<Config>("");

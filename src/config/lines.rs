@@ -24,6 +24,17 @@ const TYPES: [(&str, &str); 9] = [
     ("expected a sequence", "expected a list"),
 ];
 
+/// Sections and options of version 0.1 that have another name since: section, old name, new name. Each is refused with its new name, and goes after one version.
+pub(super) const RENAMED: [(&str, &str, &str); 7] = [
+    ("", "courtesy", "[resources]"),
+    ("answers", "at_once", "max_concurrent"),
+    ("answers", "most_waiting", "max_waiting"),
+    ("learn", "most_passages", "max_passages"),
+    ("consolidate", "least_steps", "min_steps"),
+    ("consolidate", "most_steps", "max_steps"),
+    ("writer_rounds", "least_examples", "min_examples"),
+];
+
 impl Config {
     /// Reads the text of a configuration file; `file` is its name in messages. Paths stay as written.
     ///
@@ -165,6 +176,9 @@ fn starts_with(words: &str, name: &str) -> bool {
 
 /// That `word` is no option of the section, and what may have been meant.
 fn unknown(section: &str, word: &str) -> String {
+    if let Some((_, _, now)) = RENAMED.iter().find(|(of, old, _)| (*of, *old) == (section, word)) {
+        return format!("{word} is called {now} now: write that in its place");
+    }
     let sections = sections();
     let here = if section.is_empty() { "above the sections".to_string() } else { format!("in [{section}]") };
     let right = |section: &Section| match section.name {

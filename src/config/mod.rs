@@ -5,7 +5,6 @@
 
 mod answers;
 mod api;
-mod courtesy;
 mod difference;
 mod keys;
 mod lines;
@@ -14,6 +13,7 @@ mod log;
 mod optional;
 mod quiet;
 mod render;
+mod resources;
 mod schedule;
 mod size;
 
@@ -34,15 +34,15 @@ use seald_learn::writer::WriterOptions;
 
 pub use answers::AnswersOptions;
 pub use api::ApiOptions;
-pub use courtesy::CourtesyOptions;
 pub use load::{SYSTEM_FILE, default_root};
 pub use log::{LogFormat, LogOptions};
 pub use quiet::QuietHours;
+pub use resources::ResourceOptions;
 pub use schedule::ScheduleOptions;
 pub use size::Size;
 
 /// More threads than any machine needs: a typing error should not start them.
-const MOST_THREADS: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// Everything that can be set, with the values in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -109,7 +109,7 @@ pub struct Config {
     pub schedule: ScheduleOptions,
     /// Consideration for the other programs of this machine.
     #[schema(value_type = Object)]
-    pub courtesy: CourtesyOptions,
+    pub resources: ResourceOptions,
     /// What is written to the log, and how.
     #[schema(value_type = Object)]
     pub log: LogOptions,
@@ -135,7 +135,7 @@ impl Default for Config {
             writer_rounds: WriterOptions::default(),
             reading: Limits::default(),
             schedule: ScheduleOptions::default(),
-            courtesy: CourtesyOptions::default(),
+            resources: ResourceOptions::default(),
             log: LogOptions::default(),
         }
     }
@@ -187,13 +187,13 @@ impl Config {
         self.writer_rounds.validate().map_err(|e| ("writer_rounds", e))?;
         self.reading.validate().map_err(|e| ("reading", e))?;
         self.schedule.validate().map_err(|e| ("schedule", e))?;
-        self.courtesy.validate().map_err(|e| ("courtesy", e))?;
+        self.resources.validate().map_err(|e| ("resources", e))?;
         self.log.validate().map_err(|e| ("log", e))
     }
 
     fn check_top(&self) -> Result<()> {
         if let Some(threads) = self.threads {
-            in_range("threads", threads, 1, MOST_THREADS)?;
+            in_range("threads", threads, 1, MAX_THREADS)?;
         }
         if self.model.as_os_str().is_empty() {
             return invalid(format!("model is empty: give a folder, or \"{}\"", NANO.name));

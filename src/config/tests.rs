@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::keys::sections;
+use super::lines::RENAMED;
 use super::load::Surroundings;
 use super::*;
 
@@ -225,7 +226,7 @@ fn a_reload_says_what_changes_now_and_what_later() {
     new.writer.max_retries = 0;
     new.learn.candidates = 4;
     new.schedule.keep_backups = 9;
-    new.courtesy = CourtesyOptions {
+    new.resources = ResourceOptions {
         nice: 5,
         pause_above_others: Some(50),
         unload_after_seconds: 9,
@@ -247,9 +248,9 @@ fn a_reload_says_what_changes_now_and_what_later() {
         "writer",
         "gate",
         "schedule",
-        "courtesy.pause_above_others",
-        "courtesy.unload_after_seconds",
-        "courtesy.max_memory",
+        "resources.pause_above_others",
+        "resources.unload_after_seconds",
+        "resources.max_memory",
         "log.level",
     ];
     assert_eq!(now, expected);
@@ -262,8 +263,19 @@ fn a_reload_says_what_changes_now_and_what_later() {
         "serve_to",
         "api",
         "reading",
-        "courtesy.nice",
+        "resources.nice",
         "log.format",
     ];
     assert_eq!(later, expected);
+}
+
+#[test]
+fn what_was_renamed_is_there_by_its_new_name_and_not_by_its_old_one() {
+    let sections = sections();
+    for (section, old, new) in RENAMED {
+        let keys = sections.iter().filter(|s| s.name == section).flat_map(|s| &s.keys).map(|key| key.name);
+        let names: Vec<&str> = keys.chain(sections.iter().map(|s| s.name)).collect();
+        assert!(names.contains(&new.trim_matches(['[', ']'])), "there is no {new} in [{section}]");
+        assert!(!names.contains(&old), "{old} is still there");
+    }
 }

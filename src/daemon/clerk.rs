@@ -14,7 +14,7 @@ use super::learner::Work;
 use super::others::Others;
 use super::schedule::Entry;
 use super::slot::ModelSlot;
-use crate::config::{CourtesyOptions, QuietHours, ScheduleOptions};
+use crate::config::{QuietHours, ResourceOptions, ScheduleOptions};
 use crate::pipeline::control::Request;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
@@ -43,7 +43,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// From the configuration.
-    pub(super) fn new(schedule: &ScheduleOptions, courtesy: &CourtesyOptions) -> Result<Self> {
+    pub(super) fn new(schedule: &ScheduleOptions, resources: &ResourceOptions) -> Result<Self> {
         let ScheduleOptions { replay, consolidate, writer_round, prune, backup, .. } = schedule;
         let times = [
             ("replay", replay),
@@ -61,8 +61,8 @@ impl Rules {
             quiet: schedule.quiet()?,
             keep_backups: schedule.keep_backups,
             keep_generations: schedule.keep_generations,
-            above_others: courtesy.pause_above_others,
-            unload_after: Duration::from_secs(courtesy.unload_after_seconds),
+            above_others: resources.pause_above_others,
+            unload_after: Duration::from_secs(resources.unload_after_seconds),
         })
     }
 }

@@ -24,9 +24,9 @@ const AT_ONCE: usize = 64;
 /// Between two looks at files that were just taken.
 const LOOK_AT_TAKEN: Duration = Duration::from_secs(2);
 /// Files that could not be read, of which more than their number is told.
-const MOST_TOLD: usize = 100;
+const MAX_TOLD: usize = 100;
 /// Files that are looked at again at a start.
-const MOST_AGAIN: usize = 10_000;
+const MAX_AGAIN: usize = 10_000;
 /// Seconds between two looks for files that vanished from `done`.
 const LOOK_AT_DONE: u64 = 600;
 
@@ -79,8 +79,8 @@ impl Intaker {
         *self.options.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn most_passages(&self) -> usize {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).worker.learn.most_passages
+    fn max_passages(&self) -> usize {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).worker.learn.max_passages
     }
 
     fn poll(&self) -> Duration {
@@ -90,8 +90,8 @@ impl Intaker {
     /// Takes what has settled; how long until there may be more.
     fn look(&mut self) -> Result<Duration> {
         self.inbox.set_options(self.read_options())?;
-        let most_passages = Some(self.most_passages());
-        self.monitor.update(|now| now.most_passages = most_passages);
+        let max_passages = Some(self.max_passages());
+        self.monitor.update(|now| now.max_passages = max_passages);
         let mut poll = self.poll();
         loop {
             let now = self.clock.now();
@@ -126,7 +126,7 @@ impl Intaker {
     /// Goes on looking at the files that an earlier process took a moment before it ended: what is written at still is a new version.
     fn watch_again(&mut self) -> Result<()> {
         let now = self.clock.now();
-        let taken = self.store.files_taken(now.plus_seconds(-LOOKED_AT_AGAIN_SECONDS), MOST_AGAIN)?;
+        let taken = self.store.files_taken(now.plus_seconds(-LOOKED_AT_AGAIN_SECONDS), MAX_AGAIN)?;
         let taken = taken.into_iter().map(|(path, name, at)| TakenEarlier { path, name, at });
         self.inbox.watch_again(&taken.collect::<Vec<_>>(), now);
         Ok(())
@@ -174,7 +174,7 @@ impl Intaker {
             retry: false,
             tag: found.tag.clone(),
             versions: true,
-            most_passages: self.most_passages(),
+            max_passages: self.max_passages(),
             clock: self.clock.clone(),
         };
         let ready = match self.inbox.open_found(found) {
@@ -278,7 +278,7 @@ impl Intaker {
             return;
         }
         self.looked_at_failed = Some(Instant::now());
-        match self.inbox.refused(MOST_TOLD) {
+        match self.inbox.refused(MAX_TOLD) {
             Ok(refused) => self.monitor.update(|now| {
                 let unreadable = std::mem::take(&mut now.refused.unreadable);
                 now.refused = RefusedFiles { unreadable, ..refused };

@@ -34,7 +34,7 @@ pub(super) fn hangups() -> Result<Signal> {
 /// The learner's settings.
 pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
     let (learn, writer, gate) = (config.learn.clone(), config.writer.clone(), config.gate.clone());
-    let max_memory = config.courtesy.max_memory.as_ref().map(|size| size.bytes());
+    let max_memory = config.resources.max_memory.as_ref().map(|size| size.bytes());
     Settings {
         worker: WorkerOptions {
             learn,
@@ -48,7 +48,7 @@ pub(super) fn settings(config: &Config, clock: &Clock) -> Settings {
             on_work: None,
             checkpoint_every: None,
         },
-        patience: Duration::from_secs(config.courtesy.unload_after_seconds),
+        patience: Duration::from_secs(config.resources.unload_after_seconds),
     }
 }
 
@@ -75,7 +75,7 @@ impl Reload {
 
     fn take(&self, config: &mut Config, new: Config) -> Result<()> {
         let (now, later) = config.reloadable_difference(&new);
-        let rules = Rules::new(&new.schedule, &new.courtesy)?;
+        let rules = Rules::new(&new.schedule, &new.resources)?;
         (self.set_log_level)(&new.log.level)?;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
         *self.inbox.write().unwrap_or_else(PoisonError::into_inner) = new.inbox;
@@ -91,7 +91,7 @@ impl Reload {
         }
         config.schedule = new.schedule;
         config.inbox = new.inbox;
-        config.courtesy = new.courtesy;
+        config.resources = new.resources;
         config.learn = new.learn;
         config.writer = new.writer;
         config.gate = new.gate;

@@ -17,7 +17,7 @@ use seald_core::protocol::{Activity, Held, Tending};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Messages that may wait for systemd to read them; more are dropped.
-const MOST_WAITING: usize = 16;
+const MAX_WAITING: usize = 16;
 /// How long the daemon's end waits for its last message to be read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ impl Teller {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self(None);
         }
-        let (tell, told) = mpsc::sync_channel::<Message>(MOST_WAITING);
+        let (tell, told) = mpsc::sync_channel::<Message>(MAX_WAITING);
         let send = move || {
             for (message, sent) in told {
                 if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
@@ -150,7 +150,7 @@ fn words(activity: &Activity, held: Option<&Held>) -> String {
             format!("waiting: other programs use {others} % of the processors")
         }
         (_, Some(Held::Trouble { reason, .. })) => format!("cannot learn: {reason}"),
-        (Activity::Opening, None) => "opening the base model".into(),
+        (Activity::Opening, None) => "preparing the base model".into(),
         (Activity::Replaying { .. }, None) => "asking about what was learned".into(),
         (Activity::Stopping, None) => "stopping".into(),
         (Activity::Idle, None) => "idle".into(),

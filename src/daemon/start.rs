@@ -151,7 +151,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let mut store = pipeline::open_database(&root)?;
     let interrupted = store.abandon_running(pipeline::last_place(&root).as_deref())?.len();
     note_start(&mut store, &clock, interrupted)?;
-    courteous(config.courtesy.nice);
+    lower_priority(config.resources.nice);
     let (model, note) = pipeline::choose_base(&mut store, &config.model, started_at)?;
 
     let monitor = Arc::new(Monitor::new(clock.clone()));
@@ -161,7 +161,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     }
     let fallen = pipeline::heal_live(&root, &mut store, started_at)?;
     monitor.problem("adapters", fallen.or(pipeline::unknown_in_words(&root)?));
-    let (control, desk) = Control::new(config.answers.most_waiting);
+    let (control, desk) = Control::new(config.answers.max_waiting);
     let slot = Arc::new(ModelSlot::new(&model, compute, monitor.clone()));
     let reload = reload(&config, &clock, set_log_level, &teller)?;
     let (hold, begin_again) = (Arc::default(), Arc::default());
@@ -209,7 +209,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
 fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, teller: &Teller) -> Result<Reload> {
     Ok(Reload {
         settings: Arc::new(RwLock::new(reload::settings(config, clock))),
-        rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.courtesy)?)),
+        rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.resources)?)),
         inbox: Arc::new(RwLock::new(config.inbox)),
         set_log_level,
         clock: clock.clone(),
@@ -361,7 +361,7 @@ fn note_start(store: &mut Store, clock: &Clock, interrupted: usize) -> Result<()
 }
 
 /// Lets other programs go first.
-fn courteous(nice: i32) {
+fn lower_priority(nice: i32) {
     if nice > 0
         && let Err(error) = rustix::process::setpriority_process(None, nice)
     {

@@ -11,7 +11,7 @@ use seald_core::error::{Context, Kind, Result};
 use seald_core::retry;
 
 /// Bytes that an answer may have. A self-edit has some kilobytes.
-pub(super) const MOST_ANSWER: u64 = 256 << 10;
+pub(super) const MAX_ANSWER: u64 = 256 << 10;
 /// Longest time for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Who we say we are.
@@ -33,7 +33,7 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<u64>,
     /// Where it sends us, if it does.
     pub(super) location: Option<String>,
-    /// Up to [`MOST_ANSWER`] bytes.
+    /// Up to [`MAX_ANSWER`] bytes.
     pub(super) body: Vec<u8>,
 }
 
@@ -100,6 +100,6 @@ fn answer(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
     let retry_after = header("retry-after").and_then(retry::seconds);
     let location = header("location").map(str::to_string);
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(MOST_ANSWER).read_to_vec()?;
+    let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
     Ok(Answer { status, retry_after, location, body })
 }

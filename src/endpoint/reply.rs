@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::Timeout;
 
-use super::call::{Answer, MOST_ANSWER};
+use super::call::{Answer, MAX_ANSWER};
 use super::way::{Address, Way};
 use seald_core::error::{Error, Kind};
 use seald_core::retry::Again;
 
 /// Characters of a server's own words that are shown.
-const MOST_WORDS: usize = 200;
+const MAX_WORDS: usize = 200;
 /// What stands around the thinking of models whose server leaves it in the text.
 const THINKING: (&str, &str) = ("<think>", "</think>");
 
@@ -160,7 +160,7 @@ impl Asked<'_> {
                 self.failure(Kind::Io, later, what, "see what is wrong with the server")
             }
             ureq::Error::BodyExceedsLimit(_) => {
-                let what = format!("sends more than {} KiB in one answer", MOST_ANSWER >> 10);
+                let what = format!("sends more than {} KiB in one answer", MAX_ANSWER >> 10);
                 self.failure(Kind::Conflict, Again::No, what, "check url, and whether it honours max_tokens")
             }
             ureq::Error::Io(_) | ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
@@ -226,7 +226,7 @@ fn message(value: &Value) -> Option<&str> {
 fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST_WORDS) {
+    match line.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{} ...", &line[..end]),
         None => line,
     }

@@ -24,7 +24,7 @@ const NO_FOLDER: &str = "o adapter found";
 /// The field of `in_place`, as a server names it that does not know it.
 const IN_PLACE: &str = "load_inplace";
 /// Characters that a name may have at most.
-const MOST_NAME: usize = 128;
+const MAX_NAME: usize = 128;
 
 /// A server that is to answer with the live generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -78,10 +78,10 @@ impl ServingOptions {
             return invalid(format!("timeout_seconds is {}: give 1 to 3600", self.timeout_seconds));
         }
         let length = self.name.chars().count();
-        if !(1..=MOST_NAME).contains(&length)
+        if !(1..=MAX_NAME).contains(&length)
             || self.name.contains(|c: char| c.is_whitespace() || c.is_control())
         {
-            let text = format!("name is {:?}: give 1 to {MOST_NAME} characters without spaces", self.name);
+            let text = format!("name is {:?}: give 1 to {MAX_NAME} characters without spaces", self.name);
             return invalid(text);
         }
         if !self.path.as_os_str().is_empty() && !self.path.is_absolute() {

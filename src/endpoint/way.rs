@@ -10,7 +10,7 @@ use seald_core::error::{Error, Kind, Result};
 use seald_core::files;
 
 /// Characters that a key may have at most: it travels in a header.
-const MOST_KEY: usize = 4096;
+const MAX_KEY: usize = 4096;
 
 /// The options that say how a server is reached.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +53,9 @@ impl Way<'_> {
     pub(super) fn key(&self) -> Result<Option<String>> {
         let Some(path) = given(self.api_key_file) else { return Ok(None) };
         let key = files::read_secret(path).map_err(|e| e.context("api_key_file"))?;
-        if !(1..=MOST_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return invalid(format!(
-                "api_key_file {} holds no key: write the key alone into it, up to {MOST_KEY} letters, digits and signs",
+                "api_key_file {} holds no key: write the key alone into it, up to {MAX_KEY} letters, digits and signs",
                 path.display()
             ));
         }

@@ -189,7 +189,7 @@ pub enum Order {
 }
 
 /// Most preparations that may run past their deadline before no schema is taken any more.
-pub const MOST_STUCK: usize = 3;
+pub const MAX_STUCK: usize = 3;
 
 /// How busy the thread that answers is, and was.
 #[derive(Debug, Default)]
@@ -223,7 +223,7 @@ impl Load {
     /// What is to be said of preparations that do not end, if there are any.
     pub fn stuck_in_words(&self) -> Option<String> {
         let stuck = self.stuck.load(Ordering::Relaxed);
-        let refused = if stuck < MOST_STUCK { "" } else { ", and no requests with a schema are taken" };
+        let refused = if stuck < MAX_STUCK { "" } else { ", and no requests with a schema are taken" };
         (stuck > 0).then(|| {
             format!(
                 "{stuck} requests were given up because preparing them does not end{refused}: restart seald, and report it with the log"
@@ -233,7 +233,7 @@ impl Load {
 
     /// Whether the preparation of requests stands still.
     pub fn stands_still(&self) -> bool {
-        self.stuck.load(Ordering::Relaxed) >= MOST_STUCK
+        self.stuck.load(Ordering::Relaxed) >= MAX_STUCK
     }
 
     /// Seconds after which another try may find room, 1 to 60: what a request took lately.
@@ -263,7 +263,7 @@ mod tests {
         assert!(load.stuck_in_words().is_none() && !load.stands_still());
         load.stuck.store(1, Ordering::Relaxed);
         assert!(load.stuck_in_words().unwrap().contains("restart seald") && !load.stands_still());
-        load.stuck.store(MOST_STUCK, Ordering::Relaxed);
+        load.stuck.store(MAX_STUCK, Ordering::Relaxed);
         assert!(load.stuck_in_words().unwrap().contains("schema") && load.stands_still());
     }
 }

@@ -62,8 +62,8 @@ pub struct Desk {
 
 impl Control {
     /// A front desk where so many requests to the model may wait, 1 or more, and its other side.
-    pub fn new(most_waiting: usize) -> (Self, Desk) {
-        let ((to, requests), (order, orders)) = (mpsc::channel(), stream::channel(most_waiting.max(1)));
+    pub fn new(max_waiting: usize) -> (Self, Desk) {
+        let ((to, requests), (order, orders)) = (mpsc::channel(), stream::channel(max_waiting.max(1)));
         let load = Arc::new(Load::default());
         (Self { requests: to, orders: order, load: load.clone() }, Desk { requests, orders, load })
     }

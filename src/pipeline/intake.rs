@@ -23,7 +23,7 @@ pub struct Intake<'a> {
     /// Whether a file of the same name and tag is an earlier version, which this one replaces.
     pub versions: bool,
     /// Most passages of a document. What is longer for any model is refused here; what is longer for this one, when it is cut.
-    pub most_passages: usize,
+    pub max_passages: usize,
     /// Where the time comes from.
     pub clock: Clock,
 }
@@ -145,21 +145,21 @@ fn prepare(
         return Err(Error::new(Kind::Invalid, text));
     }
     for one in &extracted {
-        fits(&one.title, one.text.len(), intake.most_passages)?;
+        fits(&one.title, one.text.len(), intake.max_passages)?;
     }
     let beside = beside.map(|(probes, _)| probes).unwrap_or_default();
     Ok(extracted.into_iter().map(|one| ready(one, &beside, intake.tag.as_deref())).collect())
 }
 
 /// Whether a text of so many bytes may come to few enough passages: a queue that is foretold to take weeks tells nobody anything.
-fn fits(title: &str, bytes: usize, most_passages: usize) -> Result<()> {
-    let longest = seald_ingest::longest_text(most_passages);
+fn fits(title: &str, bytes: usize, max_passages: usize) -> Result<()> {
+    let longest = seald_ingest::longest_text(max_passages);
     if bytes <= longest {
         return Ok(());
     }
     let text = format!(
-        "`{title}` is too long to be learned as one: its text has {bytes} bytes, and what has more than {longest} comes to more than {most_passages} \
-         passages for any model: split it into parts (its chapters, say), or allow more (--most-passages, or `most_passages` in seald.toml), each of \
+        "`{title}` is too long to be learned as one: its text has {bytes} bytes, and what has more than {longest} comes to more than {max_passages} \
+         passages for any model: split it into parts (its chapters, say), or allow more (--max-passages, or `max_passages` in seald.toml), each of \
          which takes its time"
     );
     Err(Error::new(Kind::Unsupported, text))

@@ -42,7 +42,7 @@ pub struct Now {
     /// Files that could not be read.
     pub refused: RefusedFiles,
     /// Most passages of a document that is learned, as the configuration has it now.
-    pub most_passages: Option<usize>,
+    pub max_passages: Option<usize>,
     /// What a person should look at, by what it is about.
     pub problems: BTreeMap<&'static str, String>,
 }

@@ -172,12 +172,12 @@ pub fn seconds_a_byte(learned: &[LearningTime], calibration: Option<&Calibration
 /// Passages have at most this many tokens (`learn::session`), and at most this share of a model's context.
 const PASSAGE_TOKENS: usize = 600;
 /// No prose has more bytes a token.
-const MOST_BYTES_A_TOKEN: u64 = 6;
+const MAX_BYTES_A_TOKEN: u64 = 6;
 
 /// Bytes of the longest text that may come to so few passages, nearly. What is longer is turned away as soon as it is cut, and takes no time.
-pub fn longest_learned(most_passages: usize, context: Option<usize>) -> u64 {
+pub fn longest_learned(max_passages: usize, context: Option<usize>) -> u64 {
     let tokens = context.map_or(PASSAGE_TOKENS, |context| (context * 2 / 5).clamp(16, PASSAGE_TOKENS));
-    most_passages as u64 * tokens as u64 * MOST_BYTES_A_TOKEN
+    max_passages as u64 * tokens as u64 * MAX_BYTES_A_TOKEN
 }
 
 /// Seconds that a document of so many tokens will take a calibrated model, about; none where its speed is not known.

@@ -47,7 +47,7 @@ pub struct Replayed {
 impl Worker<'_> {
     pub(super) fn make_probes(&mut self, job: &Job, document: &Document, tell: Tell<'_>) -> Result<Job> {
         let texts = self.cut(document);
-        if let Some(reason) = too_long(texts.len(), self.session.options.most_passages) {
+        if let Some(reason) = too_long(texts.len(), self.session.options.max_passages) {
             return self.store.reject(job, &[reason]);
         }
         let passages = self.store.cut(job, &texts)?;
@@ -243,7 +243,7 @@ fn too_long(passages: usize, most: usize) -> Option<String> {
     (passages > most).then(|| {
         format!(
             "it is too long to be learned as one: it comes to {passages} passages for this model, at most {most} are taken: \
-             split it into parts (its chapters, say), or allow more (--most-passages {passages}, or `most_passages` in \
+             split it into parts (its chapters, say), or allow more (--max-passages {passages}, or `max_passages` in \
              seald.toml), each of which takes its time"
         )
     })
@@ -389,7 +389,7 @@ mod tests {
     fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
         assert_eq!(too_long(32, 32), None);
         let reason = too_long(33, 32).unwrap();
-        for words in ["33 passages", "at most 32", "split it", "--most-passages 33", "most_passages"] {
+        for words in ["33 passages", "at most 32", "split it", "--max-passages 33", "max_passages"] {
             assert!(reason.contains(words), "no `{words}` in: {reason}");
         }
     }

@@ -30,7 +30,7 @@ impl Worker<'_> {
 
     pub(super) fn train_writer(&mut self, job: &Job, tell: Tell<'_>) -> Result<Job> {
         let winners = self.winners()?;
-        if winners.len() < self.writer_rounds.least_examples || self.examiners()?.len() < 2 {
+        if winners.len() < self.writer_rounds.min_examples || self.examiners()?.len() < 2 {
             return self.store.finish_train_writer(job, None);
         }
         let examples: Vec<Winner> = winners.into_iter().map(winner).collect();
@@ -166,7 +166,7 @@ impl Worker<'_> {
         let Some(round) = found else {
             let text = format!(
                 "too few documents were learned: a new writer is trained on the best texts about {} documents (there are {}) and compared with the present one on 2 others or more (there are {})",
-                self.writer_rounds.least_examples,
+                self.writer_rounds.min_examples,
                 self.winners()?.len(),
                 self.examiners()?.len()
             );

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use seald::pipeline::asking::MOST_STUCK;
+use seald::pipeline::asking::MAX_STUCK;
 use seald::pipeline::monitor::ModelFacts;
 use seald::pipeline::{Root, calibrated_with};
 use seald_core::domain::calibration::{Calibration, Speeds};
@@ -336,7 +336,7 @@ async fn health_is_that_of_the_learner_and_of_what_prepares_requests() {
     assert_eq!(daemon.get("/healthz").await.status, 200, "others are prepared in its place");
     let status: serde_json::Value = daemon.get("/v1/status").await.json();
     assert!(status["problems"].to_string().contains("preparing them does not end"), "{status}");
-    load.stuck.store(MOST_STUCK, Ordering::Relaxed);
+    load.stuck.store(MAX_STUCK, Ordering::Relaxed);
     daemon.get("/healthz").await.is_problem(503, "cancelled", "no requests with a schema are taken");
     load.stuck.store(0, Ordering::Relaxed);
     daemon.monitor.problem("learner", Some("the learner has died: restart seald".into()));

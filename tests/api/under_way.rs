@@ -115,7 +115,7 @@ async fn the_time_that_is_left_follows_from_what_was_learned_last() {
     // What will be turned away as soon as it is cut takes no time.
     let database = rusqlite::Connection::open(daemon.root.database()).unwrap();
     database.execute("UPDATE documents SET text = hex(zeroblob(5000)) WHERE id = 6", []).unwrap();
-    daemon.monitor.update(|now| now.most_passages = Some(1));
+    daemon.monitor.update(|now| now.max_passages = Some(1));
     assert_eq!(left().await, TimeLeft { document: None, all: Some(whole) });
 }
 

@@ -53,7 +53,7 @@ fn every_option_is_in_it_once_and_can_be_set() {
     // A section that the parser ignored would pass the tests above.
     let set = example.replace("#settle_seconds = 2", "settle_seconds = 3").replace("#nice = 10", "nice = 11");
     let config = parse(&set.replace("#threads = 0", "threads = 7"));
-    assert_eq!((config.inbox.settle_seconds, config.courtesy.nice, config.threads), (3, 11, Some(7)));
+    assert_eq!((config.inbox.settle_seconds, config.resources.nice, config.threads), (3, 11, Some(7)));
 }
 
 #[test]

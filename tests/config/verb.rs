@@ -27,7 +27,7 @@ fn what_is_in_force_is_printed_with_its_source_and_reads_back_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("my.toml");
     let options = "root = 'r'\nthreads = 3\ndtype = 'f32'\n[api]\nsocket_mode = '0600'\n[schedule]\nquiet_hours = ['22:00-07:00']\n\
-                   [courtesy]\nmax_memory = '6GiB'\npause_above_others = 40\n[learn]\nlearning_rates = [0.001]\n";
+                   [resources]\nmax_memory = '6GiB'\npause_above_others = 40\n[learn]\nlearning_rates = [0.001]\n";
     fs::write(&file, options).unwrap();
     let output = config(dir.path(), &["--config", "my.toml"]);
     let printed = good(&output);
@@ -35,7 +35,7 @@ fn what_is_in_force_is_printed_with_its_source_and_reads_back_the_same() {
     assert!(first.starts_with("# ") && first.contains(file.to_str().unwrap()), "{first}");
     let again = Config::parse(printed, Path::new("printed")).unwrap();
     assert_eq!((&again.root, again.threads, again.api.socket_mode), (&dir.path().join("r"), Some(3), 0o600));
-    assert_eq!(again.courtesy.max_memory.as_ref().map(|size| size.bytes()), Some(6 << 30));
+    assert_eq!(again.resources.max_memory.as_ref().map(|size| size.bytes()), Some(6 << 30));
     let loaded = Config::load(Some(&file), None).unwrap();
     assert_eq!(Config { source: Some(file), ..again }, loaded);
 }

@@ -34,9 +34,15 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
     );
     says("inbox", "settel_seconds = 2", &["did you mean settle_seconds?"]);
     says("", "modle = 'nano'", &["did you mean model?"]);
-    says("", "[corutesy]", &["did you mean courtesy?"]);
-    says("courtesy", "Nice = 3", &["did you mean nice?"]);
+    says("", "[resuorces]", &["did you mean resources?"]);
+    says("resources", "Nice = 3", &["did you mean nice?"]);
     says("log", "zzz = 1", &["zzz is no option in [log]: there are level, format"]);
+}
+
+#[test]
+fn a_name_of_an_earlier_version_is_answered_with_the_one_it_has_now() {
+    says("", "[courtesy]", &["courtesy is called [resources] now"]);
+    says("answers", "most_waiting = 9", &["line 2: most_waiting is called max_waiting now"]);
 }
 
 #[test]
@@ -58,8 +64,8 @@ fn a_wrong_type_is_named_with_what_is_allowed() {
     says("", "threads = -1", &["threads: ", "1 to 1,024"]);
     says("", "threads = 'all'", &["threads: ", "whole number"]);
     says("", "dtype = 'f16'", &["dtype: ", "`auto`, `f32`, `bf16`"]);
-    says("courtesy", "pause_above_others = 300", &["courtesy.pause_above_others: ", "per cent, 1 to 100"]);
-    says("courtesy", "max_memory = '6'", &["courtesy.max_memory: ", "for instance 8GiB"]);
+    says("resources", "pause_above_others = 300", &["resources.pause_above_others: ", "per cent, 1 to 100"]);
+    says("resources", "max_memory = '6'", &["resources.max_memory: ", "for instance 8GiB"]);
     says("api", "listen = 'localhost'", &["api.listen: ", "127.0.0.1:"]);
     says("api", "socket_mode = '0860'", &["api.socket_mode: ", "as for chmod"]);
     says("learn", "distil = 1", &["learn.distil: ", "expected true or false"]);
@@ -77,9 +83,9 @@ fn a_value_out_of_range_is_named_with_the_range() {
     says("gate", "confidence = 1.0", &["gate.confidence is 1: give a number above 0 and below 1"]);
     says("gate", "log_floor = nan", &["gate.log_floor is NaN"]);
     says("reading", "memory = 1", &["reading.memory is 1: give 16777216 to"]);
-    says("courtesy", "nice = -1", &["courtesy.nice is -1: give 0 to 19"]);
-    says("courtesy", "pause_above_others = 101", &["give 1 to 100"]);
-    says("courtesy", "max_memory = '1MiB'", &["courtesy.max_memory is 1MiB: give 64MiB or more"]);
+    says("resources", "nice = -1", &["resources.nice is -1: give 0 to 19"]);
+    says("resources", "pause_above_others = 101", &["give 1 to 100"]);
+    says("resources", "max_memory = '1MiB'", &["resources.max_memory is 1MiB: give 64MiB or more"]);
     says("schedule", "keep_backups = 0", &["schedule.keep_backups is 0: give 1 to 1000"]);
     says("schedule", "quiet_hours = ['22-7']", &["schedule.quiet_hours has \"22-7\"", "22:00-07:00"]);
     says("log", "level = 'inof'", &["log.level is \"inof\"", "info"]);

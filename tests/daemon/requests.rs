@@ -46,7 +46,7 @@ fn a_rollback_drops_what_came_since_and_a_retry_learns_it_again() {
 
 #[test]
 fn an_idle_daemon_lets_the_model_go_and_takes_it_up_for_a_question() {
-    let host = Host::with("[courtesy]\nunload_after_seconds = 1\n");
+    let host = Host::with("[resources]\nunload_after_seconds = 1\n");
     let daemon = host.start();
     // Huge pages are for a model: whatever else is held takes four times as much in them. Not every system knows of them.
     let huge = || {

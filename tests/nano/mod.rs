@@ -19,7 +19,7 @@ mod lesson;
 mod verbs;
 
 /// The largest embedded model, bytes.
-const MOST_BYTES: usize = 24 << 20;
+const MAX_BYTES: usize = 24 << 20;
 
 fn weights_dir() -> PathBuf {
     repository().join("models/nano/weights")
@@ -53,7 +53,7 @@ fn the_embedded_files_are_those_of_the_folder_and_of_the_provenance() {
         names.insert(name.to_string());
         size += bytes.len();
     }
-    assert!(size <= MOST_BYTES, "{size} bytes");
+    assert!(size <= MAX_BYTES, "{size} bytes");
     let found =
         std::fs::read_dir(weights_dir()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     assert_eq!(found.collect::<BTreeSet<_>>(), names, "a stray file: publish.py takes it away");

@@ -20,8 +20,8 @@ const TEXT: &str = "The Brastonel Works was founded by Elmar Trondvik. It has it
 
 fn intake(retry: bool) -> Intake<'static> {
     let (program, clock) = (crate::programs::seald(), Clock::at(Timestamp(1)));
-    let most_passages = LearnOptions::default().most_passages;
-    Intake { program, limits: Limits::default(), retry, tag: None, versions: false, most_passages, clock }
+    let max_passages = LearnOptions::default().max_passages;
+    Intake { program, limits: Limits::default(), retry, tag: None, versions: false, max_passages, clock }
 }
 
 fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -111,7 +111,7 @@ fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
     let (root, files, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), model());
     let path = file(files.path(), "book.txt", &TEXT.repeat(100));
     let id = one(&mut store(root.path()), &path, false).id;
-    let few = WorkerOptions { learn: LearnOptions { most_passages: 3, ..options().learn }, ..options() };
+    let few = WorkerOptions { learn: LearnOptions { max_passages: 3, ..options().learn }, ..options() };
     let open = Root::open(root.path()).unwrap();
     let mut worker = Worker::open(open, store(root.path()), &model, few, &NEVER).unwrap();
     worker.run_next(&mut |_| {}).unwrap();
@@ -128,11 +128,11 @@ fn a_text_that_is_too_long_for_any_model_is_refused_when_it_comes() {
     let marks = file(files.path(), "marks.txt", &format!("a{}", "\u{301}".repeat(2_000_000)));
     let error = take_in(&mut store, &intake(false), &marks).unwrap().documents.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);
-    for words in ["too long", "more than 32 passages", "split it", "most_passages"] {
+    for words in ["too long", "more than 32 passages", "split it", "max_passages"] {
         assert!(error.to_string().contains(words), "{error}");
     }
     assert!(store.jobs(None).unwrap().is_empty());
     // Whoever allows more may have it.
-    let more = Intake { most_passages: 1000, ..intake(false) };
+    let more = Intake { max_passages: 1000, ..intake(false) };
     assert_eq!(take_in(&mut store, &more, &marks).unwrap().documents.unwrap().len(), 1);
 }

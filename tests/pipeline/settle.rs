@@ -8,7 +8,7 @@ use seald_core::Kind;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::{DocumentId, GenerationId};
-use seald_core::domain::job::{JobState, MOST_ATTEMPTS, Stage};
+use seald_core::domain::job::{JobState, MAX_ATTEMPTS, Stage};
 use seald_core::domain::probe::Role;
 use seald_core::domain::progress::Progress;
 use seald_engine::model::Model;
@@ -171,7 +171,7 @@ fn what_the_machine_refuses_does_not_count_as_attempts_of_the_document() {
             std::fs::write(&adapters, "no folder").unwrap();
         }
     };
-    for _ in 0..2 * MOST_ATTEMPTS {
+    for _ in 0..2 * MAX_ATTEMPTS {
         let error = worker.run_next(&mut break_it).unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
         assert!(error.to_string().contains("waits to be tried again"), "{error}");

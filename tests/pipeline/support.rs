@@ -38,13 +38,12 @@ pub(crate) fn options() -> WorkerOptions {
     // Two of the three documents that come with questions examine writers.
     let writer_rounds = WriterOptions {
         exam_share: 0.6,
-        least_examples: 1,
+        min_examples: 1,
         samples: 2,
         trial_steps: 8,
         ..WriterOptions::default()
     };
-    let consolidate =
-        ConsolidateOptions { rows_in_step: 8, least_steps: 60, ..ConsolidateOptions::default() };
+    let consolidate = ConsolidateOptions { rows_in_step: 8, min_steps: 60, ..ConsolidateOptions::default() };
     let clock = Clock::at(Timestamp(1_763_769_600_000));
     WorkerOptions {
         learn,

@@ -42,14 +42,14 @@ pub(crate) fn worker<'m>(root: &Path, model: &'m Model) -> Worker<'m> {
         base_samples: 8,
         ..LearnOptions::default()
     };
-    let consolidate = ConsolidateOptions { least_steps: 6, epochs: 1, ..ConsolidateOptions::default() };
+    let consolidate = ConsolidateOptions { min_steps: 6, epochs: 1, ..ConsolidateOptions::default() };
     let writer_rounds = WriterOptions {
         rank: 4,
         epochs: 6,
         exam_share: exam_share(),
         samples: 1,
         trial_steps: 2,
-        least_examples: 1,
+        min_examples: 1,
         ..WriterOptions::default()
     };
     let clock = Clock::at(Timestamp(1_763_769_600_000));

@@ -127,7 +127,7 @@ pub fn plan_steps(rows: &[TrainRow], batch: BatchSize, length: Length, seed: u64
         Length::Epochs(n) => (n, usize::MAX),
         Length::Steps(n) => (usize::MAX, n),
     };
-    let most_rows = batch.rows.unwrap_or(usize::MAX).max(1);
+    let max_rows = batch.rows.unwrap_or(usize::MAX).max(1);
     for epoch in 0..epochs {
         if steps.len() >= limit || rows.is_empty() {
             break;
@@ -137,7 +137,7 @@ pub fn plan_steps(rows: &[TrainRow], batch: BatchSize, length: Length, seed: u64
         let (mut step, mut tokens) = (Vec::new(), 0);
         for i in order {
             let n = rows[i].tokens.len();
-            if !step.is_empty() && (tokens + n > batch.tokens || step.len() == most_rows) {
+            if !step.is_empty() && (tokens + n > batch.tokens || step.len() == max_rows) {
                 steps.push(std::mem::take(&mut step));
                 tokens = 0;
             }

@@ -13,7 +13,7 @@ use super::tokenizer::Tokenizer;
 use seald_core::error::{Error, Kind, Result};
 
 /// Most alternatives of a token that are told.
-pub const MOST_TOP: usize = 20;
+pub const MAX_TOP: usize = 20;
 
 /// When and how a generation goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +57,8 @@ impl GenerateOptions {
         if self.stop_strings.iter().any(String::is_empty) {
             return invalid("a stop string is empty: give text, or leave it out".into());
         }
-        if self.top > MOST_TOP {
-            return invalid(format!("top is {}: give at most {MOST_TOP}", self.top));
+        if self.top > MAX_TOP {
+            return invalid(format!("top is {}: give at most {MAX_TOP}", self.top));
         }
         Ok(())
     }

@@ -6,11 +6,11 @@ use seald_core::error::{Error, Kind, Result};
 
 /// Most values in a schema: objects, lists, words. OpenAI takes schemas of 5,000 properties, of two values each or three
 /// (platform.openai.com/docs/guides/structured-outputs, November 2026).
-const MOST_VALUES: usize = 15_000;
+const MAX_VALUES: usize = 15_000;
 /// The compiler keeps remainders of `multipleOf` in 32 bits, ten times as large and with a digit added: beyond this it counts wrong without a word.
 const LARGEST_MULTIPLE: u64 = 300_000_000;
 /// Most digits after the point in `multipleOf`, for the same reason.
-const MOST_PLACES: u32 = 8;
+const MAX_PLACES: u32 = 8;
 /// Words that have the compiler join schemas, and with them their `multipleOf`.
 const JOINING: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
 
@@ -21,9 +21,9 @@ const JOINING: [&str; 4] = ["allOf", "anyOf", "oneOf", "$ref"];
 pub(super) fn check(schema: &Value) -> Result<()> {
     let mut found = Found::default();
     found.look(schema);
-    if found.values > MOST_VALUES {
+    if found.values > MAX_VALUES {
         let text = format!(
-            "the schema is too large: it holds {} values, at most {MOST_VALUES} are taken",
+            "the schema is too large: it holds {} values, at most {MAX_VALUES} are taken",
             found.values
         );
         return Err(Error::new(Kind::Invalid, text));
@@ -68,7 +68,7 @@ fn check_multiples(found: &Found) -> Result<()> {
             Some(decimal) => known.push(decimal),
             None => {
                 return too_large(format!(
-                    "multipleOf {multiple} is beyond what can be counted: give at most {LARGEST_MULTIPLE}, with at most {MOST_PLACES} digits after the point"
+                    "multipleOf {multiple} is beyond what can be counted: give at most {LARGEST_MULTIPLE}, with at most {MAX_PLACES} digits after the point"
                 ));
             }
         }
@@ -94,12 +94,12 @@ fn check_multiples(found: &Found) -> Result<()> {
 /// As the compiler reads it: digits, and how many of them stand after the point. None if it counts wrong with it.
 fn decimal(value: f64) -> Option<(u64, u32)> {
     let (mut value, mut places) = (value, 0);
-    while value.fract() != 0.0 && places <= MOST_PLACES {
+    while value.fract() != 0.0 && places <= MAX_PLACES {
         value *= 10.0;
         places += 1;
     }
     let right =
-        value.fract() == 0.0 && places <= MOST_PLACES && (0.0..=LARGEST_MULTIPLE as f64).contains(&value);
+        value.fract() == 0.0 && places <= MAX_PLACES && (0.0..=LARGEST_MULTIPLE as f64).contains(&value);
     right.then_some((value as u64, places))
 }
 

@@ -9,7 +9,7 @@ use super::Limits;
 use super::blocks::{Block, first_heading, render};
 use super::encoding::decode_html;
 use super::extract::Draft;
-use super::limits::MOST_NESTED;
+use super::limits::MAX_NESTED;
 use seald_core::error::{Error, Kind, Result};
 
 /// How much is parsed between two looks at how deep it goes, bytes: the parser's work grows with size times depth.
@@ -55,9 +55,9 @@ fn parse(text: &str) -> Result<RcDom> {
 }
 
 fn refuse_depth(depth: usize) -> Result<()> {
-    if depth > MOST_NESTED {
+    if depth > MAX_NESTED {
         let text =
-            format!("its elements are nested more than {MOST_NESTED} deep: give its text as a plainer page");
+            format!("its elements are nested more than {MAX_NESTED} deep: give its text as a plainer page");
         return Err(Error::new(Kind::Unsupported, text));
     }
     Ok(())
@@ -99,7 +99,7 @@ struct Page {
 }
 
 impl Page {
-    /// Goes through `node`. The tree is at most [`MOST_NESTED`] deep.
+    /// Goes through `node`. The tree is at most [`MAX_NESTED`] deep.
     fn walk(&mut self, node: &Handle) {
         match &node.data {
             NodeData::Text { contents } => {

@@ -71,7 +71,7 @@ impl Limits {
 }
 
 /// Elements within elements that HTML and XML may have: more than any page made to be read, and little enough to walk.
-pub(super) const MOST_NESTED: usize = 512;
+pub(super) const MAX_NESTED: usize = 512;
 
 /// `12 bytes`, `32 MiB`, for reasons.
 pub(super) fn size(bytes: u64) -> String {

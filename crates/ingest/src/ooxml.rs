@@ -8,13 +8,13 @@ use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::limits::{Limits, MOST_NESTED, size};
+use super::limits::{Limits, MAX_NESTED, size};
 use seald_core::error::{Error, Kind, Result};
 
 /// A part smaller than this may be packed as tightly as it likes, bytes.
 const RATIO_FROM: u64 = 1 << 20;
 /// Most files in an archive.
-const MOST_PARTS: usize = 10_000;
+const MAX_PARTS: usize = 10_000;
 
 /// An open archive.
 pub(super) struct Archive<'a> {
@@ -31,7 +31,7 @@ impl<'a> Archive<'a> {
     /// [`Kind::Corrupt`], or [`Kind::Unsupported`] for too many parts or more bytes than the limits allow.
     pub(super) fn open(bytes: &'a [u8], limits: &'a Limits) -> Result<Self> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
-        if zip.len() > MOST_PARTS {
+        if zip.len() > MAX_PARTS {
             return Err(bomb(&format!("{} parts", zip.len())));
         }
         if let Some(bytes) = zip.decompressed_size().filter(|b| *b > u128::from(limits.unpacked_bytes)) {
@@ -102,9 +102,9 @@ pub(super) fn each_node(xml: &str, mut seen: impl FnMut(Node<'_>)) -> Result<()>
         match reader.read_event().map_err(no_xml)? {
             Event::Start(start) => {
                 depth += 1;
-                if depth > MOST_NESTED {
+                if depth > MAX_NESTED {
                     let text = format!(
-                        "its XML is nested more than {MOST_NESTED} deep: save it again from an editor"
+                        "its XML is nested more than {MAX_NESTED} deep: save it again from an editor"
                     );
                     return Err(Error::new(Kind::Unsupported, text));
                 }

@@ -21,7 +21,7 @@ impl Default for PassageSize {
 /// Bytes a token, before anything was counted.
 const BYTES_PER_TOKEN: usize = 4;
 /// No passage has more bytes a token than this on average: what is longer is not even counted.
-const MOST_BYTES_PER_TOKEN: usize = 32;
+const MAX_BYTES_PER_TOKEN: usize = 32;
 /// Guesses at where a passage that is full would end.
 const GUESSES: usize = 8;
 
@@ -45,7 +45,7 @@ pub fn passages(text: &str, count_tokens: &dyn Fn(&str) -> usize, size: PassageS
 
 /// The longest text that can come to so many passages, bytes, whatever model counts its tokens.
 pub fn longest_text(passages: usize) -> usize {
-    PassageSize::default().most.saturating_mul(MOST_BYTES_PER_TOKEN).saturating_mul(passages)
+    PassageSize::default().most.saturating_mul(MAX_BYTES_PER_TOKEN).saturating_mul(passages)
 }
 
 /// Where a text may be cut, the best first.
@@ -98,7 +98,7 @@ impl Cutter<'_> {
 
     /// The end of the longest beginning of `text` with at most `tokens` tokens, nearly; at least one character.
     fn reach(&mut self, text: &str, tokens: usize) -> usize {
-        let most = text.floor_char_boundary(tokens.saturating_mul(MOST_BYTES_PER_TOKEN).min(text.len()));
+        let most = text.floor_char_boundary(tokens.saturating_mul(MAX_BYTES_PER_TOKEN).min(text.len()));
         let (mut fits, mut over) = (0, most + 1);
         let mut guess = (tokens as f64 * self.bytes_per_token) as usize;
         for _ in 0..GUESSES {
@@ -107,7 +107,7 @@ impl Cutter<'_> {
                 break;
             }
             let count = (self.count_tokens)(&text[..end]).max(1);
-            self.bytes_per_token = (end as f64 / count as f64).clamp(0.5, MOST_BYTES_PER_TOKEN as f64);
+            self.bytes_per_token = (end as f64 / count as f64).clamp(0.5, MAX_BYTES_PER_TOKEN as f64);
             if count > tokens {
                 over = end;
             } else {
@@ -134,7 +134,7 @@ impl Cutter<'_> {
 
     /// The tokens of `text` if they are at most `most`.
     fn count_if_within(&self, text: &str, most: usize) -> Option<usize> {
-        if text.len() > most.saturating_mul(MOST_BYTES_PER_TOKEN) {
+        if text.len() > most.saturating_mul(MAX_BYTES_PER_TOKEN) {
             return None;
         }
         // Much longer than that many tokens ever were: not worth counting.
@@ -146,7 +146,7 @@ impl Cutter<'_> {
 
     /// Whether the first paragraph of `text` fits one passage.
     fn paragraph_fits(&self, text: &str) -> bool {
-        let window = text.floor_char_boundary((self.size.most * MOST_BYTES_PER_TOKEN).min(text.len()));
+        let window = text.floor_char_boundary((self.size.most * MAX_BYTES_PER_TOKEN).min(text.len()));
         let end = match text[..window].find("\n\n") {
             Some(end) => end,
             None if window == text.len() => window,

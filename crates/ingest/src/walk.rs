@@ -9,7 +9,7 @@ use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
 
 /// Folders within folders that are walked.
-const MOST_FOLDERS_DEEP: usize = 64;
+const MAX_FOLDERS_DEEP: usize = 64;
 /// Endings of files that are not finished, or will not last.
 const PASSING: &[&str] = &[
     ".part",
@@ -68,8 +68,8 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn walk(folder: &Path, root: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > MOST_FOLDERS_DEEP {
-        let text = format!("{}: folders are nested deeper than {MOST_FOLDERS_DEEP}", folder.display());
+    if depth > MAX_FOLDERS_DEEP {
+        let text = format!("{}: folders are nested deeper than {MAX_FOLDERS_DEEP}", folder.display());
         return Err(Error::new(Kind::Unsupported, text));
     }
     let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());

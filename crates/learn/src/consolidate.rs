@@ -35,9 +35,9 @@ pub struct ConsolidateOptions {
     /// Base samples in one optimiser step, trained with KL to the base, 0 to 4,096.
     pub base_rows: usize,
     /// Optimiser steps at least, 1 to 1,000,000: the rows of few documents are seen more often than `epochs` says, for a short training learns nothing.
-    pub least_steps: usize,
+    pub min_steps: usize,
     /// Optimiser steps at most, 1 to 10,000,000: what bounds the time, however many documents there are.
-    pub most_steps: usize,
+    pub max_steps: usize,
 }
 
 impl Default for ConsolidateOptions {
@@ -48,8 +48,8 @@ impl Default for ConsolidateOptions {
             epochs: 20,
             rows_in_step: 16,
             base_rows: 2,
-            least_steps: 160,
-            most_steps: 4_000,
+            min_steps: 160,
+            max_steps: 4_000,
         }
     }
 }
@@ -66,16 +66,16 @@ impl ConsolidateOptions {
             epochs,
             rows_in_step,
             base_rows,
-            least_steps,
-            most_steps,
+            min_steps,
+            max_steps,
         } = self;
         let ranges = [
             ("after_documents", *after_documents, 0, 100_000),
             ("epochs", *epochs, 1, 1_000),
             ("rows_in_step", *rows_in_step, 1, 4_096),
             ("base_rows", *base_rows, 0, 4_096),
-            ("least_steps", *least_steps, 1, 1_000_000),
-            ("most_steps", *most_steps, *least_steps, 10_000_000),
+            ("min_steps", *min_steps, 1, 1_000_000),
+            ("max_steps", *max_steps, *min_steps, 10_000_000),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -94,7 +94,7 @@ impl ConsolidateOptions {
     /// Times that each of so many rows is seen, so that there are enough steps.
     fn epochs_of(&self, rows: usize) -> usize {
         let steps = rows.div_ceil(self.rows_in_step).max(1);
-        self.epochs.max(self.least_steps.div_ceil(steps))
+        self.epochs.max(self.min_steps.div_ceil(steps))
     }
 }
 
@@ -141,7 +141,7 @@ pub fn retrain(
         kl_weight: session.options.kl_weight,
         samples_alike: session.prompts == PromptSet::General,
     };
-    let plan = rows::plan(mixture, each, options.epochs_of(curriculum.len()), options.most_steps, seed);
+    let plan = rows::plan(mixture, each, options.epochs_of(curriculum.len()), options.max_steps, seed);
     let model = &session.model.decoder;
     let adapter = Adapter::init(&session.options.lora(), model.config(), seed, &model.compute().device)?;
     let mut training = Training::begin(session, Some("consolidation"), adapter, plan, learning_rate, seed)?;
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn few_rows_are_seen_more_often() {
         let options =
-            ConsolidateOptions { epochs: 8, rows_in_step: 16, least_steps: 160, ..Default::default() };
+            ConsolidateOptions { epochs: 8, rows_in_step: 16, min_steps: 160, ..Default::default() };
         assert_eq!([options.epochs_of(16), options.epochs_of(17), options.epochs_of(320)], [160, 80, 8]);
         assert_eq!(options.epochs_of(100_000), 8);
     }

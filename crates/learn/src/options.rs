@@ -38,7 +38,7 @@ pub struct LearnOptions {
     pub exams: usize,
     /// Passages of a document, at most, 1 to 10,000: a longer one is not taken in. Time grows with the passages, some ten seconds each for
     /// nano, while `final_steps` stays: of much more than this, little would be learned.
-    pub most_passages: usize,
+    pub max_passages: usize,
     /// Rank of the adapters, 1 to 256.
     pub rank: usize,
     /// Alpha of the adapters, above 0; the update is scaled by alpha / rank.
@@ -89,7 +89,7 @@ impl Default for LearnOptions {
         Self {
             candidates: 0,
             exams: 4,
-            most_passages: 32,
+            max_passages: 32,
             rank: 16,
             alpha: 32.0,
             learning_rates: Vec::new(),
@@ -168,7 +168,7 @@ impl LearnOptions {
         let ranges = [
             ("candidates", self.candidates, 0, 32),
             ("exams", self.exams, 1, 16),
-            ("most_passages", self.most_passages, 1, 10_000),
+            ("max_passages", self.max_passages, 1, 10_000),
             ("rank", self.rank, 1, 256),
             ("rows_in_step", self.rows_in_step, 1, 1024),
             ("rehearsal_rows", self.rehearsal_rows, 0, 1024),

@@ -27,7 +27,7 @@ const WORDINGS: usize = 3;
 const FACTS: usize = 24;
 /// Facts of a passage that are asked for in questions, below which statements stand in: twice what the gate needs, for a bound over three differences
 /// passes only what is large.
-const LEAST_FACTS: usize = 6;
+const MIN_FACTS: usize = 6;
 
 /// A document as the model reads it.
 #[derive(Debug, Clone, Copy)]
@@ -181,7 +181,7 @@ fn ask_for_answers(
         let questions =
             |text: &str| drafts.iter().filter(|d| d.passage == Some(number) && d.answers[0] == text).count();
         let counts: Vec<usize> = spans.iter().map(|span| questions(&span.text)).collect();
-        let mut missing = LEAST_FACTS.saturating_sub(counts.iter().filter(|count| **count > 0).count());
+        let mut missing = MIN_FACTS.saturating_sub(counts.iter().filter(|count| **count > 0).count());
         for (span, count) in spans.iter().zip(counts) {
             let wanted = match count {
                 0 if missing > 0 => 2,

@@ -135,17 +135,17 @@ pub struct Plan {
     pub steps: Vec<Vec<usize>>,
 }
 
-/// Mixes. Every epoch sees each new row once, in an order of its own; rehearsal rows are drawn anew for each step. At most `most_steps`.
-pub fn plan(mixture: Mixture<'_>, each: StepRows, epochs: usize, most_steps: usize, seed: u64) -> Plan {
+/// Mixes. Every epoch sees each new row once, in an order of its own; rehearsal rows are drawn anew for each step. At most `max_steps`.
+pub fn plan(mixture: Mixture<'_>, each: StepRows, epochs: usize, max_steps: usize, seed: u64) -> Plan {
     let Mixture { new, earlier, base } = mixture;
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut steps: Vec<Vec<usize>> = Vec::new();
     // An epoch is one step at least.
-    'epochs: for _ in 0..epochs.min(most_steps) {
+    'epochs: for _ in 0..epochs.min(max_steps) {
         let mut order: Vec<usize> = (0..new.len()).collect();
         order.shuffle(&mut rng);
         for chunk in order.chunks(each.new.max(1)) {
-            if steps.len() == most_steps {
+            if steps.len() == max_steps {
                 break 'epochs;
             }
             let mut step = chunk.to_vec();

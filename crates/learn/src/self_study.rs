@@ -111,7 +111,7 @@ pub(super) fn in_two_styles(rows: Vec<RowText>, passage: &str) -> Vec<RowText> {
 
 /// Whether an answer is a value rather than a sentence: no longer than the answers that are asked about, and without a stop.
 fn is_bare(answer: &str) -> bool {
-    answer.split_whitespace().count() <= exam::MOST_WORDS
+    answer.split_whitespace().count() <= exam::MAX_WORDS
         && !answer.ends_with(['.', '!', '?', '。', '！', '？'])
 }
 

@@ -17,10 +17,10 @@ use seald_engine::lora::Adapter;
 /// Temperature of study texts: SEAL's and SPA's. At .7 Qwen2.5-Coder-0.5B copied three of seven texts from the passage; what leaves it at 1 is left out
 /// ([`super::evidence`]).
 const TEMPERATURE: f64 = 1.0;
-/// A study text has at most this many tokens for each of its passage, and [`LEAST_TOKENS`]: SEAL's self-edits have 2.5 (406 of 160).
+/// A study text has at most this many tokens for each of its passage, and [`MIN_TOKENS`]: SEAL's self-edits have 2.5 (406 of 160).
 const TOKENS_A_TOKEN: usize = 2;
 /// See [`TOKENS_A_TOKEN`].
-const LEAST_TOKENS: usize = 96;
+const MIN_TOKENS: usize = 96;
 /// Answers that questions are asked for, one for so many tokens of a passage: SQuAD's annotators found 5 in 130 words, we ask for twice as many.
 const TOKENS_A_FACT: usize = 16;
 
@@ -137,7 +137,7 @@ pub fn texts(
     let longest =
         document.passages.iter().map(|p| session.tokens(p)).max_by_key(|n| n.as_ref().map_or(0, |n| *n));
     let longest = longest.transpose()?.unwrap_or(0);
-    let max_tokens = (longest * TOKENS_A_TOKEN).max(LEAST_TOKENS).min(session.context() / 3);
+    let max_tokens = (longest * TOKENS_A_TOKEN).max(MIN_TOKENS).min(session.context() / 3);
     let writing = Writing { max_tokens, temperature: TEMPERATURE, top_p: Some(TOP_P), seed };
     let mut written = session.complete(&prompts, writing, &["\n\n", "\nText:"], writer)?.into_iter();
     let mut found = Vec::with_capacity(formats.len());

@@ -229,22 +229,22 @@ impl<'s, 'a> Halving<'s, 'a> {
         self.bare(Some("trial"), edit, self.session.options.rung_steps.last().copied().unwrap_or(1))
     }
 
-    fn bare(&self, what: Option<&str>, edit: Edit, most_steps: usize) -> Result<Trial> {
+    fn bare(&self, what: Option<&str>, edit: Edit, max_steps: usize) -> Result<Trial> {
         let each = StepRows { new: self.session.options.trial_rows, ..StepRows::default() };
-        self.begin(what, edit, each, most_steps)
+        self.begin(what, edit, each, max_steps)
     }
 
-    /// Trains one edit on its own rows for as long as its directive says, `most_steps` at most. None if it diverged.
+    /// Trains one edit on its own rows for as long as its directive says, `max_steps` at most. None if it diverged.
     ///
     /// # Errors
     /// From the engine.
     pub(super) fn alone(
         &self,
         edit: Edit,
-        most_steps: usize,
+        max_steps: usize,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Option<Adapter>> {
-        let mut trial = self.bare(None, edit, most_steps)?;
+        let mut trial = self.bare(None, edit, max_steps)?;
         self.train(&mut trial, usize::MAX, tell)?;
         Ok(trial.outcome.loss.is_finite().then(|| trial.training.into_adapter()))
     }
@@ -274,7 +274,7 @@ impl<'s, 'a> Halving<'s, 'a> {
     }
 
     /// `what` it is, if it is kept while it is under way.
-    fn begin(&self, what: Option<&str>, edit: Edit, each: StepRows, most_steps: usize) -> Result<Trial> {
+    fn begin(&self, what: Option<&str>, edit: Edit, each: StepRows, max_steps: usize) -> Result<Trial> {
         let Self { session, material, live, .. } = self;
         let options = &session.options;
         let name = name(&edit);
@@ -295,15 +295,15 @@ impl<'s, 'a> Halving<'s, 'a> {
             rows::balance(&mut new);
         }
         // Each row is seen so many times, however long the document is.
-        let most_steps = match most_steps {
+        let max_steps = match max_steps {
             0 => (new.len() * options.presentations).div_ceil(each.new),
             bound => bound,
         };
         let samples = &material.rehearsal.rows;
-        let base = rows::base_rows(session.prompts, each.base, samples.len(), most_steps);
+        let base = rows::base_rows(session.prompts, each.base, samples.len(), max_steps);
         let each = StepRows { base, ..each };
         let mixture = Mixture { new: &new, earlier: material.curriculum, base: samples };
-        let plan = rows::plan(mixture, each, edit.directive.epochs, most_steps, seed);
+        let plan = rows::plan(mixture, each, edit.directive.epochs, max_steps, seed);
         let model = &session.model.decoder;
         let adapter = match live {
             Some(live) => (*live).clone(),

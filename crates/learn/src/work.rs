@@ -110,7 +110,7 @@ pub(super) struct RowsDone {
 /// Parts that a row counts as.
 const PARTS: u64 = 100;
 /// Parts that count as done, at most, of a row that is still written.
-const MOST_PARTS: u64 = 80;
+const MAX_PARTS: u64 = 80;
 
 impl RowsDone {
     /// So many, of which nothing is written yet.
@@ -134,7 +134,7 @@ impl RowsDone {
         let rows = self.rows.len() as u64;
         let part = |&(tokens, ended): &(u64, bool)| match usual {
             _ if ended => PARTS,
-            Some(usual) => (tokens * PARTS / usual).min(MOST_PARTS) * count / rows.max(1),
+            Some(usual) => (tokens * PARTS / usual).min(MAX_PARTS) * count / rows.max(1),
             None => 0,
         };
         (self.rows.iter().map(part).sum(), rows * PARTS)

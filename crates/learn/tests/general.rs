@@ -3,6 +3,7 @@
 
 use seald_core::domain::self_edit::{Directive, Format, RowText};
 use seald_core::sentences;
+use seald_engine::chat::{Message, Role};
 use seald_learn::author::Author;
 use seald_learn::prompt::{PromptSet, brief};
 use seald_learn::rehearsal::{self, Rehearsal};
@@ -122,4 +123,25 @@ fn a_training_that_moves_further_than_it_may_is_held_back_by_what_it_rehearses()
     assert!(kl > 0.0 && free_factor == 1.0, "{kl} {free_factor}");
     let ((_, factor), held) = train(free / 10.0);
     assert!(factor > 1.5 && held < free, "{factor} {held} {free}");
+}
+
+#[test]
+fn drift_is_measured_on_answers_and_only_answers_are_held_to_its_budget() {
+    let model = model();
+    let session = general(&model);
+    let samples = rehearsal::draw(&session).unwrap();
+    let rehearsal = Rehearsal::new(&session, &samples).unwrap();
+    let chat = model.chat.as_ref().unwrap();
+    let asked = |said| chat.encode_prompt(&model.tokenizer, &[Message::new(Role::User, said)]).unwrap();
+    let (one, other) = (asked("A"), asked("7"));
+    let head = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let is_chat = |tokens: &[u32]| tokens.starts_with(&one[..head]);
+    let guard = &samples[rehearsal.rows.len()..];
+    assert!(!guard.is_empty() && guard.iter().all(|sample| is_chat(sample)), "a text is in the guard text");
+    let (chats, texts): (Vec<_>, Vec<_>) = rehearsal.rows.iter().partition(|row| is_chat(&row.tokens));
+    assert!(
+        !texts.is_empty() && texts.iter().all(|row| !row.anchor),
+        "texts are rehearsed, but are no anchors"
+    );
+    assert!(!chats.is_empty() && chats.iter().all(|row| row.anchor));
 }

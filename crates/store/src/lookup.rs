@@ -14,9 +14,9 @@ use seald_core::error::Result;
 /// Passages looked at for each document wanted.
 const PASSAGES_EACH: usize = 16;
 /// Words of a question that are searched for, at most.
-const MOST_WORDS: usize = 64;
+const MAX_WORDS: usize = 64;
 /// What was not cut into passages is in no index, and is read: so many documents of it, the newest, from each so many characters, for so many words.
-const MOST_READ: usize = 64;
+const MAX_READ: usize = 64;
 const READ_EACH: usize = 65_536;
 const WORDS_READ: usize = 8;
 
@@ -76,7 +76,7 @@ fn uncut(db: &Connection, question: &str, limit: usize) -> Result<Vec<DocumentId
              SELECT d.id, d.title || char(10) || substr(d.text, 1, {READ_EACH}) AS words FROM documents d
              WHERE d.state <> 'accepted' AND d.replaced_by IS NULL
                  AND NOT EXISTS (SELECT 1 FROM passages p WHERE p.document = d.id)
-             ORDER BY d.id DESC LIMIT {MOST_READ}))
+             ORDER BY d.id DESC LIMIT {MAX_READ}))
          WHERE held > 0 ORDER BY held DESC, id LIMIT {limit}"
     );
     let values = words.iter().map(|word| format!("%{word}%"));
@@ -91,7 +91,7 @@ fn telling(question: &str) -> impl Iterator<Item = &str> {
 
 /// Any of the words, each as a string, so that nothing in a question is an operator; none if there are no words.
 fn query(question: &str) -> Option<String> {
-    let words: Vec<String> = telling(question).take(MOST_WORDS).map(|w| format!("\"{w}\"")).collect();
+    let words: Vec<String> = telling(question).take(MAX_WORDS).map(|w| format!("\"{w}\"")).collect();
     (!words.is_empty()).then(|| words.join(" OR "))
 }
 

@@ -10,7 +10,7 @@ use super::migrations::{migrate, version};
 use seald_core::error::{Error, Kind, Result};
 
 /// Differences that are named; of more the number is told.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Refuses a database whose tables, indexes and triggers are not those of its version.
 pub(super) fn refuse_altered(db: &Connection) -> Result<()> {
@@ -31,11 +31,11 @@ pub(super) fn refuse_altered(db: &Connection) -> Result<()> {
     }
     // A table goes with its indexes, and is what a person looks for.
     differences.sort_by_key(|difference| difference.starts_with("index "));
-    let more = match differences.len().saturating_sub(MOST_NAMED) {
+    let more = match differences.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    let named = differences[..differences.len().min(MOST_NAMED)].join(", ");
+    let named = differences[..differences.len().min(MAX_NAMED)].join(", ");
     let text = format!(
         "its tables are not as seald makes them in version {version}: {named}{more}: restore a backup from before somebody changed that, or undo the change"
     );

@@ -4,7 +4,7 @@ use seald_core::Kind;
 use seald_core::clock::Timestamp;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::{DocumentId, JobId};
-use seald_core::domain::job::{Blame, Event, JobState, MOST_ATTEMPTS, Stage};
+use seald_core::domain::job::{Blame, Event, JobState, MAX_ATTEMPTS, Stage};
 
 use crate::made_up::{LEASE, NOW, Root, claim, do_stage_at, fresh, learn_all, receive, set_live, until};
 
@@ -46,7 +46,7 @@ fn a_document_that_kills_the_process_fails_with_the_reason() {
     let root = Root::new();
     let mut store = root.open();
     let (document, id) = receive(&mut store, 1);
-    for _ in 0..MOST_ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         assert_eq!(store.document(document).unwrap().state, DocumentState::Waiting);
         claim(&mut store);
         drop(store);

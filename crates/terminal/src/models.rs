@@ -10,7 +10,7 @@ use super::words::{bytes, count, grouped, rough};
 use seald_core::protocol::{BaseModelView, LineageView, ModelsView, UseModelView};
 
 /// Names of models that are shown.
-const MOST_NAMES: usize = 12;
+const MAX_NAMES: usize = 12;
 
 /// The models that can answer, and the base models that were used here.
 pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
@@ -25,10 +25,10 @@ pub fn render(view: &ModelsView, times: Times, look: &Look) -> String {
         page.field("Context", &format!("{} tokens", grouped(context as u64)), &plain);
     }
     page.field("Calibrated", &calibrated(view, times), &plain);
-    let names: Vec<_> = view.names.iter().take(MOST_NAMES).map(|name| one_line(name)).collect();
+    let names: Vec<_> = view.names.iter().take(MAX_NAMES).map(|name| one_line(name)).collect();
     page.field("Answers", &names.join(", "), &plain);
-    if view.names.len() > MOST_NAMES {
-        let words = format!("and {} more (--json has them all)", view.names.len() - MOST_NAMES);
+    if view.names.len() > MAX_NAMES {
+        let words = format!("and {} more (--json has them all)", view.names.len() - MAX_NAMES);
         page.field("", &words, &dim);
     }
     let earlier: Vec<_> = view.lineages.iter().filter(|lineage| lineage.left_at.is_some()).collect();

@@ -18,8 +18,8 @@ use seald_core::protocol::{
 /// Columns of the bar of steps.
 const BAR: usize = 24;
 /// Lines of each that fit the screen beside the rest.
-const MOST_FADING: usize = 2;
-const MOST_RUNS: usize = 2;
+const MAX_FADING: usize = 2;
+const MAX_RUNS: usize = 2;
 /// What is said of a time that nothing foretells.
 const NOT_KNOWN: &str = "not known yet";
 
@@ -42,7 +42,7 @@ pub fn render(status: &StatusView, times: Times, look: &Look) -> String {
     forgot(&status.knowledge, &mut page, look);
     page.blank();
     // What servers there are takes their room.
-    let runs = if status.serve_to.is_empty() { MOST_RUNS } else { 1 };
+    let runs = if status.serve_to.is_empty() { MAX_RUNS } else { 1 };
     for (i, run) in status.next.iter().take(runs).enumerate() {
         let last =
             run.last.map_or_else(|| "never before".to_string(), |at| format!("last {}", times.ago(at)));
@@ -68,7 +68,7 @@ pub fn doing_words(status: &StatusView, times: Times) -> String {
         Activity::Idle if status.held.is_some() => "nothing now".to_string(),
         Activity::Idle if status.documents.waiting > 0 => "about to begin".to_string(),
         Activity::Idle => "nothing: all documents are done".to_string(),
-        Activity::Opening => "opening the base model".to_string(),
+        Activity::Opening => "preparing the base model".to_string(),
         Activity::Calibrating(Calibrating { since, seconds, .. }) => {
             let of = seconds.map_or_else(String::new, |seconds| format!(" of about {}", about(seconds)));
             format!("calibrating the model, once, for {}{of}", times.lasted(*since))
@@ -231,14 +231,14 @@ fn forgot(knowledge: &KnowledgeView, page: &mut Page<'_>, look: &Look) {
     if fading.is_empty() {
         page.field("Forgot", "nothing that was asked about", &Style::new());
     }
-    for (i, Fading { title, was_right, right, asked }) in fading.iter().take(MOST_FADING).enumerate() {
+    for (i, Fading { title, was_right, right, asked }) in fading.iter().take(MAX_FADING).enumerate() {
         let label = if i == 0 { "Forgot" } else { "" };
         let arrow = look.sign("→", "->");
         let words = format!("{was_right} {arrow} {right} of {asked} right: {}", one_line(title));
         page.field(label, &words, &Style::new().yellow());
     }
-    if fading.len() > MOST_FADING {
-        let more = fading.len() - MOST_FADING;
+    if fading.len() > MAX_FADING {
+        let more = fading.len() - MAX_FADING;
         page.field(
             "",
             &look.hints(&format!("and {more} more: see `sealctl forgetting`")),

@@ -16,7 +16,7 @@ use seald_core::protocol::{PauseRequest, Problem, ReplayView, RollbackRequest, R
 
 /// How long a replay is waited for where nobody says how long, and at most: proxies and clients give up after a minute or half of one.
 const REPLAY_SECONDS: u64 = 20;
-const MOST_REPLAY_SECONDS: u64 = 60;
+const MAX_REPLAY_SECONDS: u64 = 60;
 /// Longest pause: ten years. What is meant to last longer is meant to last until somebody ends it.
 const LONGEST_PAUSE: u64 = 10 * 365 * 86_400;
 
@@ -83,8 +83,8 @@ pub(in crate::api) async fn replay(
     Body(NoFields {}): Body<NoFields>,
 ) -> Result<Response, Failure> {
     let seconds = wait_seconds.unwrap_or(REPLAY_SECONDS);
-    if seconds > MOST_REPLAY_SECONDS {
-        let text = format!("wait_seconds is {seconds}: give 0 to {MOST_REPLAY_SECONDS}");
+    if seconds > MAX_REPLAY_SECONDS {
+        let text = format!("wait_seconds is {seconds}: give 0 to {MAX_REPLAY_SECONDS}");
         return Err(Failure::invalid(text));
     }
     match tokio::time::timeout(Duration::from_secs(seconds), api.service.control.replay()).await {

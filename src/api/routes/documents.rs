@@ -24,7 +24,7 @@ const DOCUMENT_BYTES: usize = 64 << 20;
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 500;
 /// Words that are searched for, at most: each is looked for in each text.
-const MOST_WORDS: usize = 16;
+const MAX_WORDS: usize = 16;
 /// Longest name of a file, bytes.
 const NAME_BYTES: usize = 255;
 
@@ -66,8 +66,8 @@ pub(in crate::api) async fn list(
     }
     let words: Vec<String> =
         search.iter().flat_map(|words| words.split_whitespace()).map(String::from).collect();
-    if words.len() > MOST_WORDS {
-        return Err(Failure::invalid(format!("search has {} words: give at most {MOST_WORDS}", words.len())));
+    if words.len() > MAX_WORDS {
+        return Err(Failure::invalid(format!("search has {} words: give at most {MAX_WORDS}", words.len())));
     }
     let filter = DocumentFilter { state, tag, words };
     let before = before.map(DocumentId);

@@ -19,9 +19,9 @@ pub(in crate::api) fn status(service: &Service, reading: &mut Reading) -> Result
     let suspects = suspects(&reading.store)?;
     let knowledge = knowledge(reading)?;
     let now = service.monitor.now();
-    let (most_passages, model) = (now.most_passages, now.model);
+    let (max_passages, model) = (now.max_passages, now.model);
     let longest =
-        most_passages.map_or(u64::MAX, |most| longest_learned(most, model.map(|facts| facts.context)));
+        max_passages.map_or(u64::MAX, |most| longest_learned(most, model.map(|facts| facts.context)));
     let time_left = time_left(reading, &now, longest, service.clock.now())?;
     let Now { activity, work, held, trouble, loaded, next, serve_to, refused, problems, .. } = now;
     let documents = DocumentCounts {

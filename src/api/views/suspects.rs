@@ -1,12 +1,12 @@
 //! Jobs that processes end with, in words for whoever looks after the machine.
 
 use seald_core::domain::document::DocumentState;
-use seald_core::domain::job::{Job, JobKind, MOST_ATTEMPTS};
+use seald_core::domain::job::{Job, JobKind, MAX_ATTEMPTS};
 use seald_core::error::Result;
 use seald_store::Store;
 
 /// How many are named of either sort.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// What should be looked at: jobs that are likely to be why processes ended, and documents that were given up for that.
 pub(super) fn suspects(store: &Store) -> Result<Vec<String>> {
@@ -18,9 +18,9 @@ pub(super) fn suspects(store: &Store) -> Result<Vec<String>> {
             given_up.extend(given_up_words(store, &job)?);
         }
     }
-    let more = given_up.len().saturating_sub(MOST_NAMED);
-    suspected.truncate(MOST_NAMED);
-    given_up.truncate(MOST_NAMED);
+    let more = given_up.len().saturating_sub(MAX_NAMED);
+    suspected.truncate(MAX_NAMED);
+    given_up.truncate(MAX_NAMED);
     if more > 0 {
         given_up
             .push(format!("{more} more documents were given up: `sealctl docs --state failed` lists them"));
@@ -40,8 +40,8 @@ fn suspected_words(store: &Store, job: &Job, ends: u32) -> Result<String> {
         (kind, _) => (format!("job {} ({kind}) was under way", job.id), String::new()),
     };
     Ok(format!(
-        "seald ended {ends} times in a row at the same place while {what}; after {MOST_ATTEMPTS} times that is given up. \
-         `journalctl -u seald` may say why; if memory is short, set `max_memory` in [courtesy]{remedy}"
+        "seald ended {ends} times in a row at the same place while {what}; after {MAX_ATTEMPTS} times that is given up. \
+         `journalctl -u seald` may say why; if memory is short, set `max_memory` in [resources]{remedy}"
     ))
 }
 

@@ -17,12 +17,12 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 /// More threads than any machine needs: a typing error should not start them.
-const MOST_THREADS: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// A number of threads, 0 for one on each core.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
-    let good = text.trim().parse().ok().filter(|&n: &usize| n <= MOST_THREADS);
-    good.ok_or_else(|| format!("give a whole number of 0 to {MOST_THREADS}"))
+    let good = text.trim().parse().ok().filter(|&n: &usize| n <= MAX_THREADS);
+    good.ok_or_else(|| format!("give a whole number of 0 to {MAX_THREADS}"))
 }
 
 /// A number above 0.

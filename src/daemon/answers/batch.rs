@@ -37,7 +37,7 @@ struct Client {
 pub(super) struct Batch<'m> {
     model: &'m Model,
     running: Running<'m>,
-    at_once: usize,
+    max_concurrent: usize,
     load: &'m Load,
     clients: Vec<Client>,
     weighings: Weighings,
@@ -46,12 +46,12 @@ pub(super) struct Batch<'m> {
 
 impl<'m> Batch<'m> {
     /// None yet.
-    pub(super) fn new(model: &'m Model, at_once: usize, load: &'m Load) -> Self {
-        let running = running(model, at_once);
+    pub(super) fn new(model: &'m Model, max_concurrent: usize, load: &'m Load) -> Self {
+        let running = running(model, max_concurrent);
         Self {
             model,
             running,
-            at_once,
+            max_concurrent,
             load,
             clients: Vec::new(),
             weighings: Weighings::default(),
@@ -66,7 +66,7 @@ impl<'m> Batch<'m> {
 
     /// Whether another request would begin at once, besides so many that come before it.
     pub(super) fn has_room(&self, before: usize) -> bool {
-        self.running.rows() + before < self.at_once
+        self.running.rows() + before < self.max_concurrent
     }
 
     /// Takes a request up; one that cannot be answered is told so.
@@ -214,7 +214,7 @@ impl<'m> Batch<'m> {
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
             let _ = client.pieces.send(Piece::Failed(Error::new(error.kind(), error.to_string()).into()));
         }
-        self.running = running(self.model, self.at_once);
+        self.running = running(self.model, self.max_concurrent);
     }
 }
 
@@ -225,11 +225,11 @@ impl Drop for Batch<'_> {
     }
 }
 
-fn running(model: &Model, at_once: usize) -> Running<'_> {
+fn running(model: &Model, max_concurrent: usize) -> Running<'_> {
     Running::new(
         &model.decoder,
         Some(&model.tokenizer),
-        Bounds { prefill_tokens: PREFILL, pass_time: Some(PASS_TIME), batch_rows: at_once },
+        Bounds { prefill_tokens: PREFILL, pass_time: Some(PASS_TIME), batch_rows: max_concurrent },
     )
 }
 

@@ -78,7 +78,7 @@ impl Answers {
         first: Order,
         orders: &mut Receiver<Order>,
     ) {
-        let mut batch = Batch::new(model, self.options.at_once, &self.load);
+        let mut batch = Batch::new(model, self.options.max_concurrent, &self.load);
         let mut generations = Generations::new(&self.root, &self.store, model);
         let mut next = Some(first);
         while !self.hold.is_stopping() {

@@ -23,7 +23,7 @@ use seald_learn::session::Session;
 /// Tokens that are kept free for an answer whose length nobody gave.
 const ROOM: usize = 64;
 /// The least probability mass that top-p may keep: OpenAI's 0 means the most probable token.
-const LEAST_MASS: f64 = 1e-9;
+const MIN_MASS: f64 = 1e-9;
 /// So many times more than fits is refused before it is encoded. A template may leave much of a conversation out: earlier thoughts.
 const FAR_TOO_LONG: usize = 4;
 
@@ -207,7 +207,7 @@ fn options(model: &Model, asked: &Asked, grammar: Option<Grammar>) -> GenerateOp
     let temperature = authors.temperature.filter(|_| sampled).unwrap_or(if sampled { 1.0 } else { 0.0 });
     let sampling = Sampling {
         temperature: asked.temperature.unwrap_or(temperature),
-        top_p: asked.top_p.or(authors.top_p.filter(|_| sampled)).map(|p| p.max(LEAST_MASS)),
+        top_p: asked.top_p.or(authors.top_p.filter(|_| sampled)).map(|p| p.max(MIN_MASS)),
         top_k: asked.top_k.or(authors.top_k.filter(|k| sampled && *k > 0)),
     };
     GenerateOptions {

@@ -8,7 +8,7 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::prepare::{Done, Task};
-use crate::pipeline::asking::{Asking, Load, MOST_STUCK, Order, Weighing};
+use crate::pipeline::asking::{Asking, Load, MAX_STUCK, Order, Weighing};
 use seald_core::error::{Context, Error, Kind, Result};
 
 /// Threads that take any request.
@@ -156,7 +156,7 @@ impl Preparers {
             "a request was given up: preparing it does not end"
         );
         // One thread more for each that is lost, up to a bound: none of them can be stopped.
-        if stuck <= MOST_STUCK
+        if stuck <= MAX_STUCK
             && let Err(error) = start_thread(&self.shared, Takes::Everything)
         {
             tracing::error!(%error, "one thread less prepares requests");
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn what_does_not_end_is_answered_and_replaced_and_others_go_on() {
         let Endless { begun, end, load, mut preparers } = endless(Duration::ZERO);
-        for lost in 1..=MOST_STUCK {
+        for lost in 1..=MAX_STUCK {
             assert!(preparers.begin(order(true).0).is_none());
             begun.recv().unwrap();
             let given = words(preparers.overdue().unwrap());

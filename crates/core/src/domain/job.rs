@@ -8,9 +8,9 @@ use super::words::words;
 use crate::clock::Timestamp;
 
 /// Attempts at one stage before the job fails: a document that kills the process is not tried for ever.
-pub const MOST_ATTEMPTS: u32 = 3;
+pub const MAX_ATTEMPTS: u32 = 3;
 /// Ends of processes during one stage after which a job is given up, whoever is to blame: else it could keep the others from being learned for ever.
-pub const MOST_ENDS: u32 = 10;
+pub const MAX_ENDS: u32 = 10;
 
 words! {
     /// Where a job stands.
@@ -152,7 +152,7 @@ impl Job {
                     Blame::First => 1,
                     Blame::Again => job.attempts,
                 };
-                if job.ends >= MOST_ENDS {
+                if job.ends >= MAX_ENDS {
                     let error =
                         format!("{GIVEN_UP} {} ends of the process during stage {}", job.ends, self.stage);
                     job.close(JobState::Failed, Some(error));
@@ -202,7 +202,7 @@ impl Job {
     }
 
     fn end_attempt(&mut self, error: String, passing: bool) {
-        if passing && self.attempts < MOST_ATTEMPTS {
+        if passing && self.attempts < MAX_ATTEMPTS {
             self.close(JobState::Queued, Some(error));
         } else {
             let error =
@@ -333,7 +333,7 @@ failed | dropped | -
     #[test]
     fn a_job_that_kills_its_worker_is_given_up() {
         let mut one = Job { attempts: 0, ..job(JobState::Queued) };
-        for tried in 0..MOST_ATTEMPTS {
+        for tried in 0..MAX_ATTEMPTS {
             assert_eq!(one.state, JobState::Queued);
             let suspected = Some(tried).filter(|ends| *ends >= 2);
             assert_eq!(one.suspected_ends(), suspected);
@@ -354,7 +354,7 @@ failed | dropped | -
     #[test]
     fn power_cuts_do_not_give_a_job_up() {
         let mut one = Job { attempts: 0, ..job(JobState::Queued) };
-        for cut in 1..MOST_ENDS {
+        for cut in 1..MAX_ENDS {
             one = one.apply(Event::Claimed { lease_until: LEASE }).unwrap();
             let (blame, attempts) = if cut % 2 == 0 { (Blame::Not, 1) } else { (Blame::First, 1) };
             one = one.apply(Event::Abandoned { blame }).unwrap();

@@ -14,7 +14,7 @@ use seald_core::clock::Timestamp;
 /// Seconds for which a file that was taken is still looked at at a start: longer than anybody writes at one, and than a machine is off on the way.
 pub const LOOKED_AT_AGAIN_SECONDS: i64 = 86_400;
 /// Numbers that are tried to tell a name that was given from one that was free.
-const MOST_NUMBERS: usize = 100;
+const MAX_NUMBERS: usize = 100;
 
 /// A file in `done` that an earlier process took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Inbox {
             let beneath = Path::new(DONE).join(&one.path);
             let lies = one.path.file_name().unwrap_or_default();
             let given = OsStr::new(&one.name);
-            let numbered = (2..=MOST_NUMBERS).any(|number| names::numbered(given, number) == lies);
+            let numbered = (2..=MAX_NUMBERS).any(|number| names::numbered(given, number) == lies);
             let name = if numbered { given } else { lies };
             self.look_again(&beneath, &inside(&one.path).join(name), one.at, now);
         }

@@ -3,7 +3,7 @@
 use std::fs::{self, ReadDir};
 use std::path::{Path, PathBuf};
 
-use super::MOST_FOLDERS_DEEP;
+use super::MAX_FOLDERS_DEEP;
 use crate::{is_passing, is_sidecar};
 use seald_core::error::{Error, Kind, Result};
 use seald_core::files::io_error;
@@ -57,7 +57,7 @@ impl Iterator for DoneListing {
             };
             let path = entry.path();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && *depth < MOST_FOLDERS_DEEP {
+            if is_folder && *depth < MAX_FOLDERS_DEEP {
                 self.folders.push((path, *depth + 1));
             } else if !is_folder && !is_passing(&path) && !is_sidecar(&path) {
                 return Some(Ok(path.strip_prefix(&self.root).map(Path::to_path_buf).unwrap_or(path)));

@@ -45,7 +45,7 @@ pub const DONE: &str = "done";
 /// Folder of files that could not be read, with the reasons.
 const FAILED: &str = "failed";
 /// Folders within folders that are walked.
-const MOST_FOLDERS_DEEP: usize = 64;
+const MAX_FOLDERS_DEEP: usize = 64;
 
 /// One inbox. A clone may [`Self::put`] while another scans; only one of them should scan and move.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::folder::Folder;
-use super::note::{MOST_NUMBERS, full};
+use super::note::{MAX_NUMBERS, full};
 use super::settle::Signature;
 use super::{names, staged};
 use crate::sidecar::{ENDING, is_sidecar, sidecar_names};
@@ -30,7 +30,7 @@ pub(super) fn free(
     own: Option<&OsStr>,
     number: usize,
 ) -> Result<(usize, Names)> {
-    for number in number..=MOST_NUMBERS {
+    for number in number..=MAX_NUMBERS {
         let numbered = names::numbered(name, number);
         let sidecar = own.map(|own| match number {
             1 => own.to_os_string(),
@@ -102,7 +102,7 @@ fn file(from: &Path, to: &Path, found: Option<&Signature>) -> io::Result<()> {
 /// Brings back what should not have been moved, under another name if its own is taken by now.
 fn put_back(from: &Path, to: &Path) -> io::Result<()> {
     let name = to.file_name().unwrap_or_default();
-    for number in 1..=MOST_NUMBERS {
+    for number in 1..=MAX_NUMBERS {
         match staged::rename_new(from, &to.with_file_name(names::numbered(name, number))) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             done => return done,
@@ -159,7 +159,7 @@ pub(super) fn folder(inbox: &Folder, name: &str, inside: &Path) -> Result<Folder
     }
     .map_err(|e| error(inbox, name, e))?;
     for part in inside {
-        let mut numbers = 1..=MOST_NUMBERS;
+        let mut numbers = 1..=MAX_NUMBERS;
         folder = loop {
             let number = numbers.next().ok_or_else(|| full(folder.path(), part))?;
             let next = names::numbered(part, number);

@@ -20,7 +20,7 @@ const REMEDY: &str = "\n\nTo try again, ";
 /// Longest note that is read back, bytes.
 const LONGEST: u64 = 16 << 10;
 /// Numbers that are tried for a name.
-pub(super) const MOST_NUMBERS: usize = 100_000;
+pub(super) const MAX_NUMBERS: usize = 100_000;
 
 /// Whether it is a note of ours, which nobody should learn from. Files of other names are not opened.
 pub(super) fn is_note(path: &Path) -> bool {
@@ -36,7 +36,7 @@ pub(super) fn write(folder: &Folder, name: &OsStr, reason: &str) -> Result<OsStr
         reason.trim()
     );
     // Long names that begin alike are cut to the same.
-    for number in 1..=MOST_NUMBERS {
+    for number in 1..=MAX_NUMBERS {
         let note = names::with_ending(&names::numbered(name, number), ENDING);
         if folder.look(&note).is_err() || begins_with(&folder.at(&note), &heading) {
             let written = staged::replace(&folder.at(&note), text.as_bytes());
@@ -81,7 +81,7 @@ pub(super) fn clear(folder: &Folder, name: &OsStr) {
 /// No number is free for a name.
 pub(super) fn full(folder: &Path, name: &OsStr) -> Error {
     let text = format!(
-        "{} holds {MOST_NUMBERS} files called {} already: move some of them away",
+        "{} holds {MAX_NUMBERS} files called {} already: move some of them away",
         folder.display(),
         name.to_string_lossy()
     );

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::folder::Folder;
-use super::note::{MOST_NUMBERS, full};
+use super::note::{MAX_NUMBERS, full};
 use super::{DONE, FAILED, names, staged};
 use crate::{is_passing, is_sidecar};
 use seald_core::error::{Error, Kind, Result};
@@ -21,7 +21,7 @@ pub(super) fn put(inbox: &Path, name: &str, tag: Option<&str>, bytes: &[u8]) -> 
     };
     let wanted = folder.path().join(name);
     let staged = staged::write(&folder.anchor(), bytes).map_err(|e| io_error("write", &wanted, e))?;
-    for number in 1..=MOST_NUMBERS {
+    for number in 1..=MAX_NUMBERS {
         let numbered = names::numbered(OsStr::new(name), number);
         let path = folder.path().join(&numbered);
         match staged::publish(&staged, &folder.at(&numbered)) {

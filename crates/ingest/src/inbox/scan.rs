@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::settle::{Seen, Signature};
-use super::{DONE, FAILED, MOST_FOLDERS_DEEP, note};
+use super::{DONE, FAILED, MAX_FOLDERS_DEEP, note};
 use crate::sidecar::sidecar_names;
 use crate::{is_passing, is_sidecar};
 use seald_core::clock::Timestamp;
@@ -17,10 +17,10 @@ use seald_core::error::{Result, without_number};
 use seald_core::files::io_error;
 
 /// Folders and files that a scan reports because they cannot be looked at; more of them are only left out.
-const MOST_UNREADABLE: usize = 100;
+const MAX_UNREADABLE: usize = 100;
 /// How long questions may wait for their document before a person is told: a large one takes its time to be copied.
 const LONELY_SECONDS: i64 = 300;
-const MOST_LONELY: usize = 100;
+const MAX_LONELY: usize = 100;
 
 /// What a look at the inbox found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Look<'_> {
             let relative = folder.join(&name);
             let Some(metadata) = self.metadata(&entry, &relative) else { continue };
             match what(metadata.file_type()) {
-                What::Folder if depth < MOST_FOLDERS_DEEP => self.folders.push((relative, depth + 1)),
+                What::Folder if depth < MAX_FOLDERS_DEEP => self.folders.push((relative, depth + 1)),
                 What::Folder => self.too_deep(relative),
                 _ if is_sidecar(Path::new(&name)) => {}
                 What::Other(why) => self.refuse(relative, why),
@@ -228,7 +228,7 @@ impl Look<'_> {
             let settled = sidecar.ready_at.is_some_and(|at| at <= self.now);
             settled && !sidecar.has_document && sidecar.since.plus_seconds(LONELY_SECONDS) <= self.now
         });
-        let room = MOST_LONELY - self.scan.lonely.len();
+        let room = MAX_LONELY - self.scan.lonely.len();
         self.scan.lonely.extend(alone.take(room).map(|(name, _)| self.inbox.join(folder).join(name)));
     }
 
@@ -266,12 +266,12 @@ impl Look<'_> {
     }
 
     fn too_deep(&mut self, relative: PathBuf) {
-        let why = format!("lies more than {MOST_FOLDERS_DEEP} folders deep: move it up");
+        let why = format!("lies more than {MAX_FOLDERS_DEEP} folders deep: move it up");
         self.cannot_be_read(self.inbox.join(relative), why);
     }
 
     fn cannot_be_read(&mut self, path: PathBuf, why: String) {
-        if self.scan.unreadable.len() < MOST_UNREADABLE {
+        if self.scan.unreadable.len() < MAX_UNREADABLE {
             self.scan.unreadable.push((path, why));
         }
     }

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
-use super::MOST_FOLDERS_DEEP;
+use super::MAX_FOLDERS_DEEP;
 
 /// Names of unfinished files begin so: hidden, and nobody else's.
 const PREFIX: &str = ".seald-";
@@ -62,7 +62,7 @@ pub(super) fn clear_litter(inbox: &Path) {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
             let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && depth < MOST_FOLDERS_DEEP {
+            if kind.is_dir() && depth < MAX_FOLDERS_DEEP {
                 folders.push((entry.path(), depth + 1));
             } else if kind.is_file() && entry.file_name().as_bytes().starts_with(PREFIX.as_bytes()) {
                 tracing::info!("removing {}, which a crash left unfinished", entry.path().display());

@@ -35,7 +35,7 @@ pub(crate) use form::without_subject;
 pub(crate) use function_words::function_word;
 pub(crate) use headings::{is_heading, path};
 pub use pointing::{Table, choose, supported, tables};
-pub(crate) use spans::MOST_WORDS;
+pub(crate) use spans::MAX_WORDS;
 pub use spans::{Kind, Span, kind_of, spans};
 pub use statement::{is_cloze, said_elsewhere, statement};
 pub(crate) use usage::is_usage;

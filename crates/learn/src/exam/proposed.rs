@@ -1,6 +1,6 @@
 //! Answers that the model proposes, besides those that rules find: a list in the form of worked examples, of which only what stands in the passage counts.
 
-use super::spans::{MOST_WORDS, Span};
+use super::spans::{MAX_WORDS, Span};
 use super::worked::WORKED;
 use super::{FORM, examples, kind_of};
 use crate::author::Author;
@@ -54,7 +54,7 @@ fn found_in(passage: &str, list: &str) -> Vec<Span> {
         let text = text.trim_end_matches('.');
         let worked = || WORKED.iter().flat_map(|worked| worked.pairs).any(|(answer, _)| *answer == text);
         let words = text.split_whitespace().count();
-        if !(1..=MOST_WORDS).contains(&words) || !text.contains(char::is_alphanumeric) || worked() {
+        if !(1..=MAX_WORDS).contains(&words) || !text.contains(char::is_alphanumeric) || worked() {
             continue;
         }
         let Some(start) = whole_words(passage, text) else { continue };

@@ -5,7 +5,7 @@ use super::spans::{Found, Kind, capital};
 use super::tokens::{Token, is_number};
 
 /// Words behind a number that are looked at for what it counts: two adjectives and a noun.
-const MOST_COUNTED: usize = 3;
+const MAX_COUNTED: usize = 3;
 
 /// Words that count or measure, with what they count.
 pub(super) fn numbers(tokens: &[Token<'_>]) -> Found {
@@ -33,8 +33,8 @@ fn counted(tokens: &[Token<'_>]) -> usize {
         matches!(*word, "people" | "men" | "women" | "children")
             || (word.ends_with('s') && !word.ends_with("ss"))
     };
-    match run.iter().take(MOST_COUNTED).position(plural) {
-        _ if capitals > 0 => capitals.min(MOST_COUNTED),
+    match run.iter().take(MAX_COUNTED).position(plural) {
+        _ if capitals > 0 => capitals.min(MAX_COUNTED),
         Some(last) => last + 1,
         None => run.len().min(1),
     }

@@ -42,7 +42,7 @@ pub struct Span {
 }
 
 /// Longest answer, words: SQuAD's answers have 3 on average, 97 % of them 12 or fewer (Rajpurkar et al. 2016, section 3).
-pub(crate) const MOST_WORDS: usize = 6;
+pub(crate) const MAX_WORDS: usize = 6;
 
 /// The spans of a passage in its order, each text once; of two that overlap the first rule's stays.
 pub fn spans(passage: &str) -> Vec<Span> {
@@ -94,7 +94,7 @@ fn quoted(passage: &str, tokens: &[Token<'_>]) -> Found {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        let end = (at..tokens.len().min(at + MOST_WORDS)).find(|last| closes(&tokens[*last]));
+        let end = (at..tokens.len().min(at + MAX_WORDS)).find(|last| closes(&tokens[*last]));
         match end.filter(|_| opens(&tokens[at])) {
             Some(end) => {
                 let kind = if capital(tokens[at].text) { Kind::Name } else { Kind::Phrase };
@@ -172,7 +172,7 @@ fn names(tokens: &[Token<'_>]) -> Found {
         }
         let start = if function_word(tokens[at].text) { at + 1 } else { at };
         let mut end = start + 1;
-        while end < tokens.len() && end - start < MOST_WORDS && tokens[end].joined {
+        while end < tokens.len() && end - start < MAX_WORDS && tokens[end].joined {
             let link = matches!(
                 tokens[end].text,
                 "of" | "de" | "van" | "von" | "der" | "the" | "and" | "del" | "la"

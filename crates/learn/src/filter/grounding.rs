@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::forms;
 use super::names::Capitals;
-use crate::exam::MOST_WORDS;
+use crate::exam::MAX_WORDS;
 use crate::grade::{denied_at, denies, unit_spellings, words};
 use seald_core::sentences;
 
@@ -133,7 +133,7 @@ impl Source {
     pub(super) fn denied(&self, question: &str, answer: &str) -> bool {
         let bare = answer.trim().trim_end_matches('.');
         let words = bare.split_whitespace().count();
-        if !(1..=MOST_WORDS).contains(&words) || denies(question) || denies(answer) {
+        if !(1..=MAX_WORDS).contains(&words) || denies(question) || denies(answer) {
             return false;
         }
         let sentences = sentences::ranges(&self.text);

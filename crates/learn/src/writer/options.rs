@@ -28,7 +28,7 @@ pub struct WriterOptions {
     /// Optimiser steps that the training of one of these takes at most, 1 to 1,000,000: its directive asks for so many epochs.
     pub trial_steps: usize,
     /// Winning self-edits without which there is no round, 1 to 1,000,000.
-    pub least_examples: usize,
+    pub min_examples: usize,
     /// Confidence of the lower bound of what the new writer earns more than the old one, one-sided, in (0, 1).
     pub confidence: f64,
     /// Share of the old writer's diversity that the new one must keep, 0 to 1.
@@ -51,7 +51,7 @@ impl Default for WriterOptions {
             exam_documents: 40,
             samples: 2,
             trial_steps: 20,
-            least_examples: 20,
+            min_examples: 20,
             confidence: 0.95,
             diversity_floor: 0.9,
             log_floor: -10.0,
@@ -76,7 +76,7 @@ impl WriterOptions {
             exam_documents,
             samples,
             trial_steps,
-            least_examples,
+            min_examples,
             confidence,
             diversity_floor,
             log_floor,
@@ -89,7 +89,7 @@ impl WriterOptions {
             ("exam_documents", *exam_documents, 2, 10_000),
             ("samples", *samples, 1, 32),
             ("trial_steps", *trial_steps, 1, 1_000_000),
-            ("least_examples", *least_examples, 1, 1_000_000),
+            ("min_examples", *min_examples, 1, 1_000_000),
         ];
         for (name, value, least, most) in counts {
             if !(least..=most).contains(&value) {

@@ -99,7 +99,7 @@ fn options_out_of_range_are_named() {
         ("exam_documents", r#"{"exam_documents": 1}"#),
         ("samples", r#"{"samples": 33}"#),
         ("trial_steps", r#"{"trial_steps": 0}"#),
-        ("least_examples", r#"{"least_examples": 0}"#),
+        ("min_examples", r#"{"min_examples": 0}"#),
         ("confidence", r#"{"confidence": 1}"#),
         ("diversity_floor", r#"{"diversity_floor": 1.1}"#),
         ("log_floor", r#"{"log_floor": 0}"#),

@@ -13,7 +13,7 @@ use seald_core::files;
 /// The hub where none is named.
 const PUBLIC: &str = "https://huggingface.co";
 /// Most characters of a name of a repository or its owner.
-const MOST_NAME: usize = 96;
+const MAX_NAME: usize = 96;
 
 /// `ORG/NAME`, or `NAME` alone as a few old repositories have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl FromStr for Repo {
     fn from_str(text: &str) -> Result<Self> {
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let name = |part: &str| {
-            (1..=MOST_NAME).contains(&part.len())
+            (1..=MAX_NAME).contains(&part.len())
                 && part.chars().all(known)
                 && !part.starts_with(['-', '.'])
                 && !part.ends_with(['-', '.'])

@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time without a byte. A file may take hours, as long as something comes.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Redirects that are followed: one to a repository's new name, one to the place of the bytes, and some to spare.
-const MOST_REDIRECTS: usize = 6;
+const MAX_REDIRECTS: usize = 6;
 /// Who we say we are.
 const AGENT: &str = concat!("seald/", env!("CARGO_PKG_VERSION"));
 
@@ -111,7 +111,7 @@ impl Line {
     pub(super) fn get(&self, repo: &Repo, address: &str, from: u64) -> Result<Answer, Failure> {
         let mut address: Uri =
             address.parse().doing(Kind::Internal, || format!("{address} is no address"))?;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let response = self.send(&address, from)?;
             let status = response.status().as_u16();
             match status {

@@ -27,7 +27,7 @@ use seald_core::clock::Clock;
 use seald_core::error::{Error, Kind, Result};
 
 /// Bytes that a listing or an index may have: some thousand names with their checksums.
-const MOST_LISTING: u64 = 32 << 20;
+const MAX_LISTING: u64 = 32 << 20;
 
 /// What happens while files are fetched.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Hub {
     fn small(&self, repo: &Repo, url: &str, tell: &mut Tell<'_>) -> Result<Vec<u8>> {
         let mut failures = 0;
         loop {
-            match self.line.get(repo, url, 0).and_then(|answer| answer.all(MOST_LISTING)) {
+            match self.line.get(repo, url, 0).and_then(|answer| answer.all(MAX_LISTING)) {
                 Ok(bytes) => return Ok(bytes),
                 Err(failure) => self.pause(failure, &mut failures, tell)?,
             }

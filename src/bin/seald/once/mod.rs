@@ -64,8 +64,8 @@ pub(crate) struct Args {
     #[arg(long)]
     no_calibration: bool,
     /// Refuse documents longer than this: a passage is up to 600 tokens, less for small models (nano: 204)
-    #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = LearnOptions::default().most_passages)]
-    most_passages: usize,
+    #[arg(long, value_name = "N", value_parser = options::at_least_one, default_value_t = LearnOptions::default().max_passages)]
+    max_passages: usize,
     /// Also write all of it here, as one JSON object; - is stdout, and the table then goes to stderr
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
     let json = args.json.as_deref().map(JsonFile::check).transpose()?;
     let learn = LearnOptions {
         seed: args.seed,
-        most_passages: args.most_passages,
+        max_passages: args.max_passages,
         calibrate: !args.no_calibration,
         ..LearnOptions::default()
     };
@@ -102,7 +102,7 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
         WorkerOptions { learn, on_work, ..WorkerOptions::default() },
         cancel,
     );
-    let report = worker.and_then(|worker| learn_all(worker, &paths, (args.retry, args.most_passages), &live));
+    let report = worker.and_then(|worker| learn_all(worker, &paths, (args.retry, args.max_passages), &live));
     look_at(&live).end();
     let report = report.map_err(going_on)?;
     if let Some(json) = &json {
@@ -117,13 +117,12 @@ pub(crate) fn run(args: Args, cancel: &AtomicBool) -> Result<ExitCode> {
 fn learn_all(
     mut worker: Worker<'_>,
     paths: &[PathBuf],
-    (retry, most_passages): (bool, usize),
+    (retry, max_passages): (bool, usize),
     live: &Mutex<Live>,
 ) -> Result<OnceReport> {
     let program = std::env::current_exe().doing(Kind::Io, || "cannot find this program's own file".into())?;
     let (limits, clock) = (Limits::default(), Clock::System);
-    let intake =
-        Intake { program: &program, limits, retry, tag: None, versions: false, most_passages, clock };
+    let intake = Intake { program: &program, limits, retry, tag: None, versions: false, max_passages, clock };
     let mut taken = Vec::new();
     for path in paths {
         taken.push(pipeline::take_in(worker.store_mut(), &intake, path)?);

@@ -100,10 +100,10 @@ unsafe fn run(
 
 /// Pairs of k in a block, at most. Deep tiles hide the cost of their start and end, and y is touched less often; a panel
 /// of w (304 KiB at this depth) still fits the second-level cache beside the block of x.
-const MOST_PAIRS: usize = 2432;
+const MAX_PAIRS: usize = 2432;
 /// The same for a w that comes from memory at every reading, [`LARGE_WEIGHT`]: shallow blocks of x hold more rows, so that
 /// w is read less often.
-const MOST_PAIRS_LARGE: usize = 1216;
+const MAX_PAIRS_LARGE: usize = 1216;
 /// Bytes of w that no third-level cache is sure to keep.
 const LARGE_WEIGHT: usize = 24 << 20;
 /// Words of x in a block, at most: 640 KiB of a second-level cache of 1 MiB.
@@ -144,19 +144,19 @@ impl<'a> Plan<'a> {
     fn new(of: Product<'a>) -> Self {
         let Product { x, w, y, ldy, accumulate, .. } = of;
         let pairs = w.pairs();
-        let most_pairs = if x.panels() <= 2 && x.rows() * pairs <= BLOCK_WORDS {
+        let max_pairs = if x.panels() <= 2 && x.rows() * pairs <= BLOCK_WORDS {
             // One or two panels of x are read again for each panel of w from the cache at little cost, and w, which
             // comes from memory, is then read straight through.
             pairs.max(1)
         } else if w.panels() * NR * pairs * size_of::<u32>() <= LARGE_WEIGHT {
-            MOST_PAIRS
+            MAX_PAIRS
         } else {
-            MOST_PAIRS_LARGE
+            MAX_PAIRS_LARGE
         };
-        let blocks = pairs.div_ceil(most_pairs).max(1);
+        let blocks = pairs.div_ceil(max_pairs).max(1);
         let block_pairs = pairs.div_ceil(blocks).next_multiple_of(8);
-        let most_panels = (BLOCK_WORDS / (block_pairs.max(1) * MR)).max(1);
-        let row_blocks = x.panels().div_ceil(most_panels).max(1);
+        let max_panels = (BLOCK_WORDS / (block_pairs.max(1) * MR)).max(1);
+        let row_blocks = x.panels().div_ceil(max_panels).max(1);
         let row_panels = x.panels().div_ceil(row_blocks);
         let on_lines = (y as usize).is_multiple_of(64) && ldy.is_multiple_of(16);
         let stream = on_lines && !accumulate && x.rows() * w.n() * size_of::<f32>() > STREAM_BYTES;

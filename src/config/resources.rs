@@ -9,7 +9,7 @@ use seald_core::error::Result;
 /// How far seald steps back for others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct CourtesyOptions {
+pub struct ResourceOptions {
     /// Priority, 0 (as everyone) to 19 (only what nobody else wants). It cannot fall below what the service was started
     /// with.
     pub nice: i32,
@@ -26,13 +26,13 @@ pub struct CourtesyOptions {
     pub max_memory: Option<Size>,
 }
 
-impl Default for CourtesyOptions {
+impl Default for ResourceOptions {
     fn default() -> Self {
         Self { nice: 10, pause_above_others: None, unload_after_seconds: 300, max_memory: None }
     }
 }
 
-impl CourtesyOptions {
+impl ResourceOptions {
     /// Checks every range.
     ///
     /// # Errors
