@@ -62,7 +62,7 @@ exports() {
   SEALD_PYTHON=$torch cargo test --profile "$profile" --locked -p seald-engine --test main -- --ignored real_peft
 }
 
-# Each model learns three documents as a new user would let it, then answers, and says what taught it. A document may be turned away; it must say why.
+# Each model learns three documents as a new user would let it, then answers, and says what taught it. A document may be rejected; it must say why.
 real() {
   [ -n "${MODELS:-}" ] || { echo "skipped: MODELS names no folder of a model"; return; }
   cargo build --profile "$profile" --locked --bins

@@ -51,7 +51,7 @@ pub(crate) fn while_it_runs(daemon: &Daemon, ledger: &Ledger, root: &Path, last:
     match rows(root) {
         Ok(rows) => {
             let one = rows.iter().find(|row| row.text.contains(last));
-            if one.is_none_or(|row| !matches!(row.state.as_str(), "accepted" | "rejected")) {
+            if one.is_none_or(|row| !matches!(row.state.as_str(), "learned" | "rejected")) {
                 wrong.push(format!("idle: the last document was not judged: {one:?}"));
             }
         }
@@ -164,7 +164,7 @@ fn content(
     if !readable && !within("/inbox/failed/") && !places.is_empty() {
         wrong.push(format!("unseen: {word} cannot be read, and lies in {places:?}"));
     }
-    let gone = of_it.first().filter(|row| *learned && row.state != "accepted" && !row.replaced);
+    let gone = of_it.first().filter(|row| *learned && row.state != "learned" && !row.replaced);
     let said = ["rolled_back", "fell_back", "rolled_back_for_budget", "retried", "ended"];
     if let Some(row) = gone.filter(|_| !ledger.restored && !said.iter().any(|kind| kinds.contains(*kind))) {
         wrong.push(format!("unseen: {word} was learned and is {} now: {}", row.state, row.reasons));
@@ -223,12 +223,12 @@ fn adapters(
     )?;
     for row in rows {
         let id = row.id.to_string();
-        if row.state == "accepted" && !contained.contains(&id) {
+        if row.state == "learned" && !contained.contains(&id) {
             wrong.push(format!(
                 "lost: document {id} is accepted, and the live generation does not contain it"
             ));
         }
-        if row.state != "accepted" && contained.contains(&id) {
+        if row.state != "learned" && contained.contains(&id) {
             wrong.push(format!("twice: the live generation contains document {id}, which is {}", row.state));
         }
     }

@@ -84,7 +84,7 @@ impl Ledger {
 
     /// Notes what is learned now.
     pub(crate) fn note_learned(&mut self, root: &Path) {
-        for row in rows(root).unwrap_or_default().iter().filter(|row| row.state == "accepted") {
+        for row in rows(root).unwrap_or_default().iter().filter(|row| row.state == "learned") {
             if let Some(place) = self.of(&row.text) {
                 self.contents[place].learned = true;
             }

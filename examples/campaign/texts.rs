@@ -19,7 +19,7 @@ pub(crate) fn word(seed: u64, number: usize) -> String {
     format!("{name} {}", 100 + number)
 }
 
-/// A document about which no question can be asked, so that it is turned away at once.
+/// A document about which no question can be asked, so that it is rejected at once.
 pub(crate) fn short(word: &str) -> String {
     format!("The {word} Works was founded by Elmar Trondvik.\n")
 }

@@ -105,7 +105,7 @@ pub(crate) fn ours(lab: &Lab<'_>, documents: &[Document], gate: &GateOptions) ->
         worker.store_mut().receive(&new, &[], now)?;
         let done = worker.run_next(&mut |_| {})?;
         sequence.seconds += started.elapsed().as_secs_f64();
-        let accepted = done.as_ref().is_some_and(|d| d.state == Some(DocumentState::Accepted));
+        let accepted = done.as_ref().is_some_and(|d| d.state == Some(DocumentState::Learned));
         sequence.accepted.push(accepted);
         if let Some(id) = done.as_ref().and_then(Finished::learned).filter(|_| !accepted) {
             let found = worker.store().document(id)?;

@@ -68,7 +68,7 @@ pub(crate) fn sequence(
         let started = Instant::now();
         take_in(&mut worker, document)?;
         while let Some(done) = worker.run_next(&mut |_| {})? {
-            accepted += usize::from(done.state == Some(DocumentState::Accepted));
+            accepted += usize::from(done.state == Some(DocumentState::Learned));
             slept += usize::from(done.kind == JobKind::Consolidate);
         }
         seconds += started.elapsed().as_secs_f64();

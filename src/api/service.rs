@@ -87,7 +87,7 @@ pub(super) struct Reading {
 pub(super) struct Foretold {
     /// The database's count of changes.
     pub(super) changes: i64,
-    /// The longest text that was counted, bytes: what is longer is turned away in a moment.
+    /// The longest text that was counted, bytes: what is longer is rejected in a moment.
     pub(super) longest: u64,
     /// Bytes of text that wait, those of the document under way counted.
     pub(super) waiting: u64,

@@ -202,7 +202,7 @@ pub struct Load {
     pub answered: AtomicU64,
     /// Requests that failed, or whose reader went away.
     pub broken_off: AtomicU64,
-    /// Requests that were turned away because too many waited.
+    /// Requests that were refused because too many waited.
     pub refused: AtomicU64,
     /// Tokens that were written.
     pub tokens: AtomicU64,

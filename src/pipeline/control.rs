@@ -84,7 +84,7 @@ impl Control {
         self.ask_learner(Request::Resume).await
     }
 
-    /// Learns a document again that was turned away, failed, or dropped by a rollback.
+    /// Learns a document again that was rejected, failed, or dropped by a rollback.
     ///
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Conflict`] where it waits already, or the live model knows it.

@@ -16,7 +16,7 @@ pub struct Intake<'a> {
     pub program: &'a Path,
     /// Bounds of reading.
     pub limits: Limits,
-    /// Whether documents that were turned away earlier, or failed, are learned again.
+    /// Whether documents that were rejected earlier, or failed, are learned again.
     pub retry: bool,
     /// The subfolder of the inbox that the file is in.
     pub tag: Option<String>,
@@ -55,7 +55,7 @@ pub type Ready = Vec<(NewDocument, Vec<SuppliedProbe>)>;
 const AT_ONCE: usize = 256;
 
 /// Takes a file in, with the questions beside it. A file that cannot be read is no error of the program's: the result says why, and nothing of
-/// it is stored. A document that was turned away, or failed, is learned again if other questions come with it now.
+/// it is stored. A document that was rejected, or failed, is learned again if other questions come with it now.
 ///
 /// # Errors
 /// Of the database: nothing can be taken in then.

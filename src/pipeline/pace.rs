@@ -1,7 +1,7 @@
 //! How long learning a document, or a calibration, will take.
 //!
 //! Where estimates come from, the best first:
-//! 1. the median of the last [`REMEMBERED`] documents that this model learned, or turned away after the same work, for each token or byte of text;
+//! 1. the median of the last [`REMEMBERED`] documents that this model learned, or rejected after the same work, for each token or byte of text;
 //! 2. the speeds that the calibration measured on this machine: so many tokens are trained on for each of the text ([`TRAINED`]), and all the rest, writing,
 //!    asking and reading, takes a third of that time again;
 //! 3. the speed at which this process has read so far (the base samples, when a model is opened): a token that is trained on takes as long as three that are read.
@@ -139,7 +139,7 @@ impl Pace {
         self.reading.map(|seconds| seconds * tokens)
     }
 
-    /// A document of so many tokens was learned, or turned away after the same work, in so many seconds.
+    /// A document of so many tokens was learned, or rejected after the same work, in so many seconds.
     pub(super) fn note(&mut self, tokens: usize, seconds: f64) {
         if self.learned.len() == REMEMBERED {
             self.learned.remove(0);
@@ -174,7 +174,7 @@ const PASSAGE_TOKENS: usize = 600;
 /// No prose has more bytes a token.
 const MAX_BYTES_A_TOKEN: u64 = 6;
 
-/// Bytes of the longest text that may come to so few passages, nearly. What is longer is turned away as soon as it is cut, and takes no time.
+/// Bytes of the longest text that may come to so few passages, nearly. What is longer is rejected as soon as it is cut, and takes no time.
 pub fn longest_learned(max_passages: usize, context: Option<usize>) -> u64 {
     let tokens = context.map_or(PASSAGE_TOKENS, |context| (context * 2 / 5).clamp(16, PASSAGE_TOKENS));
     max_passages as u64 * tokens as u64 * MAX_BYTES_A_TOKEN

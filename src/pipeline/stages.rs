@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_model_knows_is_turned_away_in_words() {
+    fn what_the_model_knows_is_rejected_in_words() {
         let probe = |fact: usize, role: Role| Probe {
             id: ProbeId(0),
             document: None,
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
+    fn a_document_of_too_many_passages_is_rejected_with_a_remedy() {
         assert_eq!(too_long(32, 32), None);
         let reason = too_long(33, 32).unwrap();
         for words in ["33 passages", "at most 32", "split it", "--max-passages 33", "max_passages"] {

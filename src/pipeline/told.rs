@@ -24,8 +24,8 @@ impl Worker<'_> {
             self.pace.note(self.session.tokens(&text)?, seconds);
         }
         let verdict = match state {
-            DocumentState::Accepted => "learned",
-            DocumentState::Rejected => "turned away",
+            DocumentState::Learned => "learned",
+            DocumentState::Rejected => "rejected",
             DocumentState::Failed => "failed",
             DocumentState::Waiting | DocumentState::Learning => "not learned yet",
         };
@@ -40,7 +40,7 @@ impl Worker<'_> {
             duration_s,
             "finished"
         );
-        let told = Progress::Finished { verdict: state.to_string(), reasons, before, after, seconds };
+        let told = Progress::Finished { verdict: state, reasons, before, after, seconds };
         Ok(("finished", told, Some(state)))
     }
 

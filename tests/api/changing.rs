@@ -55,7 +55,7 @@ async fn a_replay_that_takes_long_is_told_of_before_it_is_done() {
     });
     let reply = daemon.post("/v1/replay?wait_seconds=0", "").await;
     assert_eq!(reply.status, 202);
-    assert_eq!(reply.json::<StatusView>().documents.accepted, 2);
+    assert_eq!(reply.json::<StatusView>().documents.learned, 2);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The two sockets: who may come in, who is turned away, and how they are opened and closed.
+//! The two sockets: who may come in, who is refused, and how they are opened and closed.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

@@ -69,7 +69,7 @@ async fn status_tells_what_is_done_known_and_forgotten() {
     assert_eq!(status.held, Some(Held::Paused { since: NOW, until: None }));
     assert_eq!(status.problems, ["the disk is nearly full"]);
     let counts = status.documents;
-    assert_eq!((counts.waiting, counts.accepted, counts.rejected, counts.failed), (1, 2, 2, 0));
+    assert_eq!((counts.waiting, counts.learned, counts.rejected, counts.failed), (1, 2, 2, 0));
     let known = status.knowledge;
     assert_eq!((known.live.as_deref(), known.documents), (Some("gen-000002"), 2));
     // Replay asks a retain probe of either document: made-up answers to the first are wrong.
@@ -151,9 +151,9 @@ async fn documents_come_in_pages_and_by_filter() {
     assert_eq!((ids(&rejected), rejected.total), (vec![4], 2));
     let tagged = page("?tag=harbour%20%26%20pier").await;
     assert_eq!((ids(&tagged), tagged.total), (vec![6], 1));
-    assert_eq!(page("?tag=harbour%20%26%20pier&state=accepted").await.total, 0);
+    assert_eq!(page("?tag=harbour%20%26%20pier&state=learned").await.total, 0);
     let learned = &all.documents[3];
-    assert_eq!((learned.name.as_str(), learned.state), ("3.txt", DocumentState::Accepted));
+    assert_eq!((learned.name.as_str(), learned.state), ("3.txt", DocumentState::Learned));
     assert_eq!((learned.before, learned.after), (Some(0.0), Some(1.0)));
     assert_eq!((all.documents[1].before, all.documents[1].after), (None, None));
     assert_eq!(all.documents[2].reasons, ["gain at 0.125"]);
@@ -302,7 +302,7 @@ async fn metrics_are_openmetrics_with_units_in_their_names() {
     let lines: Vec<_> = answer.text().lines().collect();
     for line in [
         "seald_documents{state=\"waiting\"} 1",
-        "seald_documents{state=\"accepted\"} 2",
+        "seald_documents{state=\"learned\"} 2",
         "seald_documents{state=\"rejected\"} 2",
         "seald_documents{state=\"failed\"} 0",
         "seald_jobs_waiting 1",
@@ -363,7 +363,7 @@ async fn the_page_shows_text_as_text_and_loads_nothing() {
     assert!(page.contains("&quot;&gt;&lt;img src=//evil.example&gt;.txt") && page.contains("&lt;b&gt;full"));
     assert!(
         page.contains(
-            "0 learned, 0 turned away, 0 failed; 1 document waits, how long that takes is not known yet"
+            "0 learned, 0 rejected, 0 failed; 1 document waits, how long that takes is not known yet"
         ),
         "{page}"
     );

@@ -292,9 +292,9 @@ async fn an_answer_names_what_fits_the_question_and_was_not_learned() {
         };
         view["unlearned"].as_array().map(|all| all.iter().map(one).collect()).unwrap_or_default()
     };
-    let turned_away = ask("/v1/ask", "When does the ferry of pier 4 leave?", "live").await;
-    let found = told(&turned_away);
-    assert_eq!((found[0].0, found[0].1.as_str(), found.len()), (4, "rejected", 1), "{turned_away}");
+    let rejected = ask("/v1/ask", "When does the ferry of pier 4 leave?", "live").await;
+    let found = told(&rejected);
+    assert_eq!((found[0].0, found[0].1.as_str(), found.len()), (4, "rejected", 1), "{rejected}");
     let story: seald_core::protocol::DocumentView = daemon.get("/v1/documents/4").await.json();
     let of_candidate = |g: &&seald_core::protocol::GivenAnswer| g.subject == Subject::Candidate;
     let given: Vec<_> = story.probes.iter().filter_map(|p| p.given.iter().find(of_candidate)).collect();

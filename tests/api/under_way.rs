@@ -13,7 +13,7 @@ use crate::api::daemon::{Daemon, NOW};
 use crate::api::reading::five;
 use crate::made_up_rows::{document, receive};
 
-/// Documents 1 and 3 are learned, 2 and 4 turned away, 5 is under way, 6 waits.
+/// Documents 1 and 3 are learned, 2 and 4 rejected, 5 is under way, 6 waits.
 fn under_way(store: &mut Store) {
     five(store);
     receive(store, 6);
@@ -35,13 +35,13 @@ async fn a_document_under_way_is_learning_and_is_found_as_such() {
     assert_eq!((ids(&learning), learning.total), (vec![5], 1));
     assert_eq!(learning.documents[0].state, DocumentState::Learning);
     assert_eq!(ids(&page("?state=waiting").await), [6]);
-    assert_eq!(ids(&page("?state=accepted").await), [3, 1]);
+    assert_eq!(ids(&page("?state=learned").await), [3, 1]);
     let view: DocumentView = daemon.get("/v1/documents/5").await.json();
     assert_eq!(view.line.state, DocumentState::Learning);
     let answer = daemon.get("/").await;
     let html = answer.text();
     assert!(html.contains("<td class=\"learning\">learning ") && html.contains(">waiting "), "{html}");
-    assert!(html.contains("2 learned, 2 turned away") && !html.contains(">rejected"), "{html}");
+    assert!(html.contains("2 learned, 2 rejected"), "{html}");
     assert!(html.contains(">learned in gen-000002 <") && html.contains("<td>100 %, was 0 %</td>"), "{html}");
 }
 
@@ -59,7 +59,7 @@ async fn documents_are_found_by_words_and_name_their_generation() {
     assert_eq!(found("3.TXT").await, [3]);
     assert_eq!(found("bulletin%20nowhere").await, [0; 0]);
     assert_eq!((found("%25").await, found("_").await), (vec![], vec![]), "no pattern");
-    assert_eq!(page("?search=bulletin&state=accepted&limit=1").await.total, 2);
+    assert_eq!(page("?search=bulletin&state=learned&limit=1").await.total, 2);
     assert_eq!(daemon.get(&format!("/v1/documents?search={}", "a%20".repeat(17))).await.status, 400);
     let generations: Vec<Option<String>> =
         page("").await.documents.into_iter().map(|DocumentLine { generation, .. }| generation).collect();
@@ -112,7 +112,7 @@ async fn the_time_that_is_left_follows_from_what_was_learned_last() {
     daemon.monitor.update(|now| now.activity = Activity::Idle);
     assert_eq!(left().await, TimeLeft { document: None, all: Some(whole + waits) });
 
-    // What will be turned away as soon as it is cut takes no time.
+    // What will be rejected as soon as it is cut takes no time.
     let database = rusqlite::Connection::open(daemon.root.database()).unwrap();
     database.execute("UPDATE documents SET text = hex(zeroblob(5000)) WHERE id = 6", []).unwrap();
     daemon.monitor.update(|now| now.max_passages = Some(1));

@@ -42,7 +42,7 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
 #[test]
 fn a_name_of_an_earlier_version_is_answered_with_the_one_it_has_now() {
     says("", "[courtesy]", &["courtesy is called [resources] now"]);
-    says("answers", "most_waiting = 9", &["line 2: most_waiting is called max_waiting now"]);
+    says("answers", "most_waiting = 9", &["most_waiting is called max_waiting now"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn what_was_learned_is_learned_again_on_another_base_and_kept_for_the_way_back()
     let daemon = host.start();
     host.drop_example("drelpolford");
     daemon.wait_idle(1);
-    assert_eq!(document(&daemon), (json!("accepted"), json!(["gen-000001"])));
+    assert_eq!(document(&daemon), (json!("learned"), json!(["gen-000001"])));
 
     let change =
         |model: &str, preview| daemon.post("/v1/models/local", json!({"model": model, "preview": preview}));
@@ -67,7 +67,7 @@ fn what_was_learned_is_learned_again_on_another_base_and_kept_for_the_way_back()
     assert_eq!(models["fetched"], json!(["twin"]));
     assert!(!models["names"].as_array().unwrap().contains(&json!("gen-000001")), "{models}");
     daemon.wait_idle(1);
-    assert_eq!(document(&daemon), (json!("accepted"), json!(["gen-000001", "gen-000002"])));
+    assert_eq!(document(&daemon), (json!("learned"), json!(["gen-000001", "gen-000002"])));
     let (code, refused) = daemon.post("/v1/rollback", json!({"to": "gen-000001"}));
     assert!(code == 409 && refused["detail"].as_str().unwrap().contains("nano"), "{refused}");
 
@@ -98,7 +98,7 @@ fn what_was_learned_is_learned_again_on_another_base_and_kept_for_the_way_back()
         (&json!("gen-000001"), &json!([])),
         "{status}"
     );
-    assert_eq!(document(&daemon).0, "accepted");
+    assert_eq!(document(&daemon).0, "learned");
     // A model that is gone when its turn comes: the daemon says so and goes on.
     let broken = host.root().join("models/broken");
     twin(&broken);

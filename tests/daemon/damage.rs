@@ -25,7 +25,7 @@ fn a_damaged_generation_falls_back_to_its_parent_and_is_learned_again() {
     let status = daemon.wait_idle(2);
     assert!(status["problems"].to_string().contains("learned again"), "it is a problem until seen: {status}");
     assert_ne!(status["knowledge"]["live"], live.as_str(), "{status}");
-    assert_eq!(status["documents"]["accepted"], 1, "what it dropped was learned again: {status}");
+    assert_eq!(status["documents"]["learned"], 1, "what it dropped was learned again: {status}");
 }
 
 /// As where the disk refused to note how a stage had failed.

@@ -241,7 +241,7 @@ impl Daemon<'_> {
     pub(crate) fn wait_idle(&self, documents: u64) -> Value {
         self.wait(&format!("idle with {documents} documents"), |status| {
             let count = |state: &str| status["documents"][state].as_u64().unwrap();
-            let ended = count("accepted") + count("rejected") + count("failed");
+            let ended = count("learned") + count("rejected") + count("failed");
             count("waiting") == 0 && ended == documents && status["activity"]["state"] == "idle"
         })
     }

@@ -13,7 +13,7 @@ fn what_is_dropped_is_learned_whether_it_runs_or_not() {
     host.drop_example("drelpolford");
     let daemon = host.start();
     let status = daemon.wait_idle(1);
-    assert_eq!(status["documents"]["accepted"], 1, "{status}");
+    assert_eq!(status["documents"]["learned"], 1, "{status}");
     host.drop_example("nequobel-pudding");
     let status = daemon.wait_idle(2);
     assert!(status["knowledge"]["live"].is_string(), "{status}");

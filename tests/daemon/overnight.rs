@@ -67,7 +67,7 @@ impl Night {
             std::fs::rename(staged, self.root.join("inbox").join(name)).unwrap();
         }
         let wanted = before + texts.len();
-        self.rest(|s| s.documents.accepted + s.documents.rejected + s.documents.failed == wanted).await;
+        self.rest(|s| s.documents.learned + s.documents.rejected + s.documents.failed == wanted).await;
     }
 
     /// Moves the clock to a minute of the hour, and waits until that minute's work is done.

@@ -19,7 +19,7 @@ fn a_pause_holds_over_a_restart_and_resume_goes_on() {
     assert_eq!(status["model"]["loaded"], false, "nothing to learn, nothing to load");
     daemon.post("/v1/resume", json!({}));
     let status = daemon.wait_idle(1);
-    assert_eq!((&status["held"], &status["documents"]["accepted"]), (&json!(null), &json!(1)));
+    assert_eq!((&status["held"], &status["documents"]["learned"]), (&json!(null), &json!(1)));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn a_kill_at_every_named_place_leaves_nothing_different() {
     take_in(undisturbed.path(), 1);
     assert!(run(undisturbed.path(), None));
     let expected = state(undisturbed.path());
-    assert!(expected.0.contains("accepted"), "the document should be accepted:\n{}", expected.0);
+    assert!(expected.0.contains("learned"), "the document should be accepted:\n{}", expected.0);
     assert!(expected.1.contains_key(Path::new("live")));
     assert!(expected.1.contains_key(Path::new("gen-000001/adapter_model.safetensors")));
     let steps = killed_everywhere();
@@ -211,7 +211,7 @@ fn kills_at_other_places_of_a_stage_do_not_give_a_document_up() {
     }
     assert!(run(root.path(), None));
     let document = store(root.path()).document(seald_core::domain::ids::DocumentId(1)).unwrap();
-    assert_eq!(document.state.as_str(), "accepted", "{:?}", document.reasons);
+    assert_eq!(document.state.as_str(), "learned", "{:?}", document.reasons);
 }
 
 /// Kills in the middle of trials, between them, and in the middle of the training that counts.
@@ -223,7 +223,7 @@ fn a_training_that_was_killed_goes_on_where_it_was() {
     let before = copy_of(undisturbed.path());
     assert!(run(undisturbed.path(), None));
     let (expected, all) = (state(undisturbed.path()), steps_done(undisturbed.path()));
-    assert!(expected.0.contains("accepted"), "{}", expected.0);
+    assert!(expected.0.contains("learned"), "{}", expected.0);
     let kill = |root: &Path, step: usize| {
         assert!(!run(root, Some(&format!("trials:step-{step}"))), "it did not die at step {step}");
         steps_done(root)

@@ -42,7 +42,7 @@ fn turn_away(store: &mut Store) {
 }
 
 #[test]
-fn what_was_turned_away_is_learned_again_on_request_or_with_other_questions() {
+fn what_was_rejected_is_learned_again_on_request_or_with_other_questions() {
     let (root, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut store = store(root.path());
     let path = file(files.path(), "works.txt", TEXT);
@@ -107,7 +107,7 @@ fn an_intake_that_is_stopped_between_rows_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_document_of_too_many_passages_is_turned_away_with_a_remedy() {
+fn a_document_of_too_many_passages_is_rejected_with_a_remedy() {
     let (root, files, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), model());
     let path = file(files.path(), "book.txt", &TEXT.repeat(100));
     let id = one(&mut store(root.path()), &path, false).id;

@@ -23,7 +23,7 @@ fn a_document_is_learned_and_its_generation_answers_without_it() {
     let mut events = Vec::new();
     let done = worker.run_next(&mut |event| events.push(event)).unwrap().unwrap();
     let document = worker.store().document(DocumentId(1)).unwrap();
-    assert_eq!(done.state, Some(DocumentState::Accepted), "{:?}", document.reasons);
+    assert_eq!(done.state, Some(DocumentState::Learned), "{:?}", document.reasons);
     assert!(worker.run_next(&mut |_| {}).unwrap().is_none());
     assert!(done.cost.trained_tokens > 0 && done.cost.generated_tokens > 0 && done.cost.scored_tokens > 0);
     assert!(matches!(events.first(), Some(Progress::Started { passages: 1, .. })));
@@ -182,5 +182,5 @@ fn what_the_machine_refuses_does_not_count_as_attempts_of_the_document() {
     std::fs::remove_file(&adapters).unwrap();
     std::fs::rename(&away, &adapters).unwrap();
     let done = worker.run_next(&mut |_| {}).unwrap().unwrap();
-    assert_eq!(done.state, Some(DocumentState::Accepted));
+    assert_eq!(done.state, Some(DocumentState::Learned));
 }

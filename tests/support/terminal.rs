@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use seald_core::domain::document::DocumentState;
 use seald_core::domain::job::Stage;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::self_edit::Format;
@@ -71,7 +72,7 @@ pub fn events() -> Vec<Progress> {
         Progress::Stage { stage: Stage::Replay },
         Progress::Replayed { asked: 40, right: 37, lost: 0 },
         Progress::Finished {
-            verdict: "accepted".into(),
+            verdict: DocumentState::Learned,
             reasons: vec![],
             before: Some(0.625),
             after: Some(0.96),
@@ -84,7 +85,7 @@ pub fn events() -> Vec<Progress> {
     events.extend([
         Progress::Decided { accepted: false, reasons: reasons.clone() },
         Progress::Finished {
-            verdict: "rejected".into(),
+            verdict: DocumentState::Rejected,
             reasons,
             before: Some(0.25),
             after: Some(0.3),

@@ -1,4 +1,4 @@
-"""What a real model made of the three documents: each was learned, or turned away with its reasons, after questions about it were kept and what the candidate reads was asked; and where
+"""What a real model made of the three documents: each was learned, or rejected with its reasons, after questions about it were kept and what the candidate reads was asked; and where
 anything was learned, the answer's source quotes the sentence. Usage: check.py ONCE.json WHY.json"""
 
 import json
@@ -9,16 +9,16 @@ faults = []
 for document in once["documents"]:
     name, verdict = document["path"], document["verdict"]
     print(f"{name}: {verdict}, {document['probes']} questions, {document['seconds']:.0f} s", *document["reasons"], sep="\n  ")
-    if verdict not in ("accepted", "rejected"):
+    if verdict not in ("learned", "rejected"):
         faults.append(f"{name} ended {verdict}")
     if verdict == "rejected" and not document["reasons"]:
-        faults.append(f"{name} was turned away without a reason")
+        faults.append(f"{name} was rejected without a reason")
     asked = [finding for finding in document["findings"] if finding["rule"] == "reading"]
     if not asked or "about other texts in sight lost" not in asked[0]["words"]:
         faults.append(f"{name}: the gate did not ask what it reads")
     if not document["probes"]:
         faults.append(f"{name}: no question was kept")
-if any(document["verdict"] == "accepted" for document in once["documents"]):
+if any(document["verdict"] == "learned" for document in once["documents"]):
     quotes = [quote for document in why["documents"] for quote in document["quotes"]]
     print(*quotes, sep="\n")
     if not quotes:

@@ -33,7 +33,7 @@ fn learned() -> DocumentReport {
         known: true,
         title: "Harbour rules".into(),
         hash: "c0ffee".into(),
-        verdict: DocumentState::Accepted,
+        verdict: DocumentState::Learned,
         reasons: vec![],
         probes: 24,
         probe_counts: ProbeCounts { supplied: 4, written: 30, kept: 20, facts: 8 },

@@ -180,7 +180,7 @@ pub const RULES: [RuleRow; 6] = [
                  one-sided binomial test at 5 %)",
         reason: "asking for proof of at most 3 % would turn away every candidate while the bank has fewer than 99 \
                  probes; allowing what 3 % explains lets one of 2 to 12 be lost, two of 13 to 27, three of 28 to 40, \
-                 6 of 100, 10 of 200; an edit that loses 38 %, as SEAL's, is turned away 9 times in 10 once ten are \
+                 6 of 100, 10 of 200; an edit that loses 38 %, as SEAL's, is rejected 9 times in 10 once ten are \
                  asked",
         judge: retention,
     },

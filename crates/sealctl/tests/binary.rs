@@ -53,7 +53,7 @@ fn every_page_is_plain_in_a_pipe_and_json_is_the_daemons() {
     let server = server();
     let verbs: [(&[&str], &str, String); 7] = [
         (&["status"], "漁業組合の規則集", serde_json::to_string(&made_up::status()).unwrap()),
-        (&["docs"], "turned away", String::new()),
+        (&["docs"], "rejected", String::new()),
         (
             &["show", "harbour rules.md"],
             "✓ after: at nine",
@@ -201,18 +201,18 @@ fn documents_are_paged() {
     let page = |ids: std::ops::RangeInclusive<i64>, next_before: Option<i64>| DocumentsPage {
         documents: ids
             .rev()
-            .map(|id| made_up::line(id, "Hokra", seald_core::domain::document::DocumentState::Accepted))
+            .map(|id| made_up::line(id, "Hokra", seald_core::domain::document::DocumentState::Learned))
             .collect(),
         next_before: next_before.map(DocumentId),
         total: 150,
     };
-    server.on("GET /v1/documents?limit=100&state=accepted&tag=x", Reply::json(&page(51..=150, Some(51))));
+    server.on("GET /v1/documents?limit=100&state=learned&tag=x", Reply::json(&page(51..=150, Some(51))));
     server.on(
-        "GET /v1/documents?limit=20&state=accepted&tag=x&before=51",
+        "GET /v1/documents?limit=20&state=learned&tag=x&before=51",
         Reply::json(&page(31..=50, Some(31))),
     );
     let (code, out, err) =
-        run(&server, &["docs", "--json", "--limit", "120", "--state", "accepted", "--tag", "x"]);
+        run(&server, &["docs", "--json", "--limit", "120", "--state", "learned", "--tag", "x"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let all: DocumentsPage = serde_json::from_str(&out).unwrap();
     assert_eq!((all.documents.len(), all.next_before), (120, Some(DocumentId(31))));

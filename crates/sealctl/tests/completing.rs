@@ -28,7 +28,7 @@ fn server() -> Server {
     let server = Server::start();
     let documents = NAMES.iter().enumerate().rev().map(|(at, name)| seald_core::protocol::DocumentLine {
         name: name.to_string(),
-        ..made_up::line(at as i64 + 1, "A\ttitle\nof \u{1b}two", DocumentState::Accepted)
+        ..made_up::line(at as i64 + 1, "A\ttitle\nof \u{1b}two", DocumentState::Learned)
     });
     let page = DocumentsPage { documents: documents.collect(), next_before: None, total: NAMES.len() };
     server.on("GET /v1/documents?limit=500", Reply::json(&page));

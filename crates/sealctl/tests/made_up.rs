@@ -54,7 +54,7 @@ pub(crate) fn status() -> StatusView {
         time_left: TimeLeft { document: Some(375.0), all: Some(1250.0) },
         held: Some(Held::Paused { since: before(60), until: Some(NOW.plus_seconds(1800)) }),
         model: ModelState { name: "nano".into(), loaded: true, resident_bytes: 312 << 20 },
-        documents: DocumentCounts { waiting: 3, accepted: 12, rejected: 2, failed: 1, refused: 0, unreadable: 0 },
+        documents: DocumentCounts { waiting: 3, learned: 12, rejected: 2, failed: 1, refused: 0, unreadable: 0 },
         knowledge: KnowledgeView {
             live: Some("gen-000012".into()),
             live_since: Some(before(7200)),
@@ -111,7 +111,7 @@ pub(crate) fn idle() -> StatusView {
 }
 
 pub(crate) fn line(id: i64, title: &str, state: DocumentState) -> DocumentLine {
-    let judged = matches!(state, DocumentState::Accepted | DocumentState::Rejected);
+    let judged = matches!(state, DocumentState::Learned | DocumentState::Rejected);
     let reasons = match state {
         DocumentState::Rejected => {
             vec!["the gain could be chance: its lower bound is -0.12 nats\na question".into()]
@@ -131,7 +131,7 @@ pub(crate) fn line(id: i64, title: &str, state: DocumentState) -> DocumentLine {
         reasons,
         received_at: before(id * 4000),
         replaced_by: (id == 3).then_some(DocumentId(9)),
-        generation: (state == DocumentState::Accepted).then(|| format!("gen-{id:06}")),
+        generation: (state == DocumentState::Learned).then(|| format!("gen-{id:06}")),
         before: judged.then_some(0.0625),
         after: judged.then_some(1.0),
     }
@@ -139,14 +139,14 @@ pub(crate) fn line(id: i64, title: &str, state: DocumentState) -> DocumentLine {
 
 /// A document of each state.
 pub(crate) fn documents() -> DocumentsPage {
-    use DocumentState::{Accepted, Failed, Learning, Rejected, Waiting};
+    use DocumentState::{Failed, Learned, Learning, Rejected, Waiting};
     let documents = vec![
         line(13, "Tide tables", Waiting),
         line(12, WIDE, Learning),
-        line(11, LONG, Accepted),
+        line(11, LONG, Learned),
         line(10, "Harbour rules", Rejected),
         line(4, "", Failed),
-        line(3, "Hokra", Accepted),
+        line(3, "Hokra", Learned),
     ];
     DocumentsPage { documents, next_before: Some(DocumentId(3)), total: 10_000 }
 }
@@ -183,7 +183,7 @@ pub(crate) fn story() -> DocumentView {
         given: answers,
     };
     let report = DocumentReport {
-        verdict: DocumentState::Accepted,
+        verdict: DocumentState::Learned,
         probe_counts: ProbeCounts { supplied: 4, written: 30, kept: 20, facts: 8 },
         accuracies: Accuracies {
             baseline: Share::of(0, 16),
@@ -209,7 +209,7 @@ pub(crate) fn story() -> DocumentView {
         given(Subject::Replay, "at nine", true),
     ];
     DocumentView {
-        line: line(10, "Harbour rules", DocumentState::Accepted),
+        line: line(10, "Harbour rules", DocumentState::Learned),
         job: JobView { id: JobId(10), state: JobState::Done, stage: Stage::Replay, attempts: 1, error: None },
         characters: 7120,
         passages: 4,

@@ -89,7 +89,7 @@ fn an_answer_says_what_it_is_not_made_of() {
     };
     let unlearned = vec![one(DocumentState::Rejected, 19, 1), one(DocumentState::Waiting, 0, 0)];
     let view = AskView { model: "base".into(), sources: vec![], unlearned, ..made_up::answer() };
-    let words = "tidyscan README (README.md, number 3) was turned away (1 of 19 right): its content is not part of this answer\n\
+    let words = "tidyscan README (README.md, number 3) was rejected (1 of 19 right): its content is not part of this answer\n\
                  tidyscan README (README.md, number 3) waits to be learned: its content is not yet part of this answer\n";
     let wide = Look { width: 200, ..plain(120) };
     let unwrapped = |text: String| {
@@ -224,7 +224,7 @@ fn a_job_that_fails_at_once_still_ends_in_a_line() {
     tell(Progress::Started { document: "a\u{1b}[2J\nb".into(), tokens: 1, passages: 1, seconds: None });
     let ranked = Progress::Ranked { trial: "union".into(), rung: 0, gain: -0.5, goes_on: true };
     assert!(tell(ranked).is_empty());
-    let (verdict, reasons) = ("failed".into(), vec!["the loss\n is not finite".to_string()]);
+    let (verdict, reasons) = (DocumentState::Failed, vec!["the loss\n is not finite".to_string()]);
     let told = tell(Progress::Finished { verdict, reasons, before: None, after: None, seconds: 0.42 });
     let round = "    1 way to study it tried (round 1), 1 goes on; the best makes right answers 1.6 times less probable (-0.50 nats; union)";
     let at = told.iter().position(|line| line.starts_with('!')).unwrap();

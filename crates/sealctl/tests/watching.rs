@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
+use seald_core::domain::document::DocumentState;
 use seald_core::domain::ids::DocumentId;
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::{Activity, AddView, DocumentCounts, EventView, Held, StatusView};
@@ -44,7 +45,7 @@ fn ends_when_nothing_waits() {
     server.on("GET /v1/status", Reply::json(&learning)).on("GET /v1/status", Reply::json(&busy(0, 0)));
     assert!(child.wait().unwrap().success());
     let rest: Vec<_> = lines.collect();
-    assert!(rest.iter().any(|line| line.contains("turned away")), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("rejected")), "{rest:?}");
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.starts_with("watching seald 0.1.0 in /var/lib/seald"), "{said}");
@@ -64,7 +65,7 @@ fn a_document_that_failed_meanwhile_is_a_failure() {
     let (reply, pieces) = Reply::stream();
     server.on("GET /v1/events", reply).on("GET /v1/status", Reply::json(&busy(1, 2)));
     let failed = Progress::Finished {
-        verdict: "failed".into(),
+        verdict: DocumentState::Failed,
         reasons: vec!["no text".into()],
         before: None,
         after: None,

@@ -34,7 +34,7 @@ impl Store {
             let mut lessons = Vec::new();
             for document in chain.iter().flat_map(|generation| &generation.documents) {
                 let sql =
-                    "SELECT title FROM documents WHERE id = ? AND state = 'accepted' AND replaced_by IS NULL";
+                    "SELECT title FROM documents WHERE id = ? AND state = 'learned' AND replaced_by IS NULL";
                 let titles = all(db, sql, [document], |row| row.get(0))?;
                 let sql = "SELECT s.training_rows FROM trials t
                            JOIN trial_self_edits u ON u.trial = t.id JOIN self_edits s ON s.id = u.self_edit

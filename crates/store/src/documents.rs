@@ -56,7 +56,7 @@ impl Store {
         self.write(format_args!("take in {}", document.name), |db| receive(db, document, supplied, now))
     }
 
-    /// Makes a document that was turned away, or failed, wait again, with these questions in place of those that it came with.
+    /// Makes a document that was rejected, or failed, wait again, with these questions in place of those that it came with.
     ///
     /// # Errors
     /// [`seald_core::Kind::NotFound`] without such a document; [`seald_core::Kind::Conflict`] where its job is under way, or where

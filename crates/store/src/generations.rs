@@ -48,7 +48,7 @@ impl Store {
             insert(db, generation, Origin::Learned)?;
             let sql = "INSERT INTO generation_documents (generation, document) VALUES (?, ?)";
             run(db, sql, params![generation.id, document])?;
-            documents::set_state(db, document, DocumentState::Accepted, &[])?;
+            documents::set_state(db, document, DocumentState::Learned, &[])?;
             Ok(Next::Advance)
         })
     }

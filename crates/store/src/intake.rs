@@ -16,7 +16,7 @@ use seald_core::error::Result;
 /// What becomes of documents that are known.
 #[derive(Debug, Clone, Copy)]
 pub struct TakeIn {
-    /// Whether those that were turned away, or failed, are learned again.
+    /// Whether those that were rejected, or failed, are learned again.
     pub retry: bool,
     /// Whether documents of the same name and tag are earlier versions, which these replace.
     pub versions: bool,
@@ -24,7 +24,7 @@ pub struct TakeIn {
 
 impl Store {
     /// Takes documents in, each with the questions that came with it. Of each its number, and whether it was known and nothing is to be done for it but what already waits: one
-    /// that was turned away, or failed, is learned again if that is wanted, or if other questions come with it now.
+    /// that was rejected, or failed, is learned again if that is wanted, or if other questions come with it now.
     ///
     /// # Errors
     /// As [`Store::retry_with`]; then none is taken in.

@@ -236,7 +236,7 @@ pub(super) fn step(db: &Connection, job: &Job, event: Event) -> Result<Job> {
     if let (JobKind::Learn, Some(document)) = (kind, document) {
         if *state == JobState::Failed {
             // A document whose generation is out stays accepted: what failed came after.
-            if documents::find(db, *document)?.state != DocumentState::Accepted {
+            if documents::find(db, *document)?.state != DocumentState::Learned {
                 let reasons: Vec<String> = error.iter().cloned().collect();
                 documents::set_state(db, *document, DocumentState::Failed, &reasons)?;
             }

@@ -215,7 +215,7 @@ fn know_again(db: &Connection, id: DocumentId) -> Result<()> {
     if job.state == JobState::Queued {
         jobs::step(db, &job, Event::Dropped)?;
     }
-    documents::set_state(db, id, DocumentState::Accepted, &[])
+    documents::set_state(db, id, DocumentState::Learned, &[])
 }
 
 /// Refuses a generation that the present base model cannot be used with.

@@ -32,7 +32,7 @@ impl Store {
             let chain = generations::chain(db, generations::live_id(db)?)?;
             let learned: HashSet<DocumentId> = chain.into_iter().flat_map(|g| g.documents).collect();
             let sql = "SELECT p.document FROM lookup JOIN passages p ON p.id = lookup.rowid
-                       JOIN documents d ON d.id = p.document AND d.state = 'accepted' AND d.replaced_by IS NULL
+                       JOIN documents d ON d.id = p.document AND d.state = 'learned' AND d.replaced_by IS NULL
                        WHERE lookup MATCH ?1 ORDER BY bm25(lookup, 4.0, 1.0), p.id LIMIT ?2";
             let most = i64::try_from(limit.saturating_mul(PASSAGES_EACH)).unwrap_or(i64::MAX);
             let found: Vec<DocumentId> = all(db, sql, params![query, most], |row| row.get(0))?;
@@ -42,7 +42,7 @@ impl Store {
         })
     }
 
-    /// Documents that were turned away, failed, or still wait, and whose text holds words of `question`: the best match first among those
+    /// Documents that were rejected, failed, or still wait, and whose text holds words of `question`: the best match first among those
     /// that were cut into passages, then among those that were not, at most `limit` of either. Versions that a newer one replaced are none of them.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Store {
         let Some(query) = query(question) else { return Ok(Vec::new()) };
         self.read("the documents that were not learned", |db| {
             let sql = "SELECT p.document FROM lookup JOIN passages p ON p.id = lookup.rowid
-                       JOIN documents d ON d.id = p.document AND d.state <> 'accepted' AND d.replaced_by IS NULL
+                       JOIN documents d ON d.id = p.document AND d.state <> 'learned' AND d.replaced_by IS NULL
                        WHERE lookup MATCH ?1 ORDER BY bm25(lookup, 4.0, 1.0), p.id LIMIT ?2";
             let most = i64::try_from(limit.saturating_mul(PASSAGES_EACH)).unwrap_or(i64::MAX);
             let cut: Vec<DocumentId> = all(db, sql, params![query, most], |row| row.get(0))?;
@@ -74,7 +74,7 @@ fn uncut(db: &Connection, question: &str, limit: usize) -> Result<Vec<DocumentId
     let sql = format!(
         "SELECT id FROM (SELECT id, {holds} AS held FROM (
              SELECT d.id, d.title || char(10) || substr(d.text, 1, {READ_EACH}) AS words FROM documents d
-             WHERE d.state <> 'accepted' AND d.replaced_by IS NULL
+             WHERE d.state <> 'learned' AND d.replaced_by IS NULL
                  AND NOT EXISTS (SELECT 1 FROM passages p WHERE p.document = d.id)
              ORDER BY d.id DESC LIMIT {MAX_READ}))
          WHERE held > 0 ORDER BY held DESC, id LIMIT {limit}"

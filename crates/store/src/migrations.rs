@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
     include_str!("migrations/0011.sql"),
+    include_str!("migrations/0012.sql"),
 ];
 
 /// The version of the tables that this program works with.
@@ -87,6 +88,7 @@ mod tests {
         include_str!("migrations/0009.rows.sql"),
         include_str!("migrations/0010.rows.sql"),
         include_str!("migrations/0011.rows.sql"),
+        include_str!("migrations/0012.rows.sql"),
     ];
 
     fn tables(connection: &Connection) -> Vec<String> {
@@ -166,6 +168,20 @@ mod tests {
             }
         }
         assert_eq!(found, 3, "documents.probe_stats, consolidations.reasons, writer_rounds.reasons");
+    }
+
+    #[test]
+    fn a_document_that_was_accepted_is_learned() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("11.db");
+        database_of(11, &path);
+        let mut connection = Connection::open(&path).unwrap();
+        let told = r#"INSERT INTO events (at, kind, body) VALUES (1, 'finished', '{"verdict": "accepted"}')"#;
+        connection.execute(told, []).unwrap();
+        migrate(&mut connection, VERSION).unwrap();
+        let word = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(word("SELECT state FROM documents WHERE id = 1"), "learned");
+        assert_eq!(word("SELECT body ->> 'verdict' FROM events WHERE kind = 'finished'"), "learned");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Store {
 
     /// The retention bank, or a sample of `limit` probes of it, in the order of their numbers: what the live model
     /// should know (retain probes of the accepted documents that it and its ancestors learned) and what the base knew
-    /// (every preserve probe, also of documents that were turned away). Not of documents that a newer version replaced.
+    /// (every preserve probe, also of documents that were rejected). Not of documents that a newer version replaced.
     ///
     /// The sample is the same whenever `seed` and the bank are. Each document gives one probe of either role before
     /// any gives a second; which ones, and which documents where there are more than `limit`, the seed says.
@@ -109,7 +109,7 @@ impl Store {
         let sql = format!(
             "SELECT {COLUMNS} FROM probes WHERE (role = 'preserve' AND (document IS NULL OR document IN
              (SELECT id FROM documents WHERE replaced_by IS NULL))) OR (role = 'retain' AND document IN
-             (SELECT id FROM documents WHERE state = 'accepted' AND replaced_by IS NULL))"
+             (SELECT id FROM documents WHERE state = 'learned' AND replaced_by IS NULL))"
         );
         self.read("the retention bank", |db| {
             let chain = generations::chain(db, generations::live_id(db)?)?;

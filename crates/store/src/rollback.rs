@@ -16,7 +16,7 @@ use seald_core::error::Result;
 /// What becomes of documents that the live model does not contain any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
-    /// They are turned away, until somebody asks for them again.
+    /// They are rejected, until somebody asks for them again.
     TurnedAway,
     /// They wait to be learned again.
     LearnedAgain,
@@ -35,7 +35,7 @@ pub struct RolledBack {
 
 impl Store {
     /// Makes a generation live, or the base ([`GenerationId::BASE`]). Documents that the live model then does not
-    /// contain any more are turned away, with `why`, or wait again, as `then` says; those that it contains again are accepted. A document that is half
+    /// contain any more are rejected, with `why`, or wait again, as `then` says; those that it contains again are accepted. A document that is half
     /// learned begins again, as its trials continued another adapter.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Store {
 fn accept_again(db: &Connection, id: DocumentId, to: GenerationId) -> Result<()> {
     let job = jobs::find_of(db, id)?;
     match job.state {
-        JobState::Done | JobState::Failed => documents::set_state(db, id, DocumentState::Accepted, &[]),
+        JobState::Done | JobState::Failed => documents::set_state(db, id, DocumentState::Learned, &[]),
         JobState::Queued | JobState::Running => Err(conflict(format!(
             "{} contains document {id}, which waits to be learned again: let it finish first",
             to.folder()

@@ -15,7 +15,7 @@ use seald_core::error::Result;
 pub(super) enum Next {
     /// The next stage, under the same lease.
     Advance,
-    /// The document is turned away for these reasons, and the job is done.
+    /// The document is rejected for these reasons, and the job is done.
     Reject(Vec<String>),
     /// There is nothing more to do: the job is done.
     End,

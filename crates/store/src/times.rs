@@ -19,7 +19,7 @@ pub struct LearningTime {
 }
 
 impl Store {
-    /// What the present base model took for the documents that it learned last, or turned away after the same work, the newest first.
+    /// What the present base model took for the documents that it learned last, or rejected after the same work, the newest first.
     ///
     /// # Errors
     /// Those of the database alone, here and wherever no others are named.

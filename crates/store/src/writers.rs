@@ -90,7 +90,7 @@ impl Store {
     /// # Errors
     /// As [`Store::writer`].
     pub fn winners(&self) -> Result<Vec<WinningEdit>> {
-        let sql = "SELECT id, hash, title FROM documents WHERE state = 'accepted' ORDER BY id";
+        let sql = "SELECT id, hash, title FROM documents WHERE state = 'learned' ORDER BY id";
         self.read("the winning self-edits", |db| {
             let documents = all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             let mut found = Vec::new();
@@ -114,7 +114,8 @@ impl Store {
     /// # Errors
     /// As [`Store::writer`].
     pub fn accepted_hashes(&self) -> Result<Vec<(DocumentId, String)>> {
-        let sql = "SELECT id, hash FROM documents WHERE state = 'accepted' AND replaced_by IS NULL ORDER BY id DESC";
+        let sql =
+            "SELECT id, hash FROM documents WHERE state = 'learned' AND replaced_by IS NULL ORDER BY id DESC";
         self.read("the documents", |db| all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))
     }
 
@@ -227,7 +228,7 @@ impl Store {
         self.read("the writer rounds", |db| {
             let last = "SELECT winners FROM writer_rounds ORDER BY job DESC LIMIT 1";
             let before: usize = first(db, last, [], |row| row.get(0))?.unwrap_or(0);
-            let sql = "SELECT count(*) FROM documents WHERE state = 'accepted'";
+            let sql = "SELECT count(*) FROM documents WHERE state = 'learned'";
             let now: usize = first(db, sql, [], |row| row.get(0))?.unwrap_or(0);
             Ok(now.saturating_sub(before))
         })

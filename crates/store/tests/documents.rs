@@ -94,7 +94,7 @@ fn the_same_content_is_known() {
 }
 
 #[test]
-fn a_document_that_was_turned_away_waits_again_with_other_questions() {
+fn a_document_that_was_rejected_waits_again_with_other_questions() {
     let mut store = fresh();
     let (id, _) = receive(&mut store, 1);
     let e = store.retry_with(id, &supplied(2)).unwrap_err();
@@ -148,7 +148,7 @@ fn pages_are_newest_first_and_may_be_of_one_state() {
     assert_eq!(page(None, Some(2), 2), [1]);
     assert_eq!(page(Some(DocumentState::Rejected), None, usize::MAX), [4, 2]);
     assert_eq!(page(Some(DocumentState::Rejected), Some(4), 9), [2]);
-    assert_eq!(page(Some(DocumentState::Accepted), None, 9), [0; 0]);
+    assert_eq!(page(Some(DocumentState::Learned), None, 9), [0; 0]);
     assert_eq!(store.document(DocumentId(2)).unwrap().reasons, reasons);
 }
 

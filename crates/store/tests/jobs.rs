@@ -162,7 +162,7 @@ fn a_document_that_is_out_stays_accepted_when_its_replay_fails() {
     let job = claim(&mut store);
     until(&mut store, job, Stage::Replay);
     store.apply(id, Event::Failed { error: "no memory".into(), passing: false }).unwrap();
-    assert_eq!(store.document(document).unwrap().state, DocumentState::Accepted);
+    assert_eq!(store.document(document).unwrap().state, DocumentState::Learned);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_the_live_model_knows_is_not_learned_again_until_it_is_rolled_back() {
     learn_all(&mut store);
     assert_eq!(store.generations().unwrap().len(), 2);
     assert_eq!(store.curriculum().unwrap().len(), 1);
-    assert_eq!(store.document(document).unwrap().state, DocumentState::Accepted);
+    assert_eq!(store.document(document).unwrap().state, DocumentState::Learned);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::made_up::{
     Fresh, LEASE, NOW, cut, do_stage_at, fresh, learn_all, learned, passages, probes, receive, set_live,
 };
 
-/// Documents 1, 3 and 5 are learned, 2 and 4 turned away.
+/// Documents 1, 3 and 5 are learned, 2 and 4 rejected.
 fn five() -> Fresh {
     let mut store = fresh();
     for n in 1..=5 {
@@ -98,7 +98,7 @@ fn no_document_crowds_the_others_out_of_the_bank() {
     for n in [1, 2, 3] {
         receive(&mut store, n);
     }
-    // Document 1 has ten retain probes, 3 has two; 2 is turned away and has none that count.
+    // Document 1 has ten retain probes, 3 has two; 2 is rejected and has none that count.
     while let Some(job) = store.claim_next(NOW, LEASE).unwrap() {
         cut(&mut store, &job);
         let template = probes(&store, learned(&job)).remove(2);

@@ -94,7 +94,7 @@ fn what_was_learned_waits_to_be_learned_on_another_base_and_is_known_again_on_th
     assert_eq!((back.plan.again, back.plan.known_again), (Vec::new(), ids(&[3, 5])));
     assert_eq!(store.live().unwrap().unwrap().id, GenerationId(3));
     assert_eq!(waiting(&store), [6]);
-    let accepted = DocumentState::Accepted;
+    let accepted = DocumentState::Learned;
     assert_eq!([0, 2, 4].map(|n| states(&store)[n]), [accepted; 3]);
     let lineages = store.lineages().unwrap();
     assert_eq!(lineages.iter().map(|l| l.left_at.is_some()).collect::<Vec<_>>(), [false, true]);

@@ -27,12 +27,12 @@ fn a_rollback_drops_what_came_since_and_going_forward_regains_it() {
     let third = vec![DocumentId(3)];
     assert_eq!(back, RolledBack { from: GenerationId(2), dropped: third.clone(), regained: vec![] });
     assert_eq!(store.live().unwrap().unwrap().id, GenerationId(1));
-    assert_eq!((state(&store, 1), state(&store, 3)), (DocumentState::Accepted, DocumentState::Rejected));
+    assert_eq!((state(&store, 1), state(&store, 3)), (DocumentState::Learned, DocumentState::Rejected));
     assert_eq!(store.document(DocumentId(3)).unwrap().reasons, [WHY]);
     let forward = store.roll_back(GenerationId(2), Dropped::TurnedAway, WHY, NOW).unwrap();
     assert_eq!(forward, RolledBack { from: GenerationId(1), dropped: vec![], regained: third });
     let document = store.document(DocumentId(3)).unwrap();
-    assert_eq!((document.state, document.reasons), (DocumentState::Accepted, Vec::<String>::new()));
+    assert_eq!((document.state, document.reasons), (DocumentState::Learned, Vec::<String>::new()));
     assert_eq!(
         store.roll_back(GenerationId(2), Dropped::TurnedAway, WHY, NOW).unwrap_err().kind(),
         Kind::Conflict,
@@ -59,7 +59,7 @@ fn what_a_damaged_generation_knew_waits_again_in_the_same_step() {
     assert_eq!((document.state, document.reasons), (DocumentState::Waiting, Vec::<String>::new()));
     let next = store.next_job().unwrap().unwrap();
     assert_eq!((next.document, next.stage, next.attempts), (Some(DocumentId(3)), Stage::Probes, 0));
-    assert_eq!(store.document(DocumentId(1)).unwrap().state, DocumentState::Accepted);
+    assert_eq!(store.document(DocumentId(1)).unwrap().state, DocumentState::Learned);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn what_was_not_learned_is_found_by_its_words() {
     let found = |store: &seald_store::Store, question| -> Vec<i64> {
         store.look_up_unlearned(question, 9).unwrap().iter().map(|d| d.id.0).collect()
     };
-    assert_eq!(found(&store, "Where do goats leave?"), [2, 3, 4], "turned away; and two that wait");
+    assert_eq!(found(&store, "Where do goats leave?"), [2, 3, 4], "rejected; and two that wait");
     assert_eq!(found(&store, "Bulletin 3's goats"), [2, 3, 4]);
     assert_eq!(found(&store, "unicorns % _"), Vec::<i64>::new());
     assert_eq!(found(&store, "what was the"), Vec::<i64>::new(), "no word says anything");

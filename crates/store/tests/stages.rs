@@ -72,7 +72,7 @@ fn publishing_makes_the_generation_live_and_the_document_accepted() {
         (GenerationId(1), GenerationId::BASE, [id].as_slice())
     );
     assert_eq!((live.adapter_hash.as_str(), live.created_at), ("adapter 1", NOW));
-    assert_eq!(store.document(id).unwrap().state, DocumentState::Accepted);
+    assert_eq!(store.document(id).unwrap().state, DocumentState::Learned);
     assert_eq!(store.next_generation_id().unwrap(), GenerationId(2));
 }
 

@@ -287,7 +287,7 @@ fn the_winner_of_a_document_is_the_best_self_edit_that_was_tried_alone() {
     let store = taught();
     let winners = store.winners().unwrap();
     let documents: Vec<_> = winners.iter().map(|w| w.document).collect();
-    assert_eq!(documents, [DocumentId(1), DocumentId(3), DocumentId(5)], "turned away ones do not win");
+    assert_eq!(documents, [DocumentId(1), DocumentId(3), DocumentId(5)], "rejected ones do not win");
     for winner in winners {
         let trials = store.trials(winner.document).unwrap();
         let edits = store.self_edits(winner.document).unwrap();

@@ -44,15 +44,15 @@ pub(crate) fn missing(view: &AskView, page: &mut Page<'_>) {
     }
 }
 
-/// `tidyscan README (README.md, number 3) was turned away (1 of 19 right): its content is not part of this answer`.
+/// `tidyscan README (README.md, number 3) was rejected (1 of 19 right): its content is not part of this answer`.
 fn unlearned_words(one: &Unlearned) -> String {
     let Unlearned { source, state, asked, right } = one;
     let became = match state {
         DocumentState::Waiting => "waits to be learned",
         DocumentState::Learning => "is being learned",
-        DocumentState::Rejected => "was turned away",
+        DocumentState::Rejected => "was rejected",
         DocumentState::Failed => "could not be learned",
-        DocumentState::Accepted => "is not in the model that answered",
+        DocumentState::Learned => "is not in the model that answered",
     };
     // What a job under way has asked so far is no verdict.
     let judged = matches!(state, DocumentState::Rejected | DocumentState::Failed) && *asked > 0;

@@ -6,7 +6,7 @@ use super::look::{Look, columns, one_line};
 use super::page::Page;
 use super::status::waiting_words;
 use super::times::Times;
-use super::words::{count, left_words, verdict_words};
+use super::words::{count, left_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::protocol::{
     DocumentLine, DocumentsPage, RefusedFile, RefusedFiles, StatusView, UnreadablePlace,
@@ -16,8 +16,8 @@ use seald_core::protocol::{
 const GAP: usize = 2;
 /// Columns of a name below which other columns are left out.
 const NAME: usize = 24;
-/// Columns of `turned away` with its sign.
-const VERDICT: usize = 13;
+/// Columns of `rejected` with its sign.
+const VERDICT: usize = 10;
 /// Columns of `100 % → 100 %`.
 const CHANGE: usize = 13;
 
@@ -107,7 +107,7 @@ fn layout(documents: &[DocumentLine], times: Times, look: &Look) -> Layout {
 
 fn line(document: &DocumentLine, name: &str, layout: &Layout, times: Times, look: &Look) -> String {
     let (sign, style) = look.verdict(document.state);
-    let state = format!("{sign} {}", verdict_words(document.state));
+    let state = format!("{sign} {}", document.state);
     let change = match (document.before, document.after) {
         (Some(before), Some(after)) => look.change(before, after),
         _ => String::new(),

@@ -21,7 +21,7 @@ pub fn render(view: &JobOutcome, look: &Look) -> String {
         (JobState::Running, _) => (format!("under way: {}", stage_words(view.stage)), DocumentState::Waiting),
         (JobState::Failed, _) => ("failed".to_string(), DocumentState::Failed),
         (JobState::Done, Some(false)) => ("changed nothing".to_string(), DocumentState::Rejected),
-        (JobState::Done, _) => ("done".to_string(), DocumentState::Accepted),
+        (JobState::Done, _) => ("done".to_string(), DocumentState::Learned),
     };
     let (sign, style) = look.verdict(state);
     let took = view.seconds.map_or_else(String::new, |seconds| format!(" in {}", duration(seconds)));

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use super::feed::asked_nothing;
 use super::look::one_line;
 use super::times::Times;
-use super::words::verdict_words;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::protocol::EventView;
@@ -32,7 +31,7 @@ pub fn line(event: &EventView, times: Times) -> Option<String> {
         return None;
     }
     let words = match Progress::deserialize(&event.body) {
-        Ok(Progress::Finished { verdict, reasons, .. }) => finished(event, &verdict, &reasons),
+        Ok(Progress::Finished { verdict, reasons, .. }) => finished(event, verdict, &reasons),
         _ => other(event),
     };
     Some(format!("{}  {words}", times.stamp(event.at)))
@@ -50,10 +49,8 @@ fn other(event: &EventView) -> String {
     if parts.is_empty() { kind } else { format!("{kind}: {}", parts.join("; ")) }
 }
 
-fn finished(event: &EventView, verdict: &str, reasons: &[String]) -> String {
+fn finished(event: &EventView, verdict: DocumentState, reasons: &[String]) -> String {
     let document = event.document.map_or_else(|| "a document".into(), |id| format!("document {id}"));
-    let verdict =
-        verdict.parse::<DocumentState>().map_or_else(|_| one_line(verdict), |v| verdict_words(v).into());
     let why: String = reasons.iter().map(|reason| format!("; {}", one_line(reason))).collect();
     format!("{document}: {verdict}{why}")
 }
@@ -83,7 +80,7 @@ mod tests {
         });
         assert_eq!(
             event("finished", Some(7), finished).unwrap(),
-            "2026-11-22 17:40:00  document 7: turned away; too little"
+            "2026-11-22 17:40:00  document 7: rejected; too little"
         );
         let live = serde_json::json!({ "event": "live", "generation": "gen-000003" });
         assert_eq!(event("live", None, live).unwrap(), "2026-11-22 17:40:00  live: gen-000003");

@@ -131,7 +131,7 @@ impl Look {
     /// The sign and the colour of a verdict.
     pub fn verdict(&self, state: DocumentState) -> (&'static str, Style) {
         match state {
-            DocumentState::Accepted => (self.sign("✓", "+"), Style::new().green()),
+            DocumentState::Learned => (self.sign("✓", "+"), Style::new().green()),
             DocumentState::Rejected => (self.sign("✗", "-"), Style::new().yellow()),
             DocumentState::Failed => (self.sign("✗", "!"), Style::new().red()),
             DocumentState::Waiting => (self.sign("·", "."), Style::new().dim()),

@@ -2,7 +2,7 @@
 
 use super::calibration;
 use super::look::{Look, columns, one_line};
-use super::words::{about, count, duration, kind_words, probable_words, trial_words, verdict_words};
+use super::words::{about, count, duration, kind_words, probable_words, trial_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::progress::Progress;
 use seald_core::domain::writer::Whose;
@@ -101,7 +101,7 @@ pub fn calibrating_words(seconds: Option<f64>) -> String {
 /// What a calibration found: a line.
 pub fn calibrated(event: &Progress, look: &Look) -> Vec<String> {
     let Progress::Calibrated { learning_rate, drift_budget, seconds } = event else { return Vec::new() };
-    let (sign, style) = look.verdict(DocumentState::Accepted);
+    let (sign, style) = look.verdict(DocumentState::Learned);
     let found = calibration::settings(*learning_rate, *drift_budget);
     let head = format!("{} calibrated ({})", look.paint(style, sign), duration(*seconds));
     std::iter::once(head).chain(look.wrapped(&found, 4).lines().map(String::from)).collect()
@@ -110,7 +110,7 @@ pub fn calibrated(event: &Progress, look: &Look) -> Vec<String> {
 /// What came of work that learns no document: a line.
 pub fn ended(event: &Progress, look: &Look) -> Vec<String> {
     let Progress::Ended { kind, done, outcome, seconds } = event else { return Vec::new() };
-    let (sign, style) = look.verdict(if *done { DocumentState::Accepted } else { DocumentState::Rejected });
+    let (sign, style) = look.verdict(if *done { DocumentState::Learned } else { DocumentState::Rejected });
     let head = format!("{} {} ({})", look.paint(style, sign), kind_words(*kind), duration(*seconds));
     std::iter::once(head)
         .chain(look.wrapped(&look.hints(&one_line(outcome)), 4).lines().map(String::from))
@@ -120,16 +120,14 @@ pub fn ended(event: &Progress, look: &Look) -> Vec<String> {
 /// What is left of a document when it is finished: one line, and beneath it why not.
 pub fn finished(name: &str, event: &Progress, look: &Look) -> Vec<String> {
     let Progress::Finished { verdict, reasons, before, after, seconds } = event else { return Vec::new() };
-    let state: Option<DocumentState> = verdict.parse().ok();
-    let (sign, style) = look.verdict(state.unwrap_or(DocumentState::Failed));
-    let words = state.map_or_else(|| one_line(verdict), |state| verdict_words(state).to_string());
+    let (sign, style) = look.verdict(*verdict);
     let accuracies = match (before, after) {
         (Some(before), Some(after)) => look.change(*before, *after),
         _ => String::new(),
     };
     let name_width = NAME.max(look.width.saturating_sub(48)).min(48);
     let name = look.fit(name, name_width);
-    let words = look.fit(&words, "turned away".len());
+    let words = look.fit(verdict.as_str(), "rejected".len());
     let line = format!(
         "{} {name}  {}  {accuracies:<14}  {:>10}",
         look.paint(style.clone(), sign),
@@ -137,7 +135,7 @@ pub fn finished(name: &str, event: &Progress, look: &Look) -> Vec<String> {
         duration(*seconds)
     );
     let mut lines = vec![line];
-    if state != Some(DocumentState::Accepted) {
+    if *verdict != DocumentState::Learned {
         let wrapped = reasons.iter().map(|reason| look.wrapped(&look.hints(&one_line(reason)), 4));
         lines.extend(wrapped.flat_map(|text| text.lines().map(String::from).collect::<Vec<_>>()));
     }

@@ -196,12 +196,12 @@ pub fn under_way_words(status: &StatusView, work: &Work) -> String {
 
 fn waits(status: &StatusView) -> String {
     let counts = &status.documents;
-    let (accepted, rejected, failed) = (counts.accepted, counts.rejected, counts.failed);
+    let (learned, rejected, failed) = (counts.learned, counts.rejected, counts.failed);
     let waiting = match queue(status) {
         Some((waiting, time)) => format!("{}, {time}", count(waiting, "document")),
         None => "nothing".to_string(),
     };
-    format!("{waiting}; so far {accepted} learned, {rejected} turned away, {failed} failed")
+    format!("{waiting}; so far {learned} learned, {rejected} rejected, {failed} failed")
 }
 
 fn knows(knowledge: &KnowledgeView, times: Times, page: &mut Page<'_>) {

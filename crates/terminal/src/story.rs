@@ -7,7 +7,7 @@ use super::noted::probes_words;
 use super::page::Page;
 use super::status::share_words;
 use super::times::Times;
-use super::words::{count, grouped, percent, probable_words, stage_words, trial_words, verdict_words};
+use super::words::{count, grouped, percent, probable_words, stage_words, trial_words};
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::job::JobState;
@@ -27,7 +27,7 @@ pub fn render(view: &DocumentView, times: Times, look: &Look) -> String {
     let (sign, style) = look.verdict(line.state);
     let title = one_line(&line.title);
     let title = if title.is_empty() { one_line(&line.name) } else { title };
-    page.ends(&title, &Style::new().bold(), &format!("{sign} {}", verdict_words(line.state)), &style);
+    page.ends(&title, &Style::new().bold(), &format!("{sign} {}", line.state), &style);
     let tag = line.tag.as_deref().map_or_else(String::new, |tag| format!(", from {}/", one_line(tag)));
     page.words(&format!("{} ({}){tag}, number {}", one_line(&line.name), line.format, line.id), 0, &dim);
     page.blank();
@@ -73,7 +73,7 @@ fn job(job: &JobView, state: DocumentState, page: &mut Page<'_>) {
     if !words.is_empty() {
         page.field("Job", &format!("{words}{again}"), &Style::new());
     }
-    if let Some(error) = error.as_deref().filter(|_| state != DocumentState::Accepted) {
+    if let Some(error) = error.as_deref().filter(|_| state != DocumentState::Learned) {
         page.field("", &one_line(error), &Style::new().red());
     }
 }
@@ -128,7 +128,7 @@ fn verdict(view: &DocumentView, page: &mut Page<'_>, look: &Look) {
     let words = match (&report.generation, view.line.state) {
         (Some(generation), _) => format!("learned in {}", one_line(generation)),
         (None, DocumentState::Waiting | DocumentState::Learning) => "none yet".to_string(),
-        (None, state) => verdict_words(state).to_string(),
+        (None, state) => state.to_string(),
     };
     page.field("Verdict", &words, &style);
     for reason in &view.line.reasons {

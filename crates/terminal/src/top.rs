@@ -183,8 +183,8 @@ impl Painter<'_> {
         let counts = &status.documents;
         let waits = waiting_words(status).unwrap_or_else(|| "none waits".to_string());
         let second = format!(
-            "{live} is live{now}; {} learned, {} turned away, {} failed; {waits}",
-            counts.accepted, counts.rejected, counts.failed
+            "{live} is live{now}; {} learned, {} rejected, {} failed; {waits}",
+            counts.learned, counts.rejected, counts.failed
         );
         let cut = |words: &str| self.look.cut(words, usize::from(area.width));
         let lines = vec![Line::styled(cut(&first), bold), Line::raw(cut(&second))];
@@ -240,7 +240,7 @@ impl Painter<'_> {
         let look = Look { width, colour: false, ..*self.look };
         let total = self.top.status.as_ref().map_or(0, |status| {
             let counts = &status.documents;
-            counts.waiting + counts.accepted + counts.rejected + counts.failed
+            counts.waiting + counts.learned + counts.rejected + counts.failed
         });
         let shown = self.top.documents.len();
         let title = if shown < total {

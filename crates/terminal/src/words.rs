@@ -1,6 +1,5 @@
 //! Numbers, stages and verdicts in words.
 
-use seald_core::domain::document::DocumentState;
 use seald_core::domain::job::{JobKind, Stage};
 pub use seald_core::domain::number::probable_words;
 use seald_core::domain::progress::{Task, Work};
@@ -124,17 +123,6 @@ pub fn trial_words(name: &str) -> String {
             format!("{}, learning rate {rate}, {epochs}", format.replace('_', " "))
         }
         _ => name.to_string(),
-    }
-}
-
-/// What became of a document, in words.
-pub fn verdict_words(state: DocumentState) -> &'static str {
-    match state {
-        DocumentState::Accepted => "learned",
-        DocumentState::Rejected => "turned away",
-        DocumentState::Failed => "failed",
-        DocumentState::Waiting => "waiting",
-        DocumentState::Learning => "learning",
     }
 }
 

@@ -62,7 +62,7 @@ fn one(round: &RoundView, times: Times, page: &mut Page<'_>, look: &Look) {
     let RoundView { number, reason, present, winners, steps, examined, writer, ended_at, .. } = round;
     let state = match (ended_at, writer) {
         (None, _) => DocumentState::Waiting,
-        (Some(_), Some(_)) => DocumentState::Accepted,
+        (Some(_), Some(_)) => DocumentState::Learned,
         (Some(_), None) => DocumentState::Rejected,
     };
     let (sign, style) = look.verdict(state);

@@ -163,7 +163,7 @@ pub(in crate::api) async fn refused(State(api): State<Api>) -> Json<RefusedFiles
     Json(api.service.monitor.now().refused)
 }
 
-/// Learns a document again that was turned away, failed, or dropped by a rollback.
+/// Learns a document again that was rejected, failed, or dropped by a rollback.
 #[utoipa::path(post, path = "/v1/documents/{id}/retry", tag = "documents",
     params(("id" = String, Path, description = "Its number, or its file name: of several, the newest")),
     responses((status = 202, body = DocumentLine, description = "It waits again"),

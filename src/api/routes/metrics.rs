@@ -60,7 +60,7 @@ fn documents(registry: &mut Registry, status: &StatusView, jobs: usize) {
     let counts = status.documents;
     let states = [
         ("waiting", counts.waiting),
-        ("accepted", counts.accepted),
+        ("learned", counts.learned),
         ("rejected", counts.rejected),
         ("failed", counts.failed),
     ];

@@ -13,7 +13,7 @@ use seald_core::error::Result;
 use seald_core::protocol::{Activity, DocumentLine, DocumentsPage, Held, Share, StatusView};
 use seald_store::DocumentFilter;
 use seald_terminal::status::{left_of_document, waiting_words};
-use seald_terminal::words::{count, kind_words, percent, stage_words, verdict_words};
+use seald_terminal::words::{count, kind_words, percent, stage_words};
 
 /// Documents on the page.
 const DOCUMENTS: usize = 50;
@@ -60,9 +60,9 @@ fn html(status: &StatusView, documents: &DocumentsPage) -> String {
     }
     let place = if model.loaded { "in memory" } else { "not in memory" };
     line("model", &format!("{}, {place}, {} MiB resident", model.name, model.resident_bytes >> 20));
-    let (accepted, rejected, failed) = (counts.accepted, counts.rejected, counts.failed);
+    let (learned, rejected, failed) = (counts.learned, counts.rejected, counts.failed);
     let waits = waiting_words(status).unwrap_or_else(|| "none waits".into());
-    line("documents", &format!("{accepted} learned, {rejected} turned away, {failed} failed; {waits}"));
+    line("documents", &format!("{learned} learned, {rejected} rejected, {failed} failed; {waits}"));
     if counts.refused > 0 {
         line("not readable", &format!("{} files, in inbox/failed with their reasons", counts.refused));
     }
@@ -93,7 +93,7 @@ fn row(page: &mut String, document: &DocumentLine) {
     let (name, title, reasons) =
         (escaped(&format!("{tag}{name}")), escaped(title), escaped(&reasons.join("; ")));
     let within = generation.as_deref().map_or_else(String::new, |name| format!(" in {}", escaped(name)));
-    let words = verdict_words(*state);
+    let words = state;
     // What no adapter was asked was not judged: what was known before is no share of anything then.
     let gain = before.zip(*after).map_or_else(
         || "-".to_string(),

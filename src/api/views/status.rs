@@ -58,7 +58,7 @@ fn counts(store: &Store) -> Result<DocumentCounts> {
         *match state {
             // The rows know of no other.
             DocumentState::Waiting | DocumentState::Learning => &mut counts.waiting,
-            DocumentState::Accepted => &mut counts.accepted,
+            DocumentState::Learned => &mut counts.learned,
             DocumentState::Rejected => &mut counts.rejected,
             DocumentState::Failed => &mut counts.failed,
         } = count;

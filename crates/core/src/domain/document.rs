@@ -12,8 +12,8 @@ words! {
         /// Its job is under way. Lists tell it apart; the row of the document says `waiting` until its job is finished.
         Learning = "learning",
         /// A generation was made from it.
-        Accepted = "accepted",
-        /// It was tried and turned away.
+        Learned = "learned",
+        /// It was tried, and the gate did not accept what came of it, or nothing could be asked about it.
         Rejected = "rejected",
         /// Something went wrong: its text could not be read, or its job ended in an error.
         Failed = "failed",

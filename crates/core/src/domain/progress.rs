@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::document::DocumentState;
 use super::job::{JobKind, Stage};
 use super::self_edit::Format;
 use super::writer::Whose;
@@ -162,8 +163,8 @@ pub enum Progress {
     },
     /// The document is finished.
     Finished {
-        /// Accepted, rejected or failed, as [`super::document::DocumentState`] words it.
-        verdict: String,
+        /// Learned, rejected or failed.
+        verdict: DocumentState,
         /// Why it was not accepted, if not.
         reasons: Vec<String>,
         /// Share of the gate probes that the live model answered right before, 0 to 1; none if it was not asked.

@@ -52,7 +52,7 @@ pub struct StatusView {
 /// that were measured when it was calibrated or opened. How long learning is held is not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimeLeft {
-    /// Seconds until the document under way is learned or turned away; 0 where it took longer than foretold; none where no document is
+    /// Seconds until the document under way is learned or rejected; 0 where it took longer than foretold; none where no document is
     /// under way, or nothing foretells it.
     pub document: Option<f64>,
     /// Seconds until that is so for all that wait; none where none does, or nothing foretells it.
@@ -203,8 +203,8 @@ pub struct DocumentCounts {
     /// Waiting to be learned, the one under way counted.
     pub waiting: usize,
     /// Learned.
-    pub accepted: usize,
-    /// Turned away.
+    pub learned: usize,
+    /// The gate did not accept what was learned of them.
     pub rejected: usize,
     /// Failed.
     pub failed: usize,

@@ -34,10 +34,10 @@ use json_file::JsonFile;
 use live::Live;
 
 const MORE: &str = "\
-Each document ends learned (its adapter went live), turned away (with the reason; nothing changed) or failed.
+Each document ends learned (its adapter went live), rejected (with the reason; nothing changed) or failed.
 Ctrl-C stops after the step under way; whatever stops it, the same command goes on where it was.
 
-Exit codes: 0 done, also where documents were turned away; 1 a document could not be read or learned;
+Exit codes: 0 done, also where documents were rejected; 1 a document could not be read or learned;
 2 wrong usage; 3 a PATH is not there; 4 another process works in the root, or it belongs to another model.";
 
 /// Options of `seald once`.
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// Everything random follows from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Learn again what was turned away before, or failed (with the same options it ends the same; new questions beside a document have the
+    /// Learn again what was rejected before, or failed (with the same options it ends the same; new questions beside a document have the
     /// same effect)
     #[arg(long)]
     retry: bool,

@@ -49,11 +49,11 @@ pub(super) fn document(title: &str, verdict: DocumentState, before: usize, after
 
 /// Five documents that are hard on a table.
 pub(super) fn report() -> OnceReport {
-    use DocumentState::{Accepted, Failed, Rejected};
+    use DocumentState::{Failed, Learned, Rejected};
     let long =
         "Proceedings of the Committee for the Uniform Marking of Lighthouses and Buoys, Volume the Second";
-    let mut turned_away = document("漁業組合の規則集 👩‍👩‍👧‍👦\nsecond line", Rejected, 3, 4);
-    turned_away.reasons = vec![
+    let mut rejected = document("漁業組合の規則集 👩‍👩‍👧‍👦\nsecond line", Rejected, 3, 4);
+    rejected.reasons = vec![
         "the gain in log p(answer) could be chance: its lower bound is -0.12 nats a question, and it must be above 0"
             .into(),
         "5 of 40 earlier answers would be lost, and 2 are the most that are allowed".into(),
@@ -63,12 +63,8 @@ pub(super) fn report() -> OnceReport {
         ("scan \u{1b}[31m1987.pdf".into(), 0, Accuracies::default());
     failed.reasons = vec!["there is no text in it, only pictures: run it through OCR first".into()];
     failed.seconds = 185.0;
-    let documents = vec![
-        document("Yiltonrk Trading", Accepted, 1, 15),
-        document(long, Accepted, 0, 16),
-        turned_away,
-        failed,
-    ];
+    let documents =
+        vec![document("Yiltonrk Trading", Learned, 1, 15), document(long, Learned, 0, 16), rejected, failed];
     OnceReport { documents, forgetting: matrix(4), live: Some("gen-000004".into()) }
 }
 

@@ -3,7 +3,7 @@
 use console::Style;
 use seald_core::domain::document::DocumentState;
 use seald_core::protocol::{Accuracies, DocumentReport, OnceReport, Share, Tally};
-use seald_terminal::words::{duration, grouped, hundredths, verdict_words};
+use seald_terminal::words::{duration, grouped, hundredths};
 use seald_terminal::{Look, columns, one_line};
 
 /// Heads of the columns of figures.
@@ -59,7 +59,7 @@ pub(crate) fn render(report: &OnceReport, look: &Look) -> String {
         let measured = report.documents.iter().any(|d| d.accuracies != Accuracies::default());
         let legend = "Accuracy: the share of the questions kept for the test that is answered right (95 % interval), by \
                       the base model, by the model with the document in sight, and without it before and after learning.";
-        let again = "What was turned away or failed earlier is learned again with --retry, or when other questions come with it.";
+        let again = "What was rejected or failed earlier is learned again with --retry, or when other questions come with it.";
         let notes = [(measured, legend), (report.documents.iter().any(stays), again)];
         for note in notes.into_iter().filter_map(|(said, note)| said.then_some(note)) {
             for line in look.wrapped(note, 0).lines() {
@@ -109,7 +109,7 @@ fn row(document: &DocumentReport, all: &[DocumentReport], look: &Look) -> Row {
             accuracy(accuracies.adapter.and(accuracies.before)),
             accuracy(accuracies.adapter),
         ],
-        verdict: format!("{sign} {}", verdict_words(*verdict)),
+        verdict: format!("{sign} {}", verdict),
         style,
         time: if *known { "earlier".into() } else { duration(*seconds) },
         reasons: reasons.iter().map(|reason| one_line(reason)).collect(),
@@ -165,13 +165,13 @@ fn lay_out(row: &Row, layout: &Layout, look: &Look) -> Vec<String> {
     }
 }
 
-/// `11 learned, 1 turned away, 2 known from earlier, nothing forgotten: 0 of 40 earlier answers lost`.
+/// `11 learned, 1 rejected, 2 known from earlier, nothing forgotten: 0 of 40 earlier answers lost`.
 fn summary(report: &OnceReport) -> String {
     let known = report.documents.iter().filter(|document| document.known).count();
     let count = |state| report.documents.iter().filter(|d| d.verdict == state && !d.known).count();
     let said = |state| match count(state) {
-        0 if state != DocumentState::Accepted => None,
-        n => Some(format!("{n} {}", verdict_words(state))),
+        0 if state != DocumentState::Learned => None,
+        n => Some(format!("{n} {}", state)),
     };
     let Tally { count: lost, of } = report.forgetting.measures.lost;
     let forgotten = match (lost, of) {
@@ -179,10 +179,10 @@ fn summary(report: &OnceReport) -> String {
         (0, of) => Some(format!("nothing forgotten: 0 of {of} earlier answers lost")),
         (lost, of) => Some(format!("{lost} of {of} earlier answers lost")),
     };
-    use DocumentState::{Accepted, Failed, Rejected, Waiting};
+    use DocumentState::{Failed, Learned, Rejected, Waiting};
     let known = (known > 0).then(|| format!("{known} known from earlier"));
     let parts =
-        [Accepted, Rejected, Failed, Waiting].into_iter().filter_map(said).chain(known).chain(forgotten);
+        [Learned, Rejected, Failed, Waiting].into_iter().filter_map(said).chain(known).chain(forgotten);
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -214,7 +214,7 @@ mod tests {
             let look = plain(width);
             let coloured = render(&report(), &Look { colour: true, ..look });
             assert!(coloured.contains("\u{1b}[32m✓ learned"), "{coloured:?}");
-            assert!(coloured.contains("\u{1b}[33m✗ turned away"), "{coloured:?}");
+            assert!(coloured.contains("\u{1b}[33m✗ rejected"), "{coloured:?}");
             let bare = console::strip_ansi_codes(&coloured).into_owned();
             assert_eq!(bare, render(&report(), &look));
         }
@@ -225,7 +225,7 @@ mod tests {
         let mut all = report();
         assert_eq!(
             summary(&all),
-            "2 learned, 1 turned away, 1 failed, nothing forgotten: 0 of 40 earlier answers lost"
+            "2 learned, 1 rejected, 1 failed, nothing forgotten: 0 of 40 earlier answers lost"
         );
         all.forgetting.measures.lost.count = 3;
         assert!(summary(&all).ends_with("1 failed, 3 of 40 earlier answers lost"));
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn documents_of_one_title_are_named_by_their_paths() {
-        let mut twins = vec![document("Twin", DocumentState::Accepted, 0, 1); 2];
+        let mut twins = vec![document("Twin", DocumentState::Learned, 0, 1); 2];
         twins[1].path = "b.md".into();
         assert_eq!([name(&twins[0], &twins), name(&twins[1], &twins)], ["bulletins.jsonl#7", "b.md"]);
         assert_eq!(name(&twins[0], &twins[..1]), "Twin");

@@ -12,7 +12,7 @@ use seald_core::domain::ids::DocumentId;
 use seald_core::domain::progress::Progress;
 use seald_core::error::{Error, Kind};
 use seald_core::protocol::{AddView, DocumentView, EventView};
-use seald_terminal::words::{count, verdict_words};
+use seald_terminal::words::count;
 use seald_terminal::{Look, one_line};
 
 use crate::cli::Add;
@@ -109,9 +109,9 @@ impl Wait {
             };
             if !matches!(state, DocumentState::Waiting | DocumentState::Learning) {
                 self.unlearned.remove(&document);
-                self.failed |= state != DocumentState::Accepted;
+                self.failed |= state != DocumentState::Learned;
                 if !self.json {
-                    let words = format!("document {document}: {}\n", verdict_words(state));
+                    let words = format!("document {document}: {}\n", state);
                     self.teller.above(|| output::text(&words))?;
                 }
             }
@@ -134,7 +134,7 @@ impl Wait {
         }
         if let Some(Progress::Finished { verdict, .. }) = &progress {
             self.unlearned.remove(&document);
-            self.failed |= verdict != DocumentState::Accepted.as_str();
+            self.failed |= *verdict != DocumentState::Learned;
         }
         Ok(())
     }

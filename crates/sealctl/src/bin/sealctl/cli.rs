@@ -8,7 +8,6 @@ use clap::{Args, Parser, Subcommand};
 use sealctl::hub::Repo;
 use seald_core::domain::document::DocumentState;
 use seald_core::domain::export::ExportFormat;
-use seald_terminal::words::verdict_words;
 
 pub(crate) use care::{Backup, CompleteWords, Completions, Logs, Man, Restore, WordsOf};
 
@@ -90,7 +89,7 @@ pub(crate) enum Verb {
     Why(Why),
     /// Hand documents in
     Add(Add),
-    /// Learn a document again that was turned away, failed, or dropped by a rollback
+    /// Learn a document again that was rejected, failed, or dropped by a rollback
     Retry {
         /// Its number, or its exact file name
         #[arg(value_parser = document)]
@@ -194,7 +193,7 @@ pub(crate) struct Watch {
 /// Options of `docs`.
 #[derive(Debug, Args)]
 pub(crate) struct Docs {
-    /// Only those that are waiting, learning, learned, turned-away or failed
+    /// Only those that are waiting, learning, learned, rejected or failed
     #[arg(long, value_name = "STATE", value_parser = state)]
     pub(crate) state: Option<DocumentState>,
     /// Only those whose title, file name or text holds each of these words, or parts of words
@@ -262,7 +261,7 @@ pub(crate) struct Add {
     /// Put them into this subfolder of the inbox
     #[arg(long)]
     pub(crate) tag: Option<String>,
-    /// Wait until they are learned, or turned away, too
+    /// Wait until they are learned, or rejected, too
     #[arg(long)]
     pub(crate) wait: bool,
     /// Do not wait until they are read
@@ -306,14 +305,8 @@ pub(crate) struct UseModel {
     pub(crate) waiting: Waiting,
 }
 
-/// By the words that people read, or by those of the JSON.
 fn state(word: &str) -> Result<DocumentState, String> {
-    let words = |state: &DocumentState| verdict_words(*state).replace(' ', "-");
-    let read = DocumentState::ALL.iter().copied().find(|state| words(state) == word.replace(' ', "-"));
-    read.or_else(|| word.parse().ok()).ok_or_else(|| {
-        let all: Vec<_> = DocumentState::ALL.iter().map(words).collect();
-        format!("{word:?} is none of {}", all.join(", "))
-    })
+    word.parse().map_err(|e: seald_core::Error| e.to_string())
 }
 
 fn format(word: &str) -> Result<ExportFormat, String> {
@@ -371,14 +364,15 @@ mod tests {
             [90, 2700, 5400, 86_400]
         );
         for (word, meant) in [
-            ("learned", DocumentState::Accepted),
-            ("accepted", DocumentState::Accepted),
-            ("turned-away", DocumentState::Rejected),
+            ("learned", DocumentState::Learned),
+            ("rejected", DocumentState::Rejected),
             ("learning", DocumentState::Learning),
         ] {
             assert_eq!(state(word), Ok(meant));
         }
-        assert!(state("lost").unwrap_err().contains("learned, turned-away"));
+        for wrong in ["lost", "accepted", "turned-away"] {
+            assert!(state(wrong).unwrap_err().contains("learned, rejected"), "{wrong}");
+        }
         for wrong in ["", "45", "0s", "m", "1w", "-1m", "1é", "99999999999999999999s", "999999999999999999d"]
         {
             assert!(seconds(wrong).is_err(), "{wrong}");

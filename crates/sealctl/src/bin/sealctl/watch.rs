@@ -104,7 +104,7 @@ impl Watch<'_> {
     fn event(&mut self, event: &EventView, data: &str) -> Result<(), Failure> {
         self.last = event.id.or(self.last);
         let progress = client::progress(event);
-        let failed = matches!(&progress, Some(Progress::Finished { verdict, .. }) if verdict == DocumentState::Failed.as_str());
+        let failed = matches!(&progress, Some(Progress::Finished { verdict, .. }) if *verdict == DocumentState::Failed);
         // What could not be read never became a document.
         self.failed |= failed || event.kind == "refused";
         if self.json {

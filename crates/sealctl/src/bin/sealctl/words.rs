@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sealctl::client::{Client, Failure, routes};
 use seald_core::protocol::{AdaptersView, DocumentLine, DocumentsPage};
-use seald_terminal::words::{count, verdict_words};
+use seald_terminal::words::count;
 use seald_terminal::{look, one_line};
 
 use crate::cli::{CompleteWords, WordsOf};
@@ -56,8 +56,7 @@ fn document_words(documents: &[DocumentLine]) -> Vec<Word> {
     let mut seen = std::collections::HashSet::new();
     // Of several with one name, the newest is meant.
     let named = documents.iter().filter(|line| seen.insert(line.name.as_str()));
-    let names =
-        named.map(|line| (line.name.clone(), format!("document {}, {}", line.id, verdict_words(line.state))));
+    let names = named.map(|line| (line.name.clone(), format!("document {}, {}", line.id, line.state)));
     let title = |line: &DocumentLine| one_line(&line.title).chars().take(TITLE).collect();
     let numbers = documents.iter().map(|line| (line.id.to_string(), title(line)));
     names.chain(numbers).collect()
