@@ -264,12 +264,12 @@ impl WriterArgs {
             reward_steps: self.reward_steps.unwrap_or(trial_steps),
             options,
             recorded: self.recorded.iter().map(|named| writer::recorded(named)).collect::<Result<_>>()?,
-            endpoint: self.endpoint.clone().map(|url| self.elsewhere(url)).transpose()?,
+            endpoint: self.endpoint.clone().map(|url| self.remote(url)).transpose()?,
             formats: self.format.clone(),
         })
     }
 
-    fn elsewhere(&self, url: String) -> Result<Endpoint> {
+    fn remote(&self, url: String) -> Result<Endpoint> {
         let model = self.endpoint_model.clone();
         Endpoint::open(&EndpointOptions { url, model, ..EndpointOptions::default() })
     }

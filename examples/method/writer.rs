@@ -131,7 +131,7 @@ pub(crate) fn measure(lab: &Lab<'_>, plan: &Plan, seed: u64) -> Result<Rounds> {
         }
         if let Some(endpoint) = &plan.endpoint {
             for format in &plan.formats {
-                rows.push(bench.elsewhere(endpoint, *format)?);
+                rows.push(bench.remote(endpoint, *format)?);
             }
         }
     }
@@ -198,18 +198,11 @@ impl Bench<'_, '_> {
     }
 
     /// Texts that another model writes when it is asked, as the product asks it.
-    fn elsewhere(&self, endpoint: &Endpoint, format: Format) -> Result<Examined> {
+    fn remote(&self, endpoint: &Endpoint, format: Format) -> Result<Examined> {
         let (learning_rate, epochs) = RECORDED;
         self.each(&format!("{}, {format}", endpoint.name()), |lesson, _| {
             let directive = Directive { format, learning_rate, epochs };
-            writer::compose(
-                &self.session,
-                lesson,
-                vec![directive],
-                Author::Elsewhere(endpoint),
-                0,
-                &mut |_| {},
-            )
+            writer::compose(&self.session, lesson, vec![directive], Author::Remote(endpoint), 0, &mut |_| {})
         })
     }
 

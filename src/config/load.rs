@@ -34,7 +34,7 @@ impl Config {
     /// [`Self::parse`]; from reading; where a token is needed, those of [`super::ApiOptions::token`],
     /// where other servers are named, those of [`crate::endpoint::EndpointOptions::check_files`].
     pub fn load(path: Option<&Path>, root: Option<&Path>) -> Result<Self> {
-        Surroundings::real().load(path, root)
+        Environment::real().load(path, root)
     }
 }
 
@@ -44,11 +44,11 @@ impl Config {
 /// # Errors
 /// [`Kind::Invalid`] where there is no home folder.
 pub fn default_root() -> Result<PathBuf> {
-    Surroundings::real().default_root()
+    Environment::real().default_root()
 }
 
 /// What the search looks at, besides its arguments.
-pub(super) struct Surroundings<'a> {
+pub(super) struct Environment<'a> {
     /// The environment.
     pub(super) variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The current folder.
@@ -57,9 +57,9 @@ pub(super) struct Surroundings<'a> {
     pub(super) system_file: &'a Path,
 }
 
-impl Surroundings<'_> {
-    fn real() -> Surroundings<'static> {
-        Surroundings {
+impl Environment<'_> {
+    fn real() -> Environment<'static> {
+        Environment {
             variable: &|name| env::var_os(name),
             here: Path::new("."),
             system_file: Path::new(SYSTEM_FILE),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::keys::sections;
 use super::lines::RENAMED;
-use super::load::Surroundings;
+use super::load::Environment;
 use super::*;
 
 /// A made-up machine: a home, a current folder, a place for the system's file.
@@ -41,7 +41,7 @@ impl Machine {
         let variable =
             |name: &str| self.variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone());
         let (here, system_file) = (self.path("here"), self.path("etc/seald.toml"));
-        Surroundings { variable: &variable, here: &here, system_file: &system_file }.load(path, root)
+        Environment { variable: &variable, here: &here, system_file: &system_file }.load(path, root)
     }
 }
 

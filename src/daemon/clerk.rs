@@ -8,10 +8,10 @@ use std::time::Duration;
 use chrono::{Local, TimeZone};
 use tokio::sync::Notify;
 
+use super::cpu_load::CpuLoad;
 use super::hold::Hold;
 use super::housekeeping;
 use super::learner::Work;
-use super::others::Others;
 use super::schedule::Entry;
 use super::slot::ModelSlot;
 use crate::config::{QuietHours, ResourceOptions, ScheduleOptions};
@@ -77,7 +77,7 @@ pub(super) struct Clerk {
     pub(super) rules: Arc<RwLock<Rules>>,
     pub(super) learner: Sender<Work>,
     pub(super) clock: Clock,
-    pub(super) others: Others,
+    pub(super) cpu_load: CpuLoad,
     /// Told when the daemon is to stop and begin again.
     pub(super) begin_again: Arc<Notify>,
 }
@@ -234,7 +234,7 @@ impl Clerk {
             return Ok(Some(Held::QuietHours { until }));
         }
         let Some(above) = rules.above_others else { return Ok(None) };
-        let others = self.others.share();
+        let others = self.cpu_load.share();
         Ok(others.filter(|others| *others >= above).map(|others| Held::Busy { others }))
     }
 

@@ -31,7 +31,7 @@ const MAX_AGAIN: usize = 10_000;
 const LOOK_AT_DONE: u64 = 600;
 
 /// The thread that empties the inbox.
-pub(super) struct Intaker {
+pub(super) struct InboxThread {
     pub(super) inbox: Inbox,
     pub(super) options: Arc<RwLock<InboxOptions>>,
     pub(super) settings: Arc<RwLock<Settings>>,
@@ -50,7 +50,7 @@ pub(super) struct Intaker {
     pub(super) looked_at_failed: Option<Instant>,
 }
 
-impl Intaker {
+impl InboxThread {
     /// Works until the daemon stops; `hints` say when to look.
     pub(super) fn run(mut self, hints: Receiver<()>) {
         if let Err(error) = self.watch_again() {

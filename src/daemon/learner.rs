@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::hold::Hold;
 use super::slot::ModelSlot;
 use super::threads::apart;
-use super::trouble::Trouble;
 use crate::pipeline::control::Reply;
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Replayed, Root, Worker, WorkerOptions};
@@ -87,7 +87,7 @@ pub(super) struct Learner {
     pub(super) clock: Clock,
     /// Work that came and is not done.
     pub(super) waiting: VecDeque<Work>,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: Backoff,
 }
 
 impl Learner {

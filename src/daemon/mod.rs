@@ -4,23 +4,23 @@
 //! which systemd then starts again. Nothing is lost by that: everything that matters is in the database before it is acted upon.
 
 mod answers;
+mod backoff;
 mod clerk;
+mod cpu_load;
 mod export;
 mod handing_in;
 mod hold;
 mod housekeeping;
 mod inbox;
 mod learner;
-mod others;
 mod pushes;
 mod reload;
 mod schedule;
-mod service;
 mod slot;
 mod sockets;
 mod start;
+mod systemd;
 mod threads;
-mod trouble;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -33,9 +33,9 @@ use seald_core::error::{Error, Kind, Result};
 use seald_engine::kernels::Compute;
 
 pub use answers::try_schema;
-use pushes::Word;
-use service::Teller;
-use start::{End, Running};
+use pushes::PushMessage;
+use start::{End, RunningDaemon};
+use systemd::Notifier;
 use threads::Ended;
 
 /// Longest that the step under way may take when the daemon stops; systemd's own patience is longer.
@@ -46,7 +46,7 @@ pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<()> + Send + Sync>;
 
 /// What the daemon needs of the program around it.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// This program's file: it reads documents and tries schemas in child processes.
     pub program: PathBuf,
     /// Makes the engine's device, precision and threads.
@@ -66,15 +66,15 @@ pub struct Surroundings {
 /// [`Kind::Conflict`] where another process works in the root (with its id) or listens on the socket, and where the base model that was
 /// learned on is gone; [`Kind::Corrupt`] for a damaged database
 /// (with the newest backup); [`Kind::Io`] where folders, sockets or threads cannot be made; [`Kind::Internal`] where a thread broke.
-pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(config: Config, around: Environment, shutdown: impl Future<Output = ()>) -> Result<()> {
     tokio::pin!(shutdown);
-    let (mut config, teller) = (config, Teller::new());
+    let (mut config, notifier) = (config, Notifier::new());
     loop {
-        let mut running = start::start(config.clone(), around.clone(), teller.clone()).await?;
-        teller.ready(&running.config);
+        let mut running = start::start(config.clone(), around.clone(), notifier.clone()).await?;
+        notifier.ready(&running.config);
         let end = running.until(shutdown.as_mut()).await;
         if !matches!(end, End::BeginAgain) {
-            teller.stopping();
+            notifier.stopping();
         }
         // What a reload changed stays.
         config = running.config.clone();
@@ -95,16 +95,16 @@ pub async fn run(config: Config, around: Surroundings, shutdown: impl Future<Out
 }
 
 /// Ends every part, and lets go of the root; the threads that did not end in time.
-async fn stop(running: Running) -> Vec<&'static str> {
+async fn stop(running: RunningDaemon) -> Vec<&'static str> {
     tracing::info!("stopping after the step under way");
     running.monitor.turn_to(seald_core::protocol::Activity::Stopping);
     running.hold.stop();
     // Whoever sleeps is woken: the clerk by a request, the inbox by a hint, the pushes by a word.
     running.control.look();
     let _ = running.hints.send(());
-    let Running { threads, server, control, pushes, store, .. } = running;
+    let RunningDaemon { threads, server, control, pushes, store, .. } = running;
     if let Some(pushes) = pushes {
-        let _ = pushes.send(Word::Look);
+        let _ = pushes.send(PushMessage::Look);
     }
     server.stop().await;
     drop(control);

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::SetLogLevel;
 use super::clerk::Rules;
 use super::learner::Settings;
-use super::service::Teller;
+use super::systemd::Notifier;
 use crate::config::Config;
 use crate::pipeline::WorkerOptions;
 use seald_core::clock::Clock;
@@ -23,7 +23,7 @@ pub(super) struct Reload {
     pub(super) set_log_level: SetLogLevel,
     pub(super) clock: Clock,
     pub(super) hangups: Signal,
-    pub(super) teller: Teller,
+    pub(super) notifier: Notifier,
 }
 
 /// Listens for SIGHUP from now on.
@@ -62,7 +62,7 @@ impl Reload {
 
     /// Reads the configuration again. One that cannot be read changes nothing.
     pub(super) fn now(&self, config: &mut Config) {
-        self.teller.reloading();
+        self.notifier.reloading();
         match Config::load(config.source.as_deref(), Some(&config.root)) {
             Ok(new) => match self.take(config, new) {
                 Ok(()) => {}
@@ -70,7 +70,7 @@ impl Reload {
             },
             Err(error) => tracing::error!(%error, "the new configuration cannot be read; the old one stays"),
         }
-        self.teller.reloaded();
+        self.notifier.reloaded();
     }
 
     fn take(&self, config: &mut Config, new: Config) -> Result<()> {

@@ -12,24 +12,24 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use super::answers::Answers;
+use super::backoff::Backoff;
 use super::clerk::{Clerk, Rules};
+use super::cpu_load::CpuLoad;
 use super::export;
 use super::handing_in;
 use super::hold::Hold;
-use super::inbox::Intaker;
+use super::inbox::InboxThread;
 use super::learner::Learner;
-use super::others::Others;
 use super::pushes::{self, Pushes};
 use super::reload::{self, Reload};
-use super::service::Teller;
 use super::slot::ModelSlot;
 use super::sockets::listen;
+use super::systemd::Notifier;
 use super::threads::{Ended, Threads};
-use super::trouble::Trouble;
-use super::{SetLogLevel, Surroundings};
+use super::{Environment, SetLogLevel};
 use crate::api::{self, Reader, Service};
 use crate::config::Config;
-use crate::pipeline::control::{Control, Desk};
+use crate::pipeline::control::{Control, ControlReceiver};
 use crate::pipeline::monitor::Monitor;
 use crate::pipeline::{self, Root};
 use seald_core::clock::{Clock, Timestamp};
@@ -41,7 +41,7 @@ use seald_learn::{ModelSummary, inspect};
 use seald_store::{NewEvent, Store};
 
 /// A daemon that serves.
-pub(super) struct Running {
+pub(super) struct RunningDaemon {
     pub(super) config: Config,
     pub(super) hold: Arc<Hold>,
     pub(super) monitor: Arc<Monitor>,
@@ -49,7 +49,7 @@ pub(super) struct Running {
     pub(super) threads: Threads,
     pub(super) server: Server,
     pub(super) hints: Sender<()>,
-    pub(super) pushes: Option<Sender<pushes::Word>>,
+    pub(super) pushes: Option<Sender<pushes::PushMessage>>,
     /// The first connection, and the last.
     pub(super) store: Store,
     ends: UnboundedReceiver<Ended>,
@@ -92,7 +92,7 @@ impl Server {
     }
 }
 
-impl Running {
+impl RunningDaemon {
     /// Serves until `shutdown` completes, the daemon is to begin again, or a part ends that should not.
     pub(super) async fn until(&mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> End {
         let begin_again = self.begin_again.clone();
@@ -142,8 +142,8 @@ impl Shared {
 }
 
 /// Starts everything.
-pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) -> Result<Running> {
-    let Surroundings { program, compute, clock, release_memory, set_log_level } = around;
+pub(super) async fn start(config: Config, around: Environment, notifier: Notifier) -> Result<RunningDaemon> {
+    let Environment { program, compute, clock, release_memory, set_log_level } = around;
     let started_at = clock.now();
     let root = Root::open(&config.root)?;
     let lock = files::lock(&root.lock_file())?;
@@ -163,7 +163,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     monitor.problem("adapters", fallen.or(pipeline::unknown_in_words(&root)?));
     let (control, desk) = Control::new(config.answers.max_waiting);
     let slot = Arc::new(ModelSlot::new(&model, compute, monitor.clone()));
-    let reload = reload(&config, &clock, set_log_level, &teller)?;
+    let reload = reload(&config, &clock, set_log_level, &notifier)?;
     let (hold, begin_again) = (Arc::default(), Arc::default());
     let shared =
         Shared { config, program, model, store, root, clock, monitor, hold, slot, control, begin_again };
@@ -179,11 +179,11 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
     let server = serve(&shared, inbox, hints.clone(), listeners, started_at)?;
     let Shared { config, store, monitor, hold, slot, control, begin_again, .. } = shared;
     let mut tasks = JoinSet::new();
-    tasks.spawn(teller.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
+    tasks.spawn(notifier.clone().keep_telling(monitor.clone(), hold.clone(), slot.clone()));
     if let Some(pushes) = &pushes {
         tasks.spawn(pushes::keep_looking(monitor.clone(), pushes.clone()));
     }
-    let running = Running {
+    let running = RunningDaemon {
         config,
         hold,
         monitor,
@@ -206,7 +206,7 @@ pub(super) async fn start(config: Config, around: Surroundings, teller: Teller) 
 }
 
 /// What a reload changes, as the configuration has it now.
-fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, teller: &Teller) -> Result<Reload> {
+fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, notifier: &Notifier) -> Result<Reload> {
     Ok(Reload {
         settings: Arc::new(RwLock::new(reload::settings(config, clock))),
         rules: Arc::new(RwLock::new(Rules::new(&config.schedule, &config.resources)?)),
@@ -214,13 +214,18 @@ fn reload(config: &Config, clock: &Clock, set_log_level: SetLogLevel, teller: &T
         set_log_level,
         clock: clock.clone(),
         hangups: reload::hangups()?,
-        teller: teller.clone(),
+        notifier: notifier.clone(),
     })
 }
 
 /// Starts the threads that need the model, and the clerk who sees to them.
-fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk: Desk) -> Result<()> {
-    let Desk { requests, orders, load } = desk;
+fn start_thinking(
+    threads: &mut Threads,
+    shared: &Shared,
+    reload: &Reload,
+    desk: ControlReceiver,
+) -> Result<()> {
+    let ControlReceiver { requests, orders, load } = desk;
     let (to_learner, work) = mpsc::channel();
     let learner = Learner {
         root: shared.root.clone(),
@@ -232,7 +237,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         work,
         clock: shared.clock.clone(),
         waiting: VecDeque::new(),
-        trouble: Trouble::default(),
+        trouble: Backoff::default(),
     };
     let mut clerk = Clerk {
         root: shared.root.clone(),
@@ -243,7 +248,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
         rules: reload.rules.clone(),
         learner: to_learner,
         clock: shared.clock.clone(),
-        others: Others::default(),
+        cpu_load: CpuLoad::default(),
         begin_again: shared.begin_again.clone(),
     };
     // Before anything is learned: a pause outlives a restart.
@@ -269,7 +274,7 @@ fn start_thinking(threads: &mut Threads, shared: &Shared, reload: &Reload, desk:
 }
 
 /// Starts the thread that tells other servers what is live, where there are any.
-fn start_pushing(threads: &mut Threads, shared: &Shared) -> Result<Option<Sender<pushes::Word>>> {
+fn start_pushing(threads: &mut Threads, shared: &Shared) -> Result<Option<Sender<pushes::PushMessage>>> {
     let servers = &shared.config.serve_to;
     if servers.is_empty() {
         return Ok(None);
@@ -293,7 +298,7 @@ fn start_taking_in(
     inbox: Inbox,
     hinted: mpsc::Receiver<()>,
 ) -> Result<()> {
-    let intaker = Intaker {
+    let intaker = InboxThread {
         inbox,
         options: reload.inbox.clone(),
         settings: reload.settings.clone(),

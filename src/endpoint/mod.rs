@@ -1,11 +1,11 @@
 //! Other servers: another model that writes for us, and servers that answer with our adapters. The only part of the
 //! daemon that sends anything to other machines.
 
-mod call;
+mod connection;
+mod http;
 mod options;
 mod reply;
 mod serving;
-mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use call::Line;
+use connection::Address;
+use http::HttpClient;
 pub use options::EndpointOptions;
-use reply::Failure;
+use reply::RequestError;
 use seald_core::error::{Context, Error, Kind, Result};
 pub use serving::{Serving, ServingOptions};
-use way::Address;
 
 /// Between two looks at whether somebody asked to stop.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// What every text of one [`Endpoint::write`] is asked with.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Asking {
+pub struct WriteOptions {
     /// Most tokens of a text, as the server counts them.
     pub max_tokens: usize,
     /// 0 for the most probable text.
@@ -42,7 +42,7 @@ pub struct Endpoint {
     options: EndpointOptions,
     address: Address,
     key: Option<String>,
-    line: Arc<Line>,
+    line: Arc<HttpClient>,
 }
 
 impl Endpoint {
@@ -53,9 +53,9 @@ impl Endpoint {
     pub fn open(options: &EndpointOptions) -> Result<Self> {
         options.validate()?;
         let address = options.address()?;
-        let way = options.way();
-        let key = way.key()?;
-        let line = Arc::new(Line::new(&way, &address, key.as_deref())?);
+        let connection = options.connection();
+        let key = connection.key()?;
+        let line = Arc::new(HttpClient::new(&connection, &address, key.as_deref())?);
         Ok(Self { options: options.clone(), address, key, line })
     }
 
@@ -76,7 +76,12 @@ impl Endpoint {
     /// With address and remedy: [`Kind::Io`] for what may pass (not reachable, busy, broken, too slow), [`Kind::Conflict`] where server and
     /// options do not fit (the key, the model, the address, an answer in another form), [`Kind::Invalid`] where the server
     /// refuses this request, [`Kind::Cancelled`] within a moment after `cancel` is set.
-    pub fn write(&self, prompts: &[String], asking: Asking, cancel: &AtomicBool) -> Result<Vec<String>> {
+    pub fn write(
+        &self,
+        prompts: &[String],
+        asking: WriteOptions,
+        cancel: &AtomicBool,
+    ) -> Result<Vec<String>> {
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let ask_in_turn = || {
             let mut own = Vec::new();
@@ -106,8 +111,14 @@ impl Endpoint {
         texts.into_iter().map(|(_, text)| text).collect()
     }
 
-    fn write_one(&self, prompt: &str, place: u64, asking: Asking, cancel: &AtomicBool) -> Result<String> {
-        let Asking { max_tokens, temperature, seed } = asking;
+    fn write_one(
+        &self,
+        prompt: &str,
+        place: u64,
+        asking: WriteOptions,
+        cancel: &AtomicBool,
+    ) -> Result<String> {
+        let WriteOptions { max_tokens, temperature, seed } = asking;
         let seed = seed.wrapping_add(place) & 0x7fff_ffff;
         let body = json!({
             "model": self.options.model,
@@ -120,7 +131,7 @@ impl Endpoint {
         .to_string();
         let mut failures = 0;
         loop {
-            let Failure { error, again } = match self.attempt(&body, cancel)? {
+            let RequestError { error, again } = match self.attempt(&body, cancel)? {
                 Ok(text) => return Ok(text),
                 Err(failure) => failure,
             };
@@ -137,7 +148,7 @@ impl Endpoint {
 
     /// Sends a request once. On a thread of its own, so that a stop need not wait for the server; left alone, that thread ends with the
     /// request, within `timeout_seconds`.
-    fn attempt(&self, body: &str, cancel: &AtomicBool) -> Result<Result<String, Failure>> {
+    fn attempt(&self, body: &str, cancel: &AtomicBool) -> Result<Result<String, RequestError>> {
         stop_if(cancel)?;
         let (done, waiting) = mpsc::channel();
         let (line, body) = (Arc::clone(&self.line), body.to_string());
@@ -156,8 +167,11 @@ impl Endpoint {
                 }
             }
         };
-        let asked =
-            reply::Asked { way: self.options.way(), address: &self.address, key: self.key.as_deref() };
+        let asked = reply::Server {
+            connection: self.options.connection(),
+            address: &self.address,
+            key: self.key.as_deref(),
+        };
         Ok(match answer {
             Ok(answer) => asked.text(&answer, &self.options.model),
             Err(error) => Err(asked.broken(error)),

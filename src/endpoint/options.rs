@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::way::{Address, Way, invalid};
+use super::connection::{Address, ConnectionOptions, invalid};
 use seald_core::error::Result;
 
 /// What is added to `url`.
@@ -23,7 +23,7 @@ pub struct EndpointOptions {
     /// File with the key that the server wants to see: up to 4,096 characters, not readable by others. Empty: none is shown.
     #[schema(value_type = String)]
     pub api_key_file: PathBuf,
-    /// Whether `url` may begin with http:// for another machine. Documents and key can then be read on the way there.
+    /// Whether `url` may begin with http:// for another machine. Documents and key can then be read on the connection there.
     pub allow_plain_http: bool,
     /// File with the certificates (PEM) of those who vouch for the server, in place of the public authorities that are
     /// built in. Empty: the built-in ones.
@@ -96,12 +96,12 @@ impl EndpointOptions {
     /// [`seald_core::Kind::Invalid`] for a key that others may read or that is none, and for a `ca_file` without certificates; from
     /// reading them. The message begins with the option's name; the key is never part of it.
     pub fn check_files(&self) -> Result<()> {
-        self.way().check_files()
+        self.connection().check_files()
     }
 
     /// How the server is reached.
-    pub(super) fn way(&self) -> Way<'_> {
-        Way {
+    pub(super) fn connection(&self) -> ConnectionOptions<'_> {
+        ConnectionOptions {
             url: &self.url,
             route: ROUTE,
             example: "https://api.example.com/v1",
@@ -114,7 +114,7 @@ impl EndpointOptions {
 
     /// Where requests go.
     pub(super) fn address(&self) -> Result<Address> {
-        let Address { full, local, encrypted } = self.way().address()?;
+        let Address { full, local, encrypted } = self.connection().address()?;
         Ok(Address { full: full + ROUTE, local, encrypted })
     }
 }

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::Timeout;
 
-use super::call::{Answer, MAX_ANSWER};
-use super::way::{Address, Way};
+use super::connection::{Address, ConnectionOptions};
+use super::http::{HttpResponse, MAX_ANSWER};
 use seald_core::error::{Error, Kind};
 use seald_core::retry::Again;
 
@@ -16,7 +16,7 @@ const THINKING: (&str, &str) = ("<think>", "</think>");
 
 /// Why there is no text.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct RequestError {
     /// In words, with address and remedy.
     pub(super) error: Error,
     /// Whether asking again helps.
@@ -24,8 +24,8 @@ pub(super) struct Failure {
 }
 
 /// Whom we asked.
-pub(super) struct Asked<'a> {
-    pub(super) way: Way<'a>,
+pub(super) struct Server<'a> {
+    pub(super) connection: ConnectionOptions<'a>,
     pub(super) address: &'a Address,
     /// So that it is not shown where a server repeats it.
     pub(super) key: Option<&'a str>,
@@ -33,7 +33,7 @@ pub(super) struct Asked<'a> {
 
 /// What we read of an answer. Thinking that a server sends apart (`reasoning_content`, `reasoning`) is not read.
 #[derive(Deserialize)]
-struct Reply {
+struct ChatCompletion {
     choices: Vec<Choice>,
 }
 
@@ -57,15 +57,15 @@ impl Choice {
     }
 }
 
-impl Asked<'_> {
+impl Server<'_> {
     /// The text of an answer of `model`, without its thinking; "" where it declined, and, with a warning, where it was cut
     /// off before the text began: others of the same model may come to an end.
-    pub(super) fn text(&self, answer: &Answer, model: &str) -> Result<String, Failure> {
+    pub(super) fn text(&self, answer: &HttpResponse, model: &str) -> Result<String, RequestError> {
         if !answer.is_good() {
             return Err(self.refused(answer, model));
         }
         let reply = serde_json::from_slice(&answer.body).ok();
-        match reply.and_then(|Reply { choices }| choices.into_iter().next()) {
+        match reply.and_then(|ChatCompletion { choices }| choices.into_iter().next()) {
             Some(choice) => {
                 let text = choice.text().map(str::to_string);
                 Ok(text.unwrap_or_else(|| {
@@ -89,7 +89,7 @@ impl Asked<'_> {
     }
 
     /// Why an answer with a status of failure is one, by RFC 9110.
-    fn refused(&self, answer: &Answer, model: &str) -> Failure {
+    fn refused(&self, answer: &HttpResponse, model: &str) -> RequestError {
         let (status, words) = (answer.status, self.words(answer));
         match (self.usual(answer), status) {
             (Some(failure), _) => failure,
@@ -106,7 +106,7 @@ impl Asked<'_> {
     }
 
     /// The same for what means the same whatever was asked for: the server is busy or broken, elsewhere, or wants a key.
-    pub(super) fn usual(&self, answer: &Answer) -> Option<Failure> {
+    pub(super) fn usual(&self, answer: &HttpResponse) -> Option<RequestError> {
         let (status, words) = (answer.status, self.words(answer));
         let fixed = |what: String, remedy: &str| self.failure(Kind::Conflict, Again::No, what, remedy);
         Some(match status {
@@ -126,7 +126,7 @@ impl Asked<'_> {
             }
             401 | 403 => match self.key {
                 Some(_) => {
-                    let remedy = format!("check the key in {}", self.way.api_key_file.display());
+                    let remedy = format!("check the key in {}", self.connection.api_key_file.display());
                     fixed(format!("refuses the key: {status}{words}"), &remedy)
                 }
                 None => {
@@ -138,8 +138,8 @@ impl Asked<'_> {
     }
 
     /// Why no whole answer came.
-    pub(super) fn broken(&self, error: ureq::Error) -> Failure {
-        let (seconds, later) = (self.way.timeout_seconds, Again::Later(None));
+    pub(super) fn broken(&self, error: ureq::Error) -> RequestError {
+        let (seconds, later) = (self.connection.timeout_seconds, Again::Later(None));
         match error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect)
             | ureq::Error::HostNotFound
@@ -175,18 +175,18 @@ impl Asked<'_> {
         }
     }
 
-    pub(super) fn failure(&self, kind: Kind, again: Again, what: String, remedy: &str) -> Failure {
-        Failure { error: Error::new(kind, format!("{} {what}: {remedy}", self.address.full)), again }
+    pub(super) fn failure(&self, kind: Kind, again: Again, what: String, remedy: &str) -> RequestError {
+        RequestError { error: Error::new(kind, format!("{} {what}: {remedy}", self.address.full)), again }
     }
 
     /// A server's own words in brackets, as far as they fit a line; "" if there are none.
-    pub(super) fn words(&self, answer: &Answer) -> String {
+    pub(super) fn words(&self, answer: &HttpResponse) -> String {
         let text = one_line(&self.said(answer));
         if text.is_empty() { text } else { format!(" ({text})") }
     }
 
     /// A server's own words: where it follows the usual forms its message, else its answer.
-    pub(super) fn said(&self, answer: &Answer) -> String {
+    pub(super) fn said(&self, answer: &HttpResponse) -> String {
         let text = match serde_json::from_slice::<Value>(&answer.body) {
             Ok(value) => message(&value).map_or_else(|| value.to_string(), str::to_string),
             Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
@@ -239,21 +239,21 @@ mod tests {
 
     const KEY: &str = "sk-0123456789";
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, location: None, body: body.as_bytes().to_vec() }
+    fn answer(status: u16, body: &str) -> HttpResponse {
+        HttpResponse { status, retry_after: None, location: None, body: body.as_bytes().to_vec() }
     }
 
-    fn asked<T>(key: Option<&str>, with: impl FnOnce(Asked<'_>) -> T) -> T {
+    fn asked<T>(key: Option<&str>, with: impl FnOnce(Server<'_>) -> T) -> T {
         let options = EndpointOptions {
             url: "http://localhost:1/v1".into(),
             model: "teacher".into(),
             api_key_file: "/etc/key".into(),
             ..EndpointOptions::default()
         };
-        with(Asked { way: options.way(), address: &options.address().unwrap(), key })
+        with(Server { connection: options.connection(), address: &options.address().unwrap(), key })
     }
 
-    fn failure(answer: &Answer) -> Failure {
+    fn failure(answer: &HttpResponse) -> RequestError {
         asked(Some(KEY), |asked| asked.text(answer, "teacher").unwrap_err())
     }
 
@@ -329,9 +329,9 @@ mod tests {
                 "{said}"
             );
         }
-        let moved = Answer { location: Some("https://b/".into()), ..answer(302, "") };
+        let moved = HttpResponse { location: Some("https://b/".into()), ..answer(302, "") };
         assert!(failure(&moved).error.to_string().contains("sends us to https://b/"));
-        let busy = Answer { retry_after: Some(7), ..answer(503, "") };
+        let busy = HttpResponse { retry_after: Some(7), ..answer(503, "") };
         assert_eq!(failure(&busy).again, Again::Later(Some(7)));
         let none = asked(None, |asked| asked.text(&answer(401, ""), "teacher").unwrap_err());
         assert!(none.error.to_string().contains("wants a key: 401: name a file with one as api_key_file"));

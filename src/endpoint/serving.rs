@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::call::{Answer, Line};
-use super::reply::Asked;
-use super::way::{Address, Way, invalid};
+use super::connection::{Address, ConnectionOptions, invalid};
+use super::http::{HttpClient, HttpResponse};
+use super::reply::Server;
 use seald_core::error::{Error, Kind, Result};
 use seald_core::retry::Again;
 
@@ -44,7 +44,7 @@ pub struct ServingOptions {
     /// File with the key that the server wants to see: up to 4,096 characters, not readable by others. Empty: none is shown.
     #[schema(value_type = String)]
     pub api_key_file: PathBuf,
-    /// Whether `url` may begin with http:// for another machine. The key can then be read on the way there.
+    /// Whether `url` may begin with http:// for another machine. The key can then be read on the connection there.
     pub allow_plain_http: bool,
     /// File with the certificates (PEM) of those who vouch for the server. Empty: the public authorities that are built in.
     #[schema(value_type = String)]
@@ -89,7 +89,7 @@ impl ServingOptions {
                 format!("path is {}: give the folder in full, as the server sees it", self.path.display());
             return invalid(text);
         }
-        self.way().address().map(drop)
+        self.connection().address().map(drop)
     }
 
     /// Checks the files that are named.
@@ -97,11 +97,11 @@ impl ServingOptions {
     /// # Errors
     /// As [`super::EndpointOptions::check_files`].
     pub fn check_files(&self) -> Result<()> {
-        self.way().check_files()
+        self.connection().check_files()
     }
 
-    fn way(&self) -> Way<'_> {
-        Way {
+    fn connection(&self) -> ConnectionOptions<'_> {
+        ConnectionOptions {
             url: &self.url,
             route: "/v1",
             example: "http://127.0.0.1:8000",
@@ -121,7 +121,7 @@ pub struct Serving {
     options: ServingOptions,
     address: Address,
     key: Option<String>,
-    line: Line,
+    line: HttpClient,
 }
 
 impl Serving {
@@ -131,9 +131,9 @@ impl Serving {
     /// As [`ServingOptions::validate`] and [`ServingOptions::check_files`].
     pub fn open(options: &ServingOptions) -> Result<Self> {
         options.validate()?;
-        let way = options.way();
-        let (address, key) = (way.address()?, way.key()?);
-        let line = Line::new(&way, &address, key.as_deref())?;
+        let connection = options.connection();
+        let (address, key) = (connection.address()?, connection.key()?);
+        let line = HttpClient::new(&connection, &address, key.as_deref())?;
         Ok(Self { options: options.clone(), address, key, line })
     }
 
@@ -199,15 +199,15 @@ impl Serving {
         })
     }
 
-    fn post(&self, route: &str, body: &str) -> Result<Answer> {
+    fn post(&self, route: &str, body: &str) -> Result<HttpResponse> {
         self.line.post(route, body).map_err(|e| self.asked().broken(e).error)
     }
 
-    fn asked(&self) -> Asked<'_> {
-        Asked { way: self.options.way(), address: &self.address, key: self.key.as_deref() }
+    fn asked(&self) -> Server<'_> {
+        Server { connection: self.options.connection(), address: &self.address, key: self.key.as_deref() }
     }
 
-    fn loaded(&self, adapter: &str, answer: &Answer) -> Result<()> {
+    fn loaded(&self, adapter: &str, answer: &HttpResponse) -> Result<()> {
         if answer.is_good() {
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Serving {
     }
 
     /// Why an answer with a status of failure is one.
-    fn refused(&self, answer: &Answer) -> Error {
+    fn refused(&self, answer: &HttpResponse) -> Error {
         let asked = self.asked();
         if let Some(failure) = asked.usual(answer) {
             return failure.error;

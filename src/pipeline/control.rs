@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::{mpsc as stream, oneshot};
 
-use super::asking::{Asked, Asking, Load, Order, Piece, Weighing};
+use super::model_requests::{AnswerEvent, GenerateRequest, Load, ModelRequest, QueuedRequest, ScoreRequest};
 use seald_core::clock::Timestamp;
 use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
 use seald_core::domain::job::JobKind;
@@ -45,27 +45,27 @@ pub type Reply<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug, Clone)]
 pub struct Control {
     requests: mpsc::Sender<Request>,
-    orders: stream::Sender<Order>,
+    orders: stream::Sender<ModelRequest>,
     load: Arc<Load>,
 }
 
 /// The other side of a [`Control`].
 #[derive(Debug)]
-pub struct Desk {
+pub struct ControlReceiver {
     /// Requests, in order.
     pub requests: mpsc::Receiver<Request>,
     /// What the model is asked for, in order.
-    pub orders: stream::Receiver<Order>,
+    pub orders: stream::Receiver<ModelRequest>,
     /// How busy it is with that.
     pub load: Arc<Load>,
 }
 
 impl Control {
     /// A front desk where so many requests to the model may wait, 1 or more, and its other side.
-    pub fn new(max_waiting: usize) -> (Self, Desk) {
+    pub fn new(max_waiting: usize) -> (Self, ControlReceiver) {
         let ((to, requests), (order, orders)) = (mpsc::channel(), stream::channel(max_waiting.max(1)));
         let load = Arc::new(Load::default());
-        (Self { requests: to, orders: order, load: load.clone() }, Desk { requests, orders, load })
+        (Self { requests: to, orders: order, load: load.clone() }, ControlReceiver { requests, orders, load })
     }
 
     /// Holds learning until then, or until somebody resumes; also over a restart.
@@ -147,14 +147,14 @@ impl Control {
         let _ = self.requests.send(Request::Look);
     }
 
-    /// Asks the model; the answers come in pieces that end with [`Piece::Done`] or [`Piece::Failed`], or without either
+    /// Asks the model; the answers come in pieces that end with [`AnswerEvent::Done`] or [`AnswerEvent::Failed`], or without either
     /// where the daemon goes down.
     ///
     /// # Errors
     /// [`Kind::Busy`] where too many wait.
-    pub fn ask(&self, asked: Asked) -> Result<stream::UnboundedReceiver<Piece>> {
+    pub fn ask(&self, asked: GenerateRequest) -> Result<stream::UnboundedReceiver<AnswerEvent>> {
         let (pieces, answers) = stream::unbounded_channel();
-        self.order(Order::Answer(Asking { asked, pieces }))?;
+        self.order(ModelRequest::Answer(QueuedRequest { asked, pieces }))?;
         Ok(answers)
     }
 
@@ -169,7 +169,7 @@ impl Control {
         generations: Vec<GenerationId>,
     ) -> Result<Vec<Option<f64>>> {
         let (reply, found) = oneshot::channel();
-        self.order(Order::Weigh(Weighing { question, answer, generations, reply }))?;
+        self.order(ModelRequest::Weigh(ScoreRequest { question, answer, generations, reply }))?;
         found.await.unwrap_or_else(|_| Err(going_down()))
     }
 
@@ -178,7 +178,7 @@ impl Control {
         &self.load
     }
 
-    fn order(&self, order: Order) -> Result<()> {
+    fn order(&self, order: ModelRequest) -> Result<()> {
         match self.orders.try_send(order) {
             Ok(()) => {
                 self.load.waiting.fetch_add(1, Ordering::Relaxed);

@@ -1,8 +1,6 @@
 //! Jobs in motion: a worker takes them one after the other through their stages. Every stage computes, writes its files, and stores its
 //! rows in one transaction; whatever kills the process, the stage is done again and ends the same.
 
-pub mod asking;
-mod authors;
 mod backups;
 mod budget;
 mod calibration;
@@ -13,6 +11,7 @@ mod generation_files;
 mod intake;
 mod knowledge;
 mod lineage;
+pub mod model_requests;
 pub mod monitor;
 mod pace;
 mod place;
@@ -27,6 +26,7 @@ mod told;
 mod trainings;
 mod worker;
 mod writer_round;
+mod writers;
 
 pub use backups::{BackupFile, back_up, clean_backups, list_backups, newest_backup, open_database};
 pub use calibration::{calibrated_with, kept_calibration};

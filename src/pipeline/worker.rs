@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::authors::Scribe;
 use super::budget::ENDED;
 use super::calibration::LeftOpen;
 use super::crash::{self, Place};
@@ -15,6 +14,7 @@ use super::recover;
 use super::root::Root;
 use super::stages::Replayed;
 use super::trainings;
+use super::writers::LoadedWriter;
 use crate::endpoint::{Endpoint, EndpointOptions};
 use seald_core::clock::Clock;
 use seald_core::domain::document::{Document, DocumentState};
@@ -94,7 +94,7 @@ pub struct Worker<'m> {
     pub(super) store: Store,
     pub(super) session: Session<'m>,
     pub(super) rehearsal: Rehearsal,
-    pub(super) elsewhere: Option<Endpoint>,
+    pub(super) remote: Option<Endpoint>,
     pub(super) consolidate: ConsolidateOptions,
     pub(super) writer_rounds: WriterOptions,
     pub(super) done: Option<PathBuf>,
@@ -106,7 +106,7 @@ pub struct Worker<'m> {
     pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
     /// Questions about other texts in sight, with what the base answers once that is known.
     pub(super) reading: Option<Comprehension>,
-    pub(super) writer: Option<Scribe>,
+    pub(super) writer: Option<LoadedWriter>,
 }
 
 impl<'m> Worker<'m> {
@@ -135,7 +135,7 @@ impl<'m> Worker<'m> {
             on_work,
             checkpoint_every,
         } = options;
-        let elsewhere = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
+        let remote = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
         let left_open = LeftOpen::by(&learn, &gate);
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
@@ -158,7 +158,7 @@ impl<'m> Worker<'m> {
             store,
             session,
             rehearsal,
-            elsewhere,
+            remote,
             consolidate,
             writer_rounds,
             done,
@@ -343,9 +343,9 @@ impl<'m> Worker<'m> {
         }
     }
 
-    /// Whether the operating system refused what any job would have asked of it. A server elsewhere may refuse what one document makes us ask.
+    /// Whether the operating system refused what any job would have asked of it. A server remote may refuse what one document makes us ask.
     fn is_of_the_machine(&self, stage: Stage, error: &Error) -> bool {
-        let asks = self.elsewhere.is_some() && matches!(stage, Stage::Probes | Stage::SelfEdits);
+        let asks = self.remote.is_some() && matches!(stage, Stage::Probes | Stage::SelfEdits);
         error.kind() == Kind::Io && !asks
     }
 

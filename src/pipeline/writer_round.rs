@@ -53,7 +53,7 @@ impl Worker<'_> {
     }
 
     fn writer_id(&self) -> WriterId {
-        self.writer.as_ref().map_or(WriterId::BASE, |scribe| scribe.id)
+        self.writer.as_ref().map_or(WriterId::BASE, |writer| writer.id)
     }
 
     /// The documents that examine writers, the newest first: no writer is ever trained on them.
@@ -78,7 +78,7 @@ impl Worker<'_> {
         let mut written: [Vec<Sample>; 2] = Default::default();
         for document in documents {
             let mut means = [0.0; 2];
-            let present = self.writer.as_ref().map(|scribe| &scribe.adapter);
+            let present = self.writer.as_ref().map(|writer| &writer.adapter);
             for (place, (whose, author)) in
                 [(Whose::Present, present), (Whose::New, Some(&new))].into_iter().enumerate()
             {

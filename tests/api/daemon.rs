@@ -11,7 +11,7 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use seald::api::{Export, Listeners, Put, Reader, Service, Token, bind_unix, serve};
-use seald::pipeline::control::{Control, Desk};
+use seald::pipeline::control::{Control, ControlReceiver};
 use seald::pipeline::monitor::Monitor;
 use seald_core::clock::{Clock, Timestamp};
 use seald_core::error::{Error, Kind};
@@ -49,7 +49,7 @@ pub(crate) struct Daemon {
     pub(crate) socket: PathBuf,
     pub(crate) port: u16,
     pub(crate) monitor: Arc<Monitor>,
-    pub(crate) desk: Option<Desk>,
+    pub(crate) desk: Option<ControlReceiver>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
 }
@@ -108,7 +108,7 @@ impl Daemon {
     }
 
     /// Lets `learner` answer the desk on a thread of its own, until it returns.
-    pub(crate) fn learner(&mut self, learner: impl FnOnce(Desk) + Send + 'static) {
+    pub(crate) fn learner(&mut self, learner: impl FnOnce(ControlReceiver) + Send + 'static) {
         let desk = self.desk.take().unwrap();
         std::thread::spawn(move || learner(desk));
     }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener as Listener;
 use std::sync::{Arc, Mutex};
 
 use seald::api::{Token, bind_unix};
-use seald::pipeline::asking::{Order, Piece};
+use seald::pipeline::model_requests::{AnswerEvent, ModelRequest};
 use seald_core::error::{Error, Kind};
 use seald_core::protocol::StatusView;
 use tokio::io::AsyncWriteExt;
@@ -123,10 +123,12 @@ async fn stopping_ends_streams_finishes_answers_and_removes_the_socket() {
     let mut client = daemon.unix().await;
     let asking =
         tokio::spawn(async move { client.send(request("POST", "/v1/ask", r#"{"question":"When?"}"#)).await });
-    let Order::Answer(question) = patiently(desk.orders.recv()).await.unwrap() else { panic!("a question") };
+    let ModelRequest::Answer(question) = patiently(desk.orders.recv()).await.unwrap() else {
+        panic!("a question")
+    };
     daemon.ask_to_stop();
     assert_eq!(events.next().await, None, "the stream ends");
-    question.pieces.send(Piece::Failed(Error::new(Kind::Internal, "stopped").into())).unwrap();
+    question.pieces.send(AnswerEvent::Failed(Error::new(Kind::Internal, "stopped").into())).unwrap();
     patiently(asking).await.unwrap().is_problem(500, "internal", "stopped");
     daemon.stopped().await;
     assert!(!daemon.socket.exists());

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc;
 
-use seald::pipeline::asking::{About, Asked, Asking, Ending, Piece, Prompt, Refused};
+use seald::pipeline::model_requests::{
+    AnswerEvent, Ending, GenerateRequest, Prompt, QueuedRequest, RequestError, RequestPart,
+};
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind};
 use seald_learn::{Message, Role};
@@ -21,10 +23,10 @@ fn hello(more: Value) -> String {
 }
 
 /// Says "It is noon." in every answer; the second of several is cut.
-fn say(asking: &Asking) {
+fn say(asking: &QueuedRequest) {
     let answers = asking.asked.answers * asking.asked.prompts.len();
     let put = |piece| asking.pieces.send(piece).unwrap();
-    put(Piece::Begun { generation: GenerationId(2), prompt_tokens: 5 });
+    put(AnswerEvent::Begun { generation: GenerationId(2), prompt_tokens: 5 });
     for answer in 0..answers {
         put(token(answer, "It is", None));
     }
@@ -35,11 +37,11 @@ fn say(asking: &Asking) {
             put(token(answer, "<end>", Some(Ending::Stop)));
         }
     }
-    put(Piece::Done);
+    put(AnswerEvent::Done);
 }
 
 /// A daemon whose model says the same to everyone, and what it was asked for.
-async fn talking() -> (Daemon, mpsc::Receiver<Asked>) {
+async fn talking() -> (Daemon, mpsc::Receiver<GenerateRequest>) {
     let mut daemon = Daemon::start(five).await;
     let (tell, told) = mpsc::channel();
     daemon.learner(move |mut desk| {
@@ -55,7 +57,10 @@ async fn talking() -> (Daemon, mpsc::Receiver<Asked>) {
 async fn a_chat_is_answered_whole() {
     let (daemon, told) = talking().await;
     let reply: Value = daemon.post(CHAT, hello(json!({}))).await.json();
-    assert_eq!(told.recv().unwrap(), Asked::new(Prompt::Chat(vec![Message::new(Role::User, "Hello")])));
+    assert_eq!(
+        told.recv().unwrap(),
+        GenerateRequest::new(Prompt::Chat(vec![Message::new(Role::User, "Hello")]))
+    );
     assert!(reply["id"].as_str().unwrap().starts_with("chatcmpl-"));
     assert_eq!(
         (&reply["object"], &reply["model"], &reply["created"]),
@@ -136,16 +141,17 @@ async fn errors_are_in_openais_words() {
     let mut daemon = Daemon::start(five).await;
     daemon.learner(|mut desk| {
         while let Some(asking) = next_asking(&mut desk) {
-            let invalid = |about| Refused::of(about)(Error::new(Kind::Invalid, "it cannot be read"));
+            let invalid = |about| RequestError::of(about)(Error::new(Kind::Invalid, "it cannot be read"));
             let refused = match asking.asked.generation {
-                Some(GenerationId(7)) => invalid(About::Length),
-                Some(GenerationId(8)) => invalid(About::Form),
-                Some(_) => {
-                    Refused::of(About::Model)(Error::new(Kind::NotFound, "there is no generation gen-000009"))
-                }
+                Some(GenerationId(7)) => invalid(RequestPart::Length),
+                Some(GenerationId(8)) => invalid(RequestPart::Form),
+                Some(_) => RequestError::of(RequestPart::Model)(Error::new(
+                    Kind::NotFound,
+                    "there is no generation gen-000009",
+                )),
                 None => Error::new(Kind::Corrupt, "the adapter is damaged").into(),
             };
-            asking.pieces.send(Piece::Failed(refused)).unwrap();
+            asking.pieces.send(AnswerEvent::Failed(refused)).unwrap();
         }
     });
     let cases = [

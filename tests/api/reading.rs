@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use seald::pipeline::asking::MAX_STUCK;
+use seald::pipeline::model_requests::MAX_STUCK;
 use seald::pipeline::monitor::ModelFacts;
 use seald::pipeline::{Root, calibrated_with};
 use seald_core::domain::calibration::{Calibration, Speeds};

@@ -2,8 +2,10 @@
 
 use std::sync::mpsc;
 
-use seald::pipeline::asking::{Asked, Asking, Ending, Order, Piece, Prompt, Token, Weighing};
-use seald::pipeline::control::Desk;
+use seald::pipeline::control::ControlReceiver;
+use seald::pipeline::model_requests::{
+    AnswerEvent, Ending, GenerateRequest, ModelRequest, Prompt, QueuedRequest, ScoreRequest, Token,
+};
 use seald_core::Kind;
 use seald_core::domain::evaluation::Subject;
 use seald_core::domain::ids::GenerationId;
@@ -156,31 +158,31 @@ async fn clients_that_vanish_leave_room_for_others() {
 }
 
 /// The next request to the model.
-pub(crate) fn next_asking(desk: &mut Desk) -> Option<Asking> {
+pub(crate) fn next_asking(desk: &mut ControlReceiver) -> Option<QueuedRequest> {
     match desk.orders.blocking_recv()? {
-        Order::Answer(asking) => Some(asking),
+        ModelRequest::Answer(asking) => Some(asking),
         other => panic!("{other:?}"),
     }
 }
 
 /// The same without blocking.
-pub(crate) async fn asking_of(desk: &mut Desk) -> Asking {
+pub(crate) async fn asking_of(desk: &mut ControlReceiver) -> QueuedRequest {
     match desk.orders.recv().await {
-        Some(Order::Answer(asking)) => asking,
+        Some(ModelRequest::Answer(asking)) => asking,
         other => panic!("{other:?}"),
     }
 }
 
 /// A token whose text is its own, with ln p = -0.25.
-pub(crate) fn token(answer: usize, text: &str, ending: Option<Ending>) -> Piece {
+pub(crate) fn token(answer: usize, text: &str, ending: Option<Ending>) -> AnswerEvent {
     let token =
         Token { bytes: text.into(), log_prob: -0.25, top: vec![(text.into(), -0.25), (b"no".into(), -2.0)] };
     let text = if ending == Some(Ending::Stop) { "" } else { text };
-    Piece::Token { answer, text: text.into(), token, ending }
+    AnswerEvent::Token { answer, text: text.into(), token, ending }
 }
 
-fn answer_at_noon(asking: &Asking, end: Piece) {
-    let begun = Piece::Begun { generation: GenerationId(2), prompt_tokens: 7 };
+fn answer_at_noon(asking: &QueuedRequest, end: AnswerEvent) {
+    let begun = AnswerEvent::Begun { generation: GenerationId(2), prompt_tokens: 7 };
     for piece in
         [begun, token(0, "At ", None), token(0, "noon.\n", None), token(0, "<end>", Some(Ending::Stop)), end]
     {
@@ -188,8 +190,8 @@ fn answer_at_noon(asking: &Asking, end: Piece) {
     }
 }
 
-fn damaged() -> Piece {
-    Piece::Failed(Error::new(Kind::Corrupt, "the adapter is damaged").into())
+fn damaged() -> AnswerEvent {
+    AnswerEvent::Failed(Error::new(Kind::Corrupt, "the adapter is damaged").into())
 }
 
 #[tokio::test]
@@ -199,8 +201,8 @@ async fn questions_are_answered_whole_or_in_pieces() {
     daemon.learner(move |mut desk| {
         while let Some(order) = desk.orders.blocking_recv() {
             let asking = match order {
-                Order::Answer(asking) => asking,
-                Order::Weigh(Weighing { question, generations, reply, .. }) => {
+                ModelRequest::Answer(asking) => asking,
+                ModelRequest::Weigh(ScoreRequest { question, generations, reply, .. }) => {
                     // Each generation finds the answer e^2 times as probable as the one before, but where the base knew it.
                     let taught = if question == "Which time?" { 1.0 } else { 2.0 };
                     if question == "Who waits?" {
@@ -213,7 +215,7 @@ async fn questions_are_answered_whole_or_in_pieces() {
                 }
             };
             let fails = matches!(&asking.asked.prompts[0], Prompt::Question { text, .. } if text == "Why?");
-            answer_at_noon(&asking, if fails { damaged() } else { Piece::Done });
+            answer_at_noon(&asking, if fails { damaged() } else { AnswerEvent::Done });
             tell.send(asking.asked).unwrap();
         }
     });
@@ -222,11 +224,11 @@ async fn questions_are_answered_whole_or_in_pieces() {
     let taught: Vec<_> = view.sources.iter().map(|source| source.document).collect();
     assert_eq!(taught, [DocumentId(1), DocumentId(3)], "they have noon, and made it likelier");
     assert!((view.mean_log_prob + 0.25).abs() < 1e-6);
-    let question = |generation, max_tokens, earlier| Asked {
+    let question = |generation, max_tokens, earlier| GenerateRequest {
         generation,
         max_tokens: Some(max_tokens),
         temperature: Some(0.0),
-        ..Asked::new(Prompt::Question { text: "When?".into(), earlier })
+        ..GenerateRequest::new(Prompt::Question { text: "When?".into(), earlier })
     };
     assert_eq!(told.recv().unwrap(), question(None, 64, vec![]));
     for known in ["Which time?", "At noon, or when?", "Who waits?"] {
@@ -273,8 +275,8 @@ async fn an_answer_names_what_fits_the_question_and_was_not_learned() {
     daemon.learner(move |mut desk| {
         while let Some(order) = desk.orders.blocking_recv() {
             match order {
-                Order::Answer(asking) => answer_at_noon(&asking, Piece::Done),
-                Order::Weigh(Weighing { generations, reply, .. }) => {
+                ModelRequest::Answer(asking) => answer_at_noon(&asking, AnswerEvent::Done),
+                ModelRequest::Weigh(ScoreRequest { generations, reply, .. }) => {
                     reply.send(Ok(vec![None; generations.len()])).unwrap();
                 }
             }

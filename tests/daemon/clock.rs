@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealctl::client::{Client, Place};
 use seald::config::Config;
-use seald::daemon::{self, Surroundings};
+use seald::daemon::{self, Environment};
 use seald_core::clock::Clock;
 use seald_core::error::Result;
 use seald_core::protocol::{Held, StatusView};
@@ -32,7 +32,7 @@ pub(super) struct InProcess {
 impl InProcess {
     /// Starts it on `root` and waits until it answers.
     pub(super) async fn start(root: &Path, time: Arc<AtomicI64>) -> Self {
-        let around = Surroundings {
+        let around = Environment {
             program: crate::programs::seald().to_path_buf(),
             compute: Arc::new(|| Compute::best_cpu(0)),
             clock: Clock::Set(time),

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use seald::endpoint::{Asking, Endpoint, EndpointOptions};
+use seald::endpoint::{Endpoint, EndpointOptions, WriteOptions};
 use seald_core::Kind;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn each_prompt_is_one_request_in_order() {
     server.on(LINE, text(" One.\n")).on(LINE, text("Two."));
     let endpoint = Endpoint::open(&options(&server)).unwrap();
     let prompts = ["First \"prompt\"\n".to_string(), "Second".into()];
-    let asking = Asking { max_tokens: 512, temperature: 0.5, seed: u64::from(u32::MAX) };
+    let asking = WriteOptions { max_tokens: 512, temperature: 0.5, seed: u64::from(u32::MAX) };
     assert_eq!(endpoint.write(&prompts, asking, &NEVER).unwrap(), ["One.", "Two."]);
     let body = |prompt: &str, seed: u32| {
         json!({

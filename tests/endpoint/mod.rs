@@ -9,7 +9,7 @@ mod writing;
 use std::sync::atomic::AtomicBool;
 
 use crate::server::{Reply, Server};
-use seald::endpoint::{Asking, Endpoint, EndpointOptions};
+use seald::endpoint::{Endpoint, EndpointOptions, WriteOptions};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -28,8 +28,8 @@ fn options(server: &Server) -> EndpointOptions {
     }
 }
 
-fn asking() -> Asking {
-    Asking { max_tokens: 100, temperature: 1.0, seed: 7 }
+fn asking() -> WriteOptions {
+    WriteOptions { max_tokens: 100, temperature: 1.0, seed: 7 }
 }
 
 fn ask(options: &EndpointOptions) -> seald_core::Result<Vec<String>> {

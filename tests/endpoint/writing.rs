@@ -80,7 +80,7 @@ fn exams_from_elsewhere_are_checked_by_the_model_here() {
     let session = Session::new(&model, learn(), &NEVER).unwrap();
     let passages = [PASSAGE.to_string()];
     let reading = Reading { key: "a document", title: TITLE, passages: &passages };
-    let (kept, rates) = probes::make(&session, reading, &[], None, Author::Elsewhere(&endpoint)).unwrap();
+    let (kept, rates) = probes::make(&session, reading, &[], None, Author::Remote(&endpoint)).unwrap();
     assert_eq!((rates.written, rates.grounded, rates.agreed), (3, 2, 1), "{kept:#?}");
     let questions: Vec<&str> = kept.iter().map(|probe| probe.question.as_str()).collect();
     assert_eq!(questions, ["Where is the head office of the Brastonel Works?"]);
@@ -97,7 +97,7 @@ fn texts_from_elsewhere_pass_the_same_filter() {
     let session = Session::new(&model, learn(), &NEVER).unwrap();
     let passages = [PASSAGE.to_string()];
     let reading = Reading { key: "a document", title: TITLE, passages: &passages };
-    let author = Author::Elsewhere(&endpoint);
+    let author = Author::Remote(&endpoint);
     let drafts = self_edits::write(&session, reading, &[probe()], author, &mut |_| {}).unwrap();
 
     let own = self_edits::write(&session, reading, &[], Author::Model(None), &mut |_| {}).unwrap();

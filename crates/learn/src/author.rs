@@ -9,7 +9,7 @@ use seald_core::error::{Error, Kind, Result};
 use seald_engine::lora::Adapter;
 
 /// A writer that is not the model of the session: how it is reached is its own affair.
-pub trait Elsewhere: fmt::Debug {
+pub trait RemoteModel: fmt::Debug {
     /// What it writes after each prompt (a user's turn): as many texts, in their order.
     ///
     /// # Errors
@@ -26,7 +26,7 @@ pub enum Author<'a> {
     /// The session's model: the base, or with a writer adapter.
     Model(Option<&'a Adapter>),
     /// Another model. It writes texts alone: directives are still chosen by the base.
-    Elsewhere(&'a dyn Elsewhere),
+    Remote(&'a dyn RemoteModel),
 }
 
 impl<'a> Author<'a> {
@@ -34,7 +34,7 @@ impl<'a> Author<'a> {
     pub fn adapter(self) -> Option<&'a Adapter> {
         match self {
             Self::Model(adapter) => adapter,
-            Self::Elsewhere(_) => None,
+            Self::Remote(_) => None,
         }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Author<'a> {
     pub fn name(self) -> Option<String> {
         match self {
             Self::Model(_) => None,
-            Self::Elsewhere(other) => Some(other.name()),
+            Self::Remote(other) => Some(other.name()),
         }
     }
 
@@ -60,18 +60,18 @@ impl<'a> Author<'a> {
     ) -> Result<Vec<String>> {
         match self {
             Self::Model(adapter) => session.complete(texts, writing, stops, adapter),
-            Self::Elsewhere(_) => self.write(session, texts, writing),
+            Self::Remote(_) => self.write(session, texts, writing),
         }
     }
 
     /// What is written after each prompt (a user's turn).
     ///
     /// # Errors
-    /// As [`Session::write`]; those of [`Elsewhere::write`].
+    /// As [`Session::write`]; those of [`RemoteModel::write`].
     pub fn write(self, session: &Session<'_>, prompts: &[String], writing: Writing) -> Result<Vec<String>> {
         let other = match self {
             Self::Model(adapter) => return session.write(prompts, writing, adapter),
-            Self::Elsewhere(other) => other,
+            Self::Remote(other) => other,
         };
         let started = Instant::now();
         let texts = other.write(prompts, writing, session.cancel)?;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::look::{Look, columns, one_line};
-use super::noted::{
-    Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
+use super::document_progress::{
+    DocumentProgress, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words,
+    tending_words,
 };
+use super::look::{Look, columns, one_line};
 use super::words::{about, count, kind_words, size_words, stage_words, task_words, work_words};
 use seald_core::clock::{Clock, Timestamp};
 use seald_core::domain::progress::{Progress, Task, Work};
@@ -26,7 +27,7 @@ pub struct Lines {
     documents: Option<usize>,
     number: usize,
     name: String,
-    noted: Noted,
+    noted: DocumentProgress,
     rung: Option<Rung>,
     /// Work of this stage whose length was told.
     announced: Vec<Task>,
@@ -61,7 +62,7 @@ impl Lines {
             documents,
             number: 0,
             name: String::new(),
-            noted: Noted::default(),
+            noted: DocumentProgress::default(),
             rung: None,
             announced: Vec::new(),
             told_at: None,
@@ -78,7 +79,7 @@ impl Lines {
     pub fn join(&mut self, name: &str) {
         let name = one_line(name);
         if self.name != name {
-            (self.name, self.noted, self.rung) = (name, Noted::default(), None);
+            (self.name, self.noted, self.rung) = (name, DocumentProgress::default(), None);
         }
     }
 
@@ -117,7 +118,7 @@ impl Lines {
         match event {
             Progress::Started { document, tokens, passages, seconds } => {
                 self.number += 1;
-                (self.name, self.noted, self.rung) = (one_line(document), Noted::default(), None);
+                (self.name, self.noted, self.rung) = (one_line(document), DocumentProgress::default(), None);
                 let documents = self.documents.map(|documents| documents.max(self.number));
                 let heading = heading(self.number, documents, document, NAME, &self.look);
                 lines.push(format!("{heading}: {}", size_words(*tokens, *passages, *seconds)));
@@ -146,11 +147,12 @@ impl Lines {
                 lines.extend(finished(&self.name, event, &self.look));
             }
             Progress::Began { kind, reason } => {
-                (self.name, self.noted, self.rung) = (kind_words(*kind).into(), Noted::default(), None);
+                (self.name, self.noted, self.rung) =
+                    (kind_words(*kind).into(), DocumentProgress::default(), None);
                 lines.push(format!("{}: {}", kind_words(*kind), one_line(reason)));
             }
             Progress::Calibrating { seconds } => {
-                (self.name, self.noted, self.rung) = (String::new(), Noted::default(), None);
+                (self.name, self.noted, self.rung) = (String::new(), DocumentProgress::default(), None);
                 lines.push(calibrating_words(*seconds));
             }
             Progress::Calibrated { .. } => lines.extend(calibrated(event, &self.look)),

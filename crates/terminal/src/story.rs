@@ -2,8 +2,8 @@
 
 use console::Style;
 
+use super::document_progress::probes_words;
 use super::look::{Look, one_line};
-use super::noted::probes_words;
 use super::page::Page;
 use super::status::share_words;
 use super::times::Times;

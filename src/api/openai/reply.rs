@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::failure::Refusal;
-use crate::pipeline::asking::{About, Ending, Piece, Refused, Token};
+use crate::pipeline::model_requests::{AnswerEvent, Ending, RequestError, RequestPart, Token};
 use seald_core::clock::Timestamp;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind};
@@ -21,17 +21,17 @@ pub(super) enum Form {
 
 impl Form {
     /// A refusal that names the field which is wrong.
-    fn refusal(self, refused: Refused) -> Refusal {
-        let Refused { error, about } = refused;
+    fn refusal(self, refused: RequestError) -> Refusal {
+        let RequestError { error, about } = refused;
         let prompt = if self == Form::Chat { "messages" } else { "prompt" };
         let missing = error.kind() == Kind::NotFound;
         let refusal = Refusal::from(error);
         match about {
-            Some(About::Prompt) => refusal.of(prompt),
-            Some(About::Length) => refusal.of(prompt).code("context_length_exceeded"),
-            Some(About::Form) => refusal.of("response_format"),
-            Some(About::Model) if missing => refusal.of("model").code("model_not_found"),
-            Some(About::Model) => refusal.of("model"),
+            Some(RequestPart::Prompt) => refusal.of(prompt),
+            Some(RequestPart::Length) => refusal.of(prompt).code("context_length_exceeded"),
+            Some(RequestPart::Form) => refusal.of("response_format"),
+            Some(RequestPart::Model) if missing => refusal.of("model").code("model_not_found"),
+            Some(RequestPart::Model) => refusal.of("model"),
             None => refusal,
         }
     }
@@ -43,7 +43,7 @@ pub(super) struct Reply {
     pub(super) form: Form,
     pub(super) log_probs: bool,
     pub(super) usage: Usage,
-    pieces: UnboundedReceiver<Piece>,
+    pieces: UnboundedReceiver<AnswerEvent>,
     id: String,
     created: i64,
     model: String,
@@ -51,7 +51,7 @@ pub(super) struct Reply {
 
 /// What is new of one answer.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct Delta {
     /// Which.
     pub(super) answer: usize,
     /// More of its text.
@@ -64,13 +64,13 @@ pub(super) struct News {
 
 /// Waits until the model begins, so that a failure before has its status.
 pub(super) async fn begin(
-    mut pieces: UnboundedReceiver<Piece>,
+    mut pieces: UnboundedReceiver<AnswerEvent>,
     form: Form,
     log_probs: bool,
     now: Timestamp,
 ) -> Result<Reply, Refusal> {
     match pieces.recv().await {
-        Some(Piece::Begun { generation, prompt_tokens }) => {
+        Some(AnswerEvent::Begun { generation, prompt_tokens }) => {
             let word = if form == Form::Chat { "chatcmpl" } else { "cmpl" };
             let model =
                 if generation == GenerationId::BASE { "base".to_string() } else { generation.folder() };
@@ -78,7 +78,7 @@ pub(super) async fn begin(
             let (id, created) = (format!("{word}-{:016x}", rand::random::<u64>()), now.0 / 1000);
             Ok(Reply { form, log_probs, usage, pieces, id, created, model })
         }
-        Some(Piece::Failed(refused)) => Err(form.refusal(refused)),
+        Some(AnswerEvent::Failed(refused)) => Err(form.refusal(refused)),
         _ => Err(broken_off().into()),
     }
 }
@@ -90,9 +90,9 @@ fn broken_off() -> Error {
 
 impl Reply {
     /// What comes next; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<News>, Refusal> {
+    pub(super) async fn next(&mut self) -> Result<Option<Delta>, Refusal> {
         match self.pieces.recv().await {
-            Some(Piece::Token { answer, text, token, ending }) => {
+            Some(AnswerEvent::Token { answer, text, token, ending }) => {
                 self.usage.completion_tokens += 1;
                 self.usage.total_tokens += 1;
                 let token = (self.log_probs && ending != Some(Ending::Stop)).then_some(token);
@@ -100,11 +100,11 @@ impl Reply {
                     Ending::Stop | Ending::StopText => "stop",
                     Ending::Length => "length",
                 });
-                Ok(Some(News { answer, text, token, finish }))
+                Ok(Some(Delta { answer, text, token, finish }))
             }
-            Some(Piece::Done) => Ok(None),
-            Some(Piece::Failed(refused)) => Err(self.form.refusal(refused)),
-            Some(Piece::Begun { .. }) | None => Err(broken_off().into()),
+            Some(AnswerEvent::Done) => Ok(None),
+            Some(AnswerEvent::Failed(refused)) => Err(self.form.refusal(refused)),
+            Some(AnswerEvent::Begun { .. }) | None => Err(broken_off().into()),
         }
     }
 

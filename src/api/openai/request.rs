@@ -7,7 +7,7 @@ use super::super::extract::{generation, whole_numbers};
 use super::super::plain;
 use super::failure::Refusal;
 use super::fields::{leave_out, refuse};
-use crate::pipeline::asking::{Asked, Message, Prompt, Role};
+use crate::pipeline::model_requests::{GenerateRequest, Message, Prompt, Role};
 use seald_core::domain::ids::GenerationId;
 use seald_core::protocol::openai::{
     ChatMessage, ChatRequest, Common, CompletionRequest, Content, OneOrMore, PromptField, ResponseFormat,
@@ -26,7 +26,7 @@ const FEW: usize = 16;
 /// What is wanted.
 #[derive(Debug, PartialEq)]
 pub(super) struct Wanted {
-    pub(super) asked: Asked,
+    pub(super) asked: GenerateRequest,
     /// Whether log-probabilities are told.
     pub(super) log_probs: bool,
     /// Whether the answers come in chunks.
@@ -68,11 +68,11 @@ pub(super) fn chat(body: &[u8]) -> Result<Wanted, Refusal> {
             }
         },
     };
-    let asked = Asked {
+    let asked = GenerateRequest {
         max_tokens: request.max_completion_tokens.or(request.max_tokens),
         top: checked_top("top_logprobs", top)?,
         schema: schema.map(compact),
-        ..Asked::new(Prompt::Chat(messages))
+        ..GenerateRequest::new(Prompt::Chat(messages))
     };
     wanted(asked, log_probs, request.common)
 }
@@ -89,11 +89,11 @@ pub(super) fn completion(body: &[u8]) -> Result<Wanted, Refusal> {
     let Some(first) = prompts.first().cloned() else {
         return Err(Refusal::field("prompt", "prompt is empty: give text, or token ids"));
     };
-    let asked = Asked {
+    let asked = GenerateRequest {
         prompts,
         max_tokens: Some(request.max_tokens.unwrap_or(FEW)),
         top: checked_top("logprobs", request.logprobs.unwrap_or(0))?,
-        ..Asked::new(first)
+        ..GenerateRequest::new(first)
     };
     wanted(asked, request.logprobs.is_some(), request.common)
 }
@@ -162,7 +162,7 @@ fn turn(at: usize, message: &ChatMessage) -> Result<Message, Refusal> {
     Ok(Message::new(role, content))
 }
 
-fn wanted(asked: Asked, log_probs: bool, common: Common) -> Result<Wanted, Refusal> {
+fn wanted(asked: GenerateRequest, log_probs: bool, common: Common) -> Result<Wanted, Refusal> {
     let Common { model, n, temperature, top_p, top_k, seed, stop, stream, stream_options } = common;
     let answers = n.unwrap_or(1);
     if !(1..=EACH).contains(&answers) {
@@ -196,8 +196,16 @@ fn wanted(asked: Asked, log_probs: bool, common: Common) -> Result<Wanted, Refus
         return Err(Refusal::field("stop", format!("stop: give at most {STOPS} texts, none of them empty")));
     }
     let seed = seed.map(i64::cast_unsigned);
-    let asked =
-        Asked { generation: who(model.as_deref())?, answers, temperature, top_p, top_k, seed, stop, ..asked };
+    let asked = GenerateRequest {
+        generation: who(model.as_deref())?,
+        answers,
+        temperature,
+        top_p,
+        top_k,
+        seed,
+        stop,
+        ..asked
+    };
     let usage = stream_options.unwrap_or_default().include_usage;
     Ok(Wanted { asked, log_probs, stream: stream.unwrap_or(false), usage })
 }
@@ -306,7 +314,7 @@ mod tests {
         });
         let wanted = chat(hello(more).to_string().as_bytes()).unwrap();
         let messages = vec![Message::new(Role::User, "Hello")];
-        assert_eq!(wanted.asked, Asked::new(Prompt::Chat(messages)));
+        assert_eq!(wanted.asked, GenerateRequest::new(Prompt::Chat(messages)));
         assert!(!wanted.stream && !wanted.log_probs && !wanted.usage);
     }
 
@@ -319,8 +327,18 @@ mod tests {
             "messages": [{ "role": "developer", "content": [{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }] }]
         });
         let found = chat(hello(more).to_string().as_bytes()).unwrap();
-        let Asked { generation, answers, max_tokens, temperature, top_p, top_k, seed, ref stop, top, .. } =
-            found.asked;
+        let GenerateRequest {
+            generation,
+            answers,
+            max_tokens,
+            temperature,
+            top_p,
+            top_k,
+            seed,
+            ref stop,
+            top,
+            ..
+        } = found.asked;
         assert_eq!((generation, answers, max_tokens), (Some(GenerationId(3)), 3, Some(9)));
         assert_eq!(
             (temperature, top_p, top_k, seed, top),

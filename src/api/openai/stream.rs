@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use super::super::serve::{Stopping, stopped};
 use super::failure::Refusal;
-use super::reply::{Form, News, Reply, log_probs};
+use super::reply::{Delta, Form, Reply, log_probs};
 use seald_core::protocol::openai::{Choice, Completion, Said};
 
 /// What a reader is yet to be told.
@@ -65,8 +65,8 @@ impl Chunks {
         }
     }
 
-    fn tell(&mut self, news: News) {
-        let News { answer, text, token, finish } = news;
+    fn tell(&mut self, news: Delta) {
+        let Delta { answer, text, token, finish } = news;
         let (Some(told), form) = (self.told.get_mut(answer), self.reply.form) else { return };
         // A part of a character, or of what may become the end, says nothing yet.
         if text.is_empty() && token.is_none() && finish.is_none() {

@@ -15,7 +15,7 @@ use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::serve::{Stopping, stopped};
 use super::super::views::{learned, shares_words, unlearned};
-use crate::pipeline::asking::{Asked, Piece, Prompt};
+use crate::pipeline::model_requests::{AnswerEvent, GenerateRequest, Prompt};
 use seald_core::domain::document::Document;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
@@ -140,11 +140,11 @@ async fn begin(api: &Api, request: AskRequest) -> Result<Answer> {
     }
     let of_base = asked.generation == Some(GenerationId::BASE);
     let pieces = api.service.control.ask(asked)?;
-    let (api, since, told) = (api.clone(), Instant::now(), Told::default());
+    let (api, since, told) = (api.clone(), Instant::now(), AnswerSoFar::default());
     Ok(Answer { api, question, of_base, pieces, since, told, ended: false })
 }
 
-fn check(request: AskRequest) -> Result<(String, Asked)> {
+fn check(request: AskRequest) -> Result<(String, GenerateRequest)> {
     let AskRequest { question, model, earlier, max_tokens, stream: _ } = request;
     let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
     let characters = question.chars().count();
@@ -167,8 +167,12 @@ fn check(request: AskRequest) -> Result<(String, Asked)> {
     };
     let earlier = earlier.into_iter().map(|turn| (turn.question, turn.answer)).collect();
     let prompt = Prompt::Question { text: question.clone(), earlier };
-    let asked =
-        Asked { generation, max_tokens: Some(max_tokens), temperature: Some(0.0), ..Asked::new(prompt) };
+    let asked = GenerateRequest {
+        generation,
+        max_tokens: Some(max_tokens),
+        temperature: Some(0.0),
+        ..GenerateRequest::new(prompt)
+    };
     Ok((question, asked))
 }
 
@@ -180,15 +184,15 @@ struct Answer {
     question: String,
     /// Whether the base was asked for by name: nobody takes its answer for something learned.
     of_base: bool,
-    pieces: UnboundedReceiver<Piece>,
+    pieces: UnboundedReceiver<AnswerEvent>,
     since: Instant,
-    told: Told,
+    told: AnswerSoFar,
     ended: bool,
 }
 
 /// What has come of it.
 #[derive(Default)]
-struct Told {
+struct AnswerSoFar {
     text: String,
     generation: Option<GenerationId>,
     tokens: usize,
@@ -200,8 +204,8 @@ impl Answer {
     async fn next(&mut self) -> Result<Option<String>> {
         loop {
             match self.pieces.recv().await {
-                Some(Piece::Begun { generation, .. }) => self.told.generation = Some(generation),
-                Some(Piece::Token { text, token, .. }) => {
+                Some(AnswerEvent::Begun { generation, .. }) => self.told.generation = Some(generation),
+                Some(AnswerEvent::Token { text, token, .. }) => {
                     self.told.tokens += 1;
                     self.told.log_prob += f64::from(token.log_prob);
                     if !text.is_empty() {
@@ -209,8 +213,8 @@ impl Answer {
                         return Ok(Some(text));
                     }
                 }
-                Some(Piece::Done) => return Ok(None),
-                Some(Piece::Failed(refused)) => return Err(refused.error),
+                Some(AnswerEvent::Done) => return Ok(None),
+                Some(AnswerEvent::Failed(refused)) => return Err(refused.error),
                 None => return Err(Error::new(Kind::Cancelled, BROKEN_OFF)),
             }
         }
@@ -260,7 +264,7 @@ impl Answer {
 
     /// All of it, and no source.
     fn untraced(&mut self) -> AskView {
-        let Told { text, generation, tokens, log_prob } = std::mem::take(&mut self.told);
+        let AnswerSoFar { text, generation, tokens, log_prob } = std::mem::take(&mut self.told);
         let generation = generation.unwrap_or(GenerationId::BASE);
         AskView {
             answer: text.trim().to_string(),

@@ -15,7 +15,7 @@ use super::super::extract::generation;
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
-use crate::pipeline::asking::Load;
+use crate::pipeline::model_requests::Load;
 use seald_core::clock::Timestamp;
 use seald_core::error::{Context, Kind, Result};
 use seald_core::protocol::{Held, Problem, ServingView, StatusView};

@@ -1,4 +1,4 @@
-//! About how long what waits will take; `pipeline::pace` says where the estimates come from.
+//! How long what waits will take; `pipeline::pace` says where the estimates come from.
 
 use super::super::service::{Foretold, Reading};
 use crate::pipeline::monitor::Now;

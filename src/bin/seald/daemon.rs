@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use seald::config::{Config, Dtype, LogFormat, LogOptions};
-use seald::daemon::{self, SetLogLevel, Surroundings};
+use seald::daemon::{self, Environment, SetLogLevel};
 use seald_core::clock::Clock;
 use seald_core::error::{Context, Error, Kind, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, verbose: bool) -> Result<ExitCode> {
     if io::stderr().is_terminal() {
         greet(&config);
     }
-    let around = Surroundings {
+    let around = Environment {
         program,
         compute: Arc::new(compute),
         clock: Clock::System,

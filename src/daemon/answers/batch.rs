@@ -11,7 +11,9 @@ use super::generations::Generations;
 use super::prepare::{Done, Prepared};
 use super::preparers::Ready;
 use super::weighings::Weighings;
-use crate::pipeline::asking::{About, Asked, Asking, Ending, Load, Order, Piece, Refused, Token};
+use crate::pipeline::model_requests::{
+    AnswerEvent, Ending, GenerateRequest, Load, ModelRequest, QueuedRequest, RequestError, RequestPart, Token,
+};
 use seald_core::error::{Error, Kind};
 use seald_engine::generate::{FinishReason, TokenEvent};
 use seald_engine::running::{Bounds, Member, Running};
@@ -25,7 +27,7 @@ const PASS_TIME: Duration = Duration::from_millis(200);
 
 /// Who waits for answers.
 struct Client {
-    pieces: UnboundedSender<Piece>,
+    pieces: UnboundedSender<AnswerEvent>,
     /// Its first row; its answers are numbered from there.
     first: usize,
     /// Its rows that have not ended.
@@ -72,8 +74,10 @@ impl<'m> Batch<'m> {
     /// Takes a request up; one that cannot be answered is told so.
     pub(super) fn take(&mut self, ready: Ready, generations: &mut Generations<'_>) {
         match (ready.order, ready.done) {
-            (Order::Answer(asking), Done::Answer(prepared)) => self.answer(asking, prepared, generations),
-            (Order::Weigh(weighing), Done::Weigh(row)) => {
+            (ModelRequest::Answer(asking), Done::Answer(prepared)) => {
+                self.answer(asking, prepared, generations)
+            }
+            (ModelRequest::Weigh(weighing), Done::Weigh(row)) => {
                 self.next_row =
                     self.weighings.begin(weighing, row, self.next_row, &mut self.running, generations);
             }
@@ -84,8 +88,8 @@ impl<'m> Batch<'m> {
 
     fn answer(
         &mut self,
-        Asking { asked, pieces }: Asking,
-        prepared: Result<Prepared, Refused>,
+        QueuedRequest { asked, pieces }: QueuedRequest,
+        prepared: Result<Prepared, RequestError>,
         generations: &mut Generations<'_>,
     ) {
         if pieces.is_closed() {
@@ -102,7 +106,7 @@ impl<'m> Batch<'m> {
             Err(error) => {
                 (first..self.next_row).for_each(|row| self.running.remove(row));
                 self.load.broken_off.fetch_add(1, Ordering::Relaxed);
-                let _ = pieces.send(Piece::Failed(error));
+                let _ = pieces.send(AnswerEvent::Failed(error));
             }
         }
     }
@@ -110,15 +114,15 @@ impl<'m> Batch<'m> {
     fn begin(
         &mut self,
         prepared: Prepared,
-        asked: &Asked,
+        asked: &GenerateRequest,
         generations: &mut Generations<'_>,
-        pieces: &UnboundedSender<Piece>,
-    ) -> Result<(), Refused> {
+        pieces: &UnboundedSender<AnswerEvent>,
+    ) -> Result<(), RequestError> {
         let (Prepared { prompts, options }, answers) = (prepared, asked.answers);
         let running = &self.running;
         let (generation, adapter) = generations
             .choose(asked.generation, |adapter| running.uses(adapter))
-            .map_err(Refused::of(About::Model))?;
+            .map_err(RequestError::of(RequestPart::Model))?;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         for (number, prompt) in prompts.into_iter().enumerate() {
             let member = |draw| Member {
@@ -127,11 +131,11 @@ impl<'m> Batch<'m> {
                 draw: number * answers + draw,
             };
             let members = (0..answers).map(member).collect();
-            self.running.add(prompt, adapter, members).map_err(Refused::of(About::Prompt))?;
+            self.running.add(prompt, adapter, members).map_err(RequestError::of(RequestPart::Prompt))?;
             self.next_row += answers;
         }
         // Whoever has gone is found at the next step.
-        let _ = pieces.send(Piece::Begun { generation, prompt_tokens });
+        let _ = pieces.send(AnswerEvent::Begun { generation, prompt_tokens });
         Ok(())
     }
 
@@ -186,11 +190,11 @@ impl<'m> Batch<'m> {
             tracing::warn!(%error, "a request could not be answered");
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
             // Of what was prepared, a row finds nothing wrong but the form that it is held to.
-            let about = (error.kind() == Kind::Invalid).then_some(About::Form);
-            let _ = self.leave(at).pieces.send(Piece::Failed(Refused { error, about }));
+            let about = (error.kind() == Kind::Invalid).then_some(RequestPart::Form);
+            let _ = self.leave(at).pieces.send(AnswerEvent::Failed(RequestError { error, about }));
         } else if client.rows.is_empty() {
             let client = self.leave(at);
-            match client.pieces.send(Piece::Done) {
+            match client.pieces.send(AnswerEvent::Done) {
                 Ok(()) => self.load.took(client.since.elapsed().as_secs_f64()),
                 Err(_) => drop(self.load.broken_off.fetch_add(1, Ordering::Relaxed)),
             }
@@ -212,7 +216,8 @@ impl<'m> Batch<'m> {
         for client in std::mem::take(&mut self.clients) {
             self.load.running.fetch_sub(1, Ordering::Relaxed);
             self.load.broken_off.fetch_add(1, Ordering::Relaxed);
-            let _ = client.pieces.send(Piece::Failed(Error::new(error.kind(), error.to_string()).into()));
+            let _ =
+                client.pieces.send(AnswerEvent::Failed(Error::new(error.kind(), error.to_string()).into()));
         }
         self.running = running(self.model, self.max_concurrent);
     }
@@ -233,7 +238,7 @@ fn running(model: &Model, max_concurrent: usize) -> Running<'_> {
     )
 }
 
-fn piece(event: &TokenEvent<'_>, first: usize, tokenizer: &Tokenizer) -> Piece {
+fn piece(event: &TokenEvent<'_>, first: usize, tokenizer: &Tokenizer) -> AnswerEvent {
     let top = event.top.iter().map(|(id, log_prob)| (tokenizer.token_bytes(*id), *log_prob)).collect();
     let ending = event.finish.and_then(|finish| match finish {
         FinishReason::Stop => Some(Ending::Stop),
@@ -241,7 +246,7 @@ fn piece(event: &TokenEvent<'_>, first: usize, tokenizer: &Tokenizer) -> Piece {
         FinishReason::Length => Some(Ending::Length),
         FinishReason::Cancelled => None,
     });
-    Piece::Token {
+    AnswerEvent::Token {
         answer: event.row - first,
         text: event.text.to_string(),
         token: Token { bytes: tokenizer.token_bytes(event.token), log_prob: event.log_prob, top },

@@ -19,7 +19,7 @@ use super::slot::ModelSlot;
 use super::threads::apart;
 use crate::config::AnswersOptions;
 use crate::pipeline::Root;
-use crate::pipeline::asking::{Load, Order, Piece};
+use crate::pipeline::model_requests::{AnswerEvent, Load, ModelRequest};
 use seald_core::error::Error;
 use seald_learn::Model;
 use seald_store::Store;
@@ -47,7 +47,7 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Answers until nobody can ask any more.
-    pub(super) fn run(mut self, mut orders: Receiver<Order>) {
+    pub(super) fn run(mut self, mut orders: Receiver<ModelRequest>) {
         while let Some(first) = orders.blocking_recv() {
             if self.hold.is_stopping() {
                 break;
@@ -57,7 +57,7 @@ impl Answers {
     }
 
     /// Answers what there is, until nothing is left: the model may go then.
-    fn serve(&mut self, first: Order, orders: &mut Receiver<Order>) {
+    fn serve(&mut self, first: ModelRequest, orders: &mut Receiver<ModelRequest>) {
         let model = match self.slot.get() {
             Ok(model) => model,
             Err(error) => return self.fail(first, error),
@@ -75,8 +75,8 @@ impl Answers {
         &self,
         model: &Arc<Model>,
         mut preparers: Preparers,
-        first: Order,
-        orders: &mut Receiver<Order>,
+        first: ModelRequest,
+        orders: &mut Receiver<ModelRequest>,
     ) {
         let mut batch = Batch::new(model, self.options.max_concurrent, &self.load);
         let mut generations = Generations::new(&self.root, &self.store, model);
@@ -109,13 +109,13 @@ impl Answers {
         }
     }
 
-    fn fail(&self, order: Order, error: Error) {
+    fn fail(&self, order: ModelRequest, error: Error) {
         self.load.waiting.fetch_sub(1, Ordering::Relaxed);
         tracing::warn!(%error, "a request could not be answered");
         self.load.broken_off.fetch_add(1, Ordering::Relaxed);
         match order {
-            Order::Answer(asking) => drop(asking.pieces.send(Piece::Failed(error.into()))),
-            Order::Weigh(weighing) => drop(weighing.reply.send(Err(error))),
+            ModelRequest::Answer(asking) => drop(asking.pieces.send(AnswerEvent::Failed(error.into()))),
+            ModelRequest::Weigh(weighing) => drop(weighing.reply.send(Err(error))),
         }
     }
 }

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::super::threads::words;
 use super::trial::try_schema;
-use crate::pipeline::asking::{About, Asked, Asking, Order, Prompt, Refused, Weighing};
+use crate::pipeline::model_requests::{
+    GenerateRequest, ModelRequest, Prompt, QueuedRequest, RequestError, RequestPart, ScoreRequest,
+};
 use seald_core::error::{Error, Kind, Result};
 use seald_engine::generate::GenerateOptions;
 use seald_engine::grammar::{Grammar, Vocabulary};
@@ -38,7 +40,7 @@ pub(super) struct Prepared {
 /// What of a request is prepared.
 pub(super) enum Task {
     /// Text to be continued.
-    Answer(Asked),
+    Answer(GenerateRequest),
     /// A question with an answer, to be weighed.
     Weigh { question: String, answer: String },
 }
@@ -46,17 +48,17 @@ pub(super) enum Task {
 /// What came of it.
 pub(super) enum Done {
     /// Of text to be continued.
-    Answer(Result<Prepared, Refused>),
+    Answer(Result<Prepared, RequestError>),
     /// Of an answer to be weighed: the tokens of question and answer, and the index of the answer's first one.
     Weigh(Result<(Vec<u32>, usize)>),
 }
 
 impl Task {
     /// What of `order` is to be prepared. Whoever waits is left out: what does not end must not keep them.
-    pub(super) fn of(order: &Order) -> Self {
+    pub(super) fn of(order: &ModelRequest) -> Self {
         match order {
-            Order::Answer(Asking { asked, .. }) => Task::Answer(asked.clone()),
-            Order::Weigh(Weighing { question, answer, .. }) => {
+            ModelRequest::Answer(QueuedRequest { asked, .. }) => Task::Answer(asked.clone()),
+            ModelRequest::Weigh(ScoreRequest { question, answer, .. }) => {
                 Task::Weigh { question: question.clone(), answer: answer.clone() }
             }
         }
@@ -64,13 +66,15 @@ impl Task {
 
     /// Whether a schema is part of it.
     pub(super) fn has_schema(&self) -> bool {
-        matches!(self, Task::Answer(Asked { schema: Some(_), .. }))
+        matches!(self, Task::Answer(GenerateRequest { schema: Some(_), .. }))
     }
 
     /// That it cannot be prepared.
     pub(super) fn failed(&self, error: Error) -> Done {
         match self {
-            Task::Answer(Asked { schema: Some(_), .. }) => Done::Answer(Err(Refused::of(About::Form)(error))),
+            Task::Answer(GenerateRequest { schema: Some(_), .. }) => {
+                Done::Answer(Err(RequestError::of(RequestPart::Form)(error)))
+            }
             Task::Answer(_) => Done::Answer(Err(error.into())),
             Task::Weigh { .. } => Done::Weigh(Err(error)),
         }
@@ -104,11 +108,13 @@ impl Preparing {
         }
     }
 
-    fn answer(&self, asked: &Asked, unwanted: &AtomicBool) -> Result<Prepared, Refused> {
+    fn answer(&self, asked: &GenerateRequest, unwanted: &AtomicBool) -> Result<Prepared, RequestError> {
         let prompts = prompts(&self.model, asked)?;
         let grammar = match &asked.schema {
             None => None,
-            Some(schema) => Some(self.grammar(schema, unwanted).map_err(Refused::of(About::Form))?),
+            Some(schema) => {
+                Some(self.grammar(schema, unwanted).map_err(RequestError::of(RequestPart::Form))?)
+            }
         };
         Ok(Prepared { prompts, options: Arc::new(options(&self.model, asked, grammar)) })
     }
@@ -143,13 +149,15 @@ fn answered(model: &Model, question: &str, answer: &str) -> Result<(Vec<u32>, us
     Session::new(model, LearnOptions::default(), &never)?.answered_tokens(question, answer)
 }
 
-fn prompts(model: &Model, asked: &Asked) -> Result<Vec<Vec<u32>>, Refused> {
+fn prompts(model: &Model, asked: &GenerateRequest) -> Result<Vec<Vec<u32>>, RequestError> {
     let most = model.decoder.config().max_position_embeddings;
     let mut prompts = Vec::with_capacity(asked.prompts.len());
     for prompt in &asked.prompts {
-        let tokens = match beyond(model, prompt, FAR_TOO_LONG * most).map_err(Refused::of(About::Prompt))? {
+        let tokens = match beyond(model, prompt, FAR_TOO_LONG * most)
+            .map_err(RequestError::of(RequestPart::Prompt))?
+        {
             Some(counted) => return Err(too_long(most, &format!("more than {counted}"))),
-            None => tokens(model, prompt, asked).map_err(Refused::of(About::Prompt))?,
+            None => tokens(model, prompt, asked).map_err(RequestError::of(RequestPart::Prompt))?,
         };
         if tokens.len() >= most {
             return Err(too_long(most, &tokens.len().to_string()));
@@ -160,11 +168,11 @@ fn prompts(model: &Model, asked: &Asked) -> Result<Vec<Vec<u32>>, Refused> {
 }
 
 /// In OpenAI's words, which clients look for.
-fn too_long(most: usize, tokens: &str) -> Refused {
+fn too_long(most: usize, tokens: &str) -> RequestError {
     let text = format!(
         "this model's maximum context length is {most} tokens, and it needs room to answer; this comes to {tokens} tokens: send less"
     );
-    Refused::of(About::Length)(Error::new(Kind::Invalid, text))
+    RequestError::of(RequestPart::Length)(Error::new(Kind::Invalid, text))
 }
 
 /// How many tokens a prompt has at least, if that is already more than fit: counted before anything is rendered and encoded as a whole.
@@ -186,7 +194,7 @@ fn beyond(model: &Model, prompt: &Prompt, most: usize) -> Result<Option<usize>> 
     Ok(None)
 }
 
-fn tokens(model: &Model, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
+fn tokens(model: &Model, prompt: &Prompt, asked: &GenerateRequest) -> Result<Vec<u32>> {
     match prompt {
         Prompt::Question { text, earlier } => {
             question_tokens(model, text, earlier, asked.max_tokens.unwrap_or(ROOM))
@@ -201,7 +209,7 @@ fn tokens(model: &Model, prompt: &Prompt, asked: &Asked) -> Result<Vec<u32>> {
     }
 }
 
-fn options(model: &Model, asked: &Asked, grammar: Option<Grammar>) -> GenerateOptions {
+fn options(model: &Model, asked: &GenerateRequest, grammar: Option<Grammar>) -> GenerateOptions {
     let authors = model.tokenizer.generation_defaults();
     let sampled = authors.do_sample == Some(true);
     let temperature = authors.temperature.filter(|_| sampled).unwrap_or(if sampled { 1.0 } else { 0.0 });

@@ -8,7 +8,7 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::prepare::{Done, Task};
-use crate::pipeline::asking::{Asking, Load, MAX_STUCK, Order, Weighing};
+use crate::pipeline::model_requests::{Load, MAX_STUCK, ModelRequest, QueuedRequest, ScoreRequest};
 use seald_core::error::{Context, Error, Kind, Result};
 
 /// Threads that take any request.
@@ -23,7 +23,7 @@ pub(super) type Work = Arc<dyn Fn(&Task, &AtomicBool) -> Done + Send + Sync>;
 
 /// A request, and what came of preparing it.
 pub(super) struct Ready {
-    pub(super) order: Order,
+    pub(super) order: ModelRequest,
     pub(super) done: Done,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Ready {
 pub(super) struct Preparers {
     shared: Arc<Shared>,
     ready: Receiver<(u64, Done)>,
-    under_way: BTreeMap<u64, (Order, Arc<Ticket>)>,
+    under_way: BTreeMap<u64, (ModelRequest, Arc<Ticket>)>,
     next: u64,
     deadline: Duration,
 }
@@ -102,7 +102,7 @@ impl Preparers {
     }
 
     /// Has a request prepared; gives back one that is refused now.
-    pub(super) fn begin(&mut self, order: Order) -> Option<Ready> {
+    pub(super) fn begin(&mut self, order: ModelRequest) -> Option<Ready> {
         let task = Task::of(&order);
         let load = &self.shared.load;
         let still = load.stuck_in_words().filter(|_| task.has_schema() && load.stands_still());
@@ -136,8 +136,8 @@ impl Preparers {
     pub(super) fn overdue(&mut self) -> Option<Ready> {
         for (order, ticket) in self.under_way.values() {
             let gone = match order {
-                Order::Answer(Asking { pieces, .. }) => pieces.is_closed(),
-                Order::Weigh(Weighing { reply, .. }) => reply.is_closed(),
+                ModelRequest::Answer(QueuedRequest { pieces, .. }) => pieces.is_closed(),
+                ModelRequest::Weigh(ScoreRequest { reply, .. }) => reply.is_closed(),
             };
             if gone {
                 ticket.unwanted.store(true, Ordering::Relaxed);
@@ -249,15 +249,15 @@ fn start_thread(shared: &Arc<Shared>, takes: Takes) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::asking::{Asked, Piece, Prompt, Refused};
+    use crate::pipeline::model_requests::{AnswerEvent, GenerateRequest, Prompt, RequestError};
     use serde_json::json;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-    fn order(schema: bool) -> (Order, UnboundedReceiver<Piece>) {
+    fn order(schema: bool) -> (ModelRequest, UnboundedReceiver<AnswerEvent>) {
         let (pieces, read) = unbounded_channel();
         let schema = schema.then(|| json!({ "type": "object" }));
-        let asked = Asked { schema, ..Asked::new(Prompt::Text("a".into())) };
-        (Order::Answer(Asking { asked, pieces }), read)
+        let asked = GenerateRequest { schema, ..GenerateRequest::new(Prompt::Text("a".into())) };
+        (ModelRequest::Answer(QueuedRequest { asked, pieces }), read)
     }
 
     /// Threads that tell when they begin with a schema, and go on with it until they are told to end.
@@ -285,7 +285,7 @@ mod tests {
 
     fn words(ready: Ready) -> String {
         match ready.done {
-            Done::Answer(Err(Refused { error, .. })) => error.to_string(),
+            Done::Answer(Err(RequestError { error, .. })) => error.to_string(),
             _ => panic!("it was prepared"),
         }
     }

@@ -1,7 +1,7 @@
 //! Answers that are weighed: how probable one is to each of several generations, in the passes that others' answers are written in.
 
 use super::generations::Generations;
-use crate::pipeline::asking::Weighing;
+use crate::pipeline::model_requests::ScoreRequest;
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Kind, Result};
 use seald_engine::generate::Generated;
@@ -14,7 +14,7 @@ pub(super) struct Weighings {
 }
 
 struct Weighed {
-    weighing: Weighing,
+    weighing: ScoreRequest,
     /// One for each generation: the row that weighs it while it is under way, and the sum of ln p then.
     rows: Vec<(Option<usize>, Option<f64>)>,
 }
@@ -36,7 +36,7 @@ impl Weighings {
     /// answer, and where the answer begins.
     pub(super) fn begin(
         &mut self,
-        weighing: Weighing,
+        weighing: ScoreRequest,
         row: Result<(Vec<u32>, usize)>,
         next: usize,
         running: &mut Running<'_>,
@@ -155,7 +155,7 @@ mod tests {
         let mut running = Running::new(&model.decoder, None, bounds);
         let (reply, mut told) = oneshot::channel();
         let (question, answer) = ("Who?".to_string(), "He.".to_string());
-        let weighing = Weighing { question, answer, generations: vec![GenerationId(1); 3], reply };
+        let weighing = ScoreRequest { question, answer, generations: vec![GenerationId(1); 3], reply };
         let rows = (7..10).map(|row| {
             running.weigh(row, vec![1, 2, 3, 4], 2, None).unwrap();
             (Some(row), None)

@@ -20,7 +20,7 @@ use seald_core::error::{Context, Error, Kind, Result};
 use seald_core::protocol::ServingView;
 use seald_store::{NewEvent, Store};
 
-use server::{Attempt, News, Server};
+use server::{Attempt, Server, ServingChange};
 
 /// Longest time until a change of the live generation is seen that nobody told of.
 const LOOK: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(20);
 const ADAPTER: &str = "adapter_config.json";
 
 /// What the thread is told.
-pub(super) enum Word {
+pub(super) enum PushMessage {
     /// Another generation may be live, or the daemon stops.
     Look,
     /// An attempt with a server ended.
@@ -43,8 +43,8 @@ pub(super) struct Pushes {
     hold: Arc<Hold>,
     clock: Clock,
     servers: Vec<Server>,
-    words: Receiver<Word>,
-    tell: Sender<Word>,
+    words: Receiver<PushMessage>,
+    tell: Sender<PushMessage>,
 }
 
 impl Pushes {
@@ -64,7 +64,7 @@ impl Pushes {
     }
 
     /// Where it is told that it should look.
-    pub(super) fn tell(&self) -> Sender<Word> {
+    pub(super) fn tell(&self) -> Sender<PushMessage> {
         self.tell.clone()
     }
 
@@ -76,8 +76,8 @@ impl Pushes {
                 LOOK
             });
             match self.words.recv_timeout(wait) {
-                Ok(Word::Done(at, attempt, outcome)) => self.done(at, attempt, outcome),
-                Ok(Word::Look) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(PushMessage::Done(at, attempt, outcome)) => self.done(at, attempt, outcome),
+                Ok(PushMessage::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -116,7 +116,7 @@ impl Pushes {
             let broken = || Err(Error::new(Kind::Internal, "the thread that talks to the server broke"));
             let outcome = catch_unwind(AssertUnwindSafe(talk)).unwrap_or_else(|_| broken());
             // At the end of the daemon nobody asks any more.
-            let _ = tell.send(Word::Done(at, attempt, outcome));
+            let _ = tell.send(PushMessage::Done(at, attempt, outcome));
         };
         let thread = thread::Builder::new().name("seald-push".into()).spawn(run);
         thread.map(drop).doing(Kind::Io, || "cannot start a thread".into())
@@ -146,7 +146,7 @@ impl Pushes {
         let ServingView { url, name, generation, error, .. } = &server.view;
         let what = attempt.generation().folder();
         let (kind, body) = match news {
-            Some(News::Served) => {
+            Some(ServingChange::Served) => {
                 tracing::info!(url, name, generation = what, "a server took a generation");
                 let words = format!("{name} at {url} is {what}");
                 (
@@ -154,7 +154,7 @@ impl Pushes {
                     serde_json::json!({ "words": words, "url": url, "name": name, "generation": generation }),
                 )
             }
-            Some(News::Failing) => {
+            Some(ServingChange::Failing) => {
                 tracing::warn!(url, name, generation = what, error, "a server does not take a generation");
                 (
                     "serving_failed",
@@ -177,7 +177,7 @@ impl Pushes {
 }
 
 /// Lets the thread look each time that the database has new events. Completes when the thread has ended.
-pub(super) async fn keep_looking(monitor: Arc<Monitor>, tell: Sender<Word>) {
+pub(super) async fn keep_looking(monitor: Arc<Monitor>, tell: Sender<PushMessage>) {
     let mut events = monitor.listen();
     loop {
         let look = match events.recv().await {
@@ -185,7 +185,7 @@ pub(super) async fn keep_looking(monitor: Arc<Monitor>, tell: Sender<Word>) {
             Err(RecvError::Lagged(_)) => true,
             Err(RecvError::Closed) => return,
         };
-        if look && tell.send(Word::Look).is_err() {
+        if look && tell.send(PushMessage::Look).is_err() {
             return;
         }
     }

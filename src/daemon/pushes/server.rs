@@ -34,7 +34,7 @@ impl Attempt {
 
 /// What the log of events is told.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum ServingChange {
     /// The server took another generation, or is well again.
     Served,
     /// From now on attempts fail.
@@ -92,7 +92,7 @@ impl Server {
         outcome: Result<bool>,
         now: Instant,
         at: Timestamp,
-    ) -> Option<News> {
+    ) -> Option<ServingChange> {
         self.under_way = false;
         match (attempt, outcome) {
             (Attempt::Push(id), Ok(_)) => {
@@ -100,9 +100,9 @@ impl Server {
                 let another = self.view.at.is_none() || self.view.generation != name;
                 (self.view.generation, self.view.at, self.has) = (name, Some(at), Some(id));
                 let recovered = self.is_well(now);
-                (another || recovered).then_some(News::Served)
+                (another || recovered).then_some(ServingChange::Served)
             }
-            (Attempt::Check(_), Ok(true)) => self.is_well(now).then_some(News::Served),
+            (Attempt::Check(_), Ok(true)) => self.is_well(now).then_some(ServingChange::Served),
             (Attempt::Check(_), Ok(false)) => {
                 tracing::info!(url = self.view.url, name = self.view.name, "a server lost what it had");
                 (self.has, self.due) = (None, now);
@@ -123,14 +123,14 @@ impl Server {
         std::mem::take(&mut self.failures) > 0
     }
 
-    fn fails(&mut self, error: &Error, now: Instant, at: Timestamp) -> Option<News> {
+    fn fails(&mut self, error: &Error, now: Instant, at: Timestamp) -> Option<ServingChange> {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.view.failures += 1;
         self.due = now + pause;
         self.view.error = Some(error.to_string());
         self.view.again_at = Some(at.plus_seconds(pause.as_secs() as i64));
-        (self.failures == 1).then_some(News::Failing)
+        (self.failures == 1).then_some(ServingChange::Failing)
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(server.next(ONE, now), Some(Attempt::Push(ONE)));
         server.begin(ONE);
         assert_eq!(server.next(TWO, now + LONGEST_PAUSE), None, "one at a time");
-        assert_eq!(server.done(Attempt::Push(ONE), Ok(true), now, AT), Some(News::Served));
+        assert_eq!(server.done(Attempt::Push(ONE), Ok(true), now, AT), Some(ServingChange::Served));
         assert_eq!((server.view.generation.as_deref(), server.view.at), (Some("gen-000001"), Some(AT)));
         assert_eq!(server.next(ONE, now), None);
         assert_eq!(server.next(ONE, now + CHECK), Some(Attempt::Check(ONE)));
@@ -170,7 +170,7 @@ mod tests {
         let base = Attempt::Push(GenerationId::BASE);
         assert_eq!(
             (server.done(base, Ok(true), now, AT), server.view.generation),
-            (Some(News::Served), None)
+            (Some(ServingChange::Served), None)
         );
     }
 
@@ -181,7 +181,7 @@ mod tests {
         for failure in 0..11 {
             server.begin(ONE);
             let news = server.done(Attempt::Push(ONE), broken(), now, AT);
-            assert_eq!(news, (failure == 0).then_some(News::Failing));
+            assert_eq!(news, (failure == 0).then_some(ServingChange::Failing));
             assert_eq!(server.next(ONE, server.due - Duration::from_millis(1)), None);
             assert_eq!(server.next(ONE, server.due), Some(Attempt::Push(ONE)));
             pauses.push((server.due - now).as_secs());
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(server.view.again_at, Some(AT.plus_seconds(300)));
         assert_eq!(server.next(TWO, now), Some(Attempt::Push(TWO)), "the newest, and it alone");
         server.begin(TWO);
-        assert_eq!(server.done(Attempt::Push(TWO), Ok(true), now, AT), Some(News::Served));
+        assert_eq!(server.done(Attempt::Push(TWO), Ok(true), now, AT), Some(ServingChange::Served));
         assert_eq!((&server.view.error, server.view.again_at, server.view.failures), (&None, None, 11));
     }
 
@@ -199,12 +199,12 @@ mod tests {
         let (mut server, now) = (server(), Instant::now());
         server.begin(ONE);
         server.done(Attempt::Push(ONE), Ok(true), now, AT);
-        assert_eq!(server.done(Attempt::Check(ONE), broken(), now, AT), Some(News::Failing));
+        assert_eq!(server.done(Attempt::Check(ONE), broken(), now, AT), Some(ServingChange::Failing));
         assert_eq!(
             server.next(ONE, server.due),
             Some(Attempt::Check(ONE)),
             "it is not loaded again for that"
         );
-        assert_eq!(server.done(Attempt::Check(ONE), Ok(true), now, AT), Some(News::Served));
+        assert_eq!(server.done(Attempt::Check(ONE), Ok(true), now, AT), Some(ServingChange::Served));
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::digest::Running;
-use super::line::Failure;
+use super::http::RequestError;
 use super::listing::{Model, RemoteFile};
 use super::{Event, Hub, Tell};
 use seald_core::error::{Error, Kind, Result};
@@ -85,15 +85,15 @@ impl Fetch<'_> {
     }
 
     /// One request for what is missing.
-    fn more(&self, part: &mut Part, tell: &mut Tell<'_>) -> Result<(), Failure> {
-        let answer = self.hub.line.get(&self.model.repo, self.url, part.have)?;
+    fn more(&self, part: &mut Part, tell: &mut Tell<'_>) -> Result<(), RequestError> {
+        let answer = self.hub.client.get(&self.model.repo, self.url, part.have)?;
         match answer.from {
             Some(from) if from == part.have => {}
             // A server that does not give parts; nothing of what is there can be trusted to be the same.
             Some(0) => part.restart(self.file, tell)?,
             _ => {
                 part.restart(self.file, tell)?;
-                return Err(Failure::passing("the server has no such part of it".to_string()));
+                return Err(RequestError::passing("the server has no such part of it".to_string()));
             }
         }
         let mut reader = answer.reader().take(self.file.bytes - part.have);
@@ -101,13 +101,13 @@ impl Fetch<'_> {
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) if part.have == self.file.bytes => return Ok(()),
-                Ok(0) => return Err(Failure::passing("the connection ended too early".to_string())),
+                Ok(0) => return Err(RequestError::passing("the connection ended too early".to_string())),
                 Ok(n) => {
                     part.write(&buffer[..n])?;
                     tell(Event::Arrived(n as u64));
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Failure::passing(format!("the connection broke ({e})"))),
+                Err(e) => return Err(RequestError::passing(format!("the connection broke ({e})"))),
             }
         }
     }

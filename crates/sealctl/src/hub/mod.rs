@@ -7,8 +7,8 @@ mod address;
 mod digest;
 mod fetch;
 mod folder;
+mod http;
 mod licence;
-mod line;
 mod listing;
 
 use std::thread;
@@ -20,8 +20,8 @@ pub use address::{Repo, Site};
 pub use digest::Checksum;
 use fetch::Fetch;
 pub use folder::{Card, Target};
+use http::{HubClient, RequestError};
 pub use licence::Licence;
-use line::{Failure, Line};
 pub use listing::{Model, RemoteFile};
 use seald_core::clock::Clock;
 use seald_core::error::{Error, Kind, Result};
@@ -57,7 +57,7 @@ pub type Tell<'a> = dyn FnMut(Event<'_>) + 'a;
 /// The hub, or a mirror of it. Each call blocks.
 #[derive(Debug)]
 pub struct Hub {
-    line: Line,
+    client: HubClient,
     /// How often a request is sent again that brought nothing.
     retries: u32,
 }
@@ -69,12 +69,12 @@ impl Hub {
     /// # Errors
     /// [`Kind::Invalid`] for a token that cannot be one.
     pub fn open(site: Site, retries: u32) -> Result<Self> {
-        Ok(Self { line: Line::new(site)?, retries })
+        Ok(Self { client: HubClient::new(site)?, retries })
     }
 
     /// The page of a repository, where a person reads about it and accepts its terms.
     pub fn page(&self, repo: &Repo) -> String {
-        self.line.site().page(repo)
+        self.client.site().page(repo)
     }
 
     /// What a repository holds at a revision (a branch, a tag or a commit), as far as it makes a model for seald.
@@ -84,7 +84,7 @@ impl Hub {
     /// wanting, [`Kind::Unsupported`] where it is no model that seald can read, [`Kind::Corrupt`] for an answer that makes no
     /// sense, [`Kind::Io`] for what may pass.
     pub fn look(&self, repo: &Repo, revision: &str, tell: &mut Tell<'_>) -> Result<Model> {
-        let site = self.line.site();
+        let site = self.client.site();
         let listing = self.small(repo, &site.listing(repo, revision), tell)?;
         let listing = listing::Listing::read(repo, &listing)?;
         let read = |name: &str, tell: &mut Tell<'_>| {
@@ -107,7 +107,7 @@ impl Hub {
         let staged = target.stage(model)?;
         staged.refuse_without_room(model)?;
         for file in &model.files {
-            let url = self.line.site().file(&model.repo, &model.commit, &file.name);
+            let url = self.client.site().file(&model.repo, &model.commit, &file.name);
             Fetch { hub: self, model, file, url: &url, folder: staged.path() }.whole(tell)?;
         }
         staged.publish(Card { pulled_at: Some(clock.now().to_string()), ..Card::of(model) })
@@ -117,7 +117,7 @@ impl Hub {
     fn small(&self, repo: &Repo, url: &str, tell: &mut Tell<'_>) -> Result<Vec<u8>> {
         let mut failures = 0;
         loop {
-            match self.line.get(repo, url, 0).and_then(|answer| answer.all(MAX_LISTING)) {
+            match self.client.get(repo, url, 0).and_then(|answer| answer.all(MAX_LISTING)) {
                 Ok(bytes) => return Ok(bytes),
                 Err(failure) => self.pause(failure, &mut failures, tell)?,
             }
@@ -128,8 +128,8 @@ impl Hub {
     ///
     /// # Errors
     /// The failure, where it helps no more to ask again.
-    fn pause(&self, failure: Failure, failures: &mut u32, tell: &mut Tell<'_>) -> Result<()> {
-        let Failure { error, again } = failure;
+    fn pause(&self, failure: RequestError, failures: &mut u32, tell: &mut Tell<'_>) -> Result<()> {
+        let RequestError { error, again } = failure;
         *failures += 1;
         match again.pause(*failures) {
             Some(pause) if *failures <= self.retries => {

@@ -7,8 +7,9 @@ use console::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use seald_core::domain::job::Stage;
 use seald_core::domain::progress::{Progress, Work};
-use seald_terminal::noted::{
-    Noted, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words, tending_words,
+use seald_terminal::document_progress::{
+    DocumentProgress, best_words, calibrated, calibrating_words, ended, finished, heading, probes_words,
+    tending_words,
 };
 use seald_terminal::words::{kind_words, size_words, stage_words, trial_words, work_words};
 use seald_terminal::{Look, one_line};
@@ -26,7 +27,7 @@ pub(crate) struct View {
     documents: usize,
     number: usize,
     name: String,
-    noted: Noted,
+    noted: DocumentProgress,
     multi: MultiProgress,
     /// Document and time gone.
     head: ProgressBar,
@@ -55,7 +56,7 @@ impl View {
             documents: 0,
             number: 0,
             name: String::new(),
-            noted: Noted::default(),
+            noted: DocumentProgress::default(),
             multi: MultiProgress::with_draw_target(target),
             head: ProgressBar::hidden(),
             stage: ProgressBar::hidden(),
@@ -151,7 +152,7 @@ impl View {
     fn start(&mut self, document: &str, size: &str) {
         self.end();
         self.number += 1;
-        (self.name, self.noted, self.under_way) = (one_line(document), Noted::default(), None);
+        (self.name, self.noted, self.under_way) = (one_line(document), DocumentProgress::default(), None);
         let room = self.look.width.saturating_sub(size.len() + CLOCK);
         let heading = heading(self.number, Some(self.documents.max(self.number)), document, room, &self.look);
         self.head = self.line("{msg}  {elapsed}");
@@ -163,7 +164,7 @@ impl View {
     /// Begins with work that learns no document.
     fn begin(&mut self, what: &str) {
         self.end();
-        (self.name, self.noted, self.under_way) = (what.to_string(), Noted::default(), None);
+        (self.name, self.noted, self.under_way) = (what.to_string(), DocumentProgress::default(), None);
         self.head = self.line("{msg}  {elapsed}");
         self.head.set_message(self.look.paint(Style::new().bold(), what));
         self.head.enable_steady_tick(Duration::from_secs(1));

@@ -6,8 +6,8 @@ use seald_core::protocol::{PauseRequest, ReplayView, RollbackRequest, RollbackVi
 use seald_terminal::words::count;
 use seald_terminal::{Look, one_line, status};
 
+use crate::event_printer::EventPrinter;
 use crate::output::{self, times};
-use crate::tell::Teller;
 
 /// Learns a document again.
 pub(crate) async fn retry(client: &Client, doc: &str, json: bool) -> Result<(), Failure> {
@@ -42,8 +42,8 @@ pub(crate) async fn replay(client: &Client, json: bool) -> Result<(), Failure> {
     // Listening begins before asking, so that nothing falls between.
     let mut stream = client.events(None).await?;
     client.post(routes::REPLAY, &serde_json::json!({})).await?;
-    let mut teller = Teller::new(Look::of_stderr());
-    teller.say("Asking about everything it learned, after what is under way; Ctrl-C ends the waiting, not the asking");
+    let mut printer = EventPrinter::new(Look::of_stderr());
+    printer.say("Asking about everything it learned, after what is under way; Ctrl-C ends the waiting, not the asking");
     let went = |reason: String| Failure::from(Error::new(Kind::Internal, reason));
     loop {
         let Some((event, _)) = stream.next().await? else {
@@ -64,9 +64,9 @@ pub(crate) async fn replay(client: &Client, json: bool) -> Result<(), Failure> {
                 return Err(went(format!("asking failed: {reason}")));
             }
             _ => {
-                let lines = teller.tell(&event, client::progress(&event).as_ref());
+                let lines = printer.tell(&event, client::progress(&event).as_ref());
                 if !lines.is_empty() {
-                    teller.say(&lines);
+                    printer.say(&lines);
                 }
             }
         }

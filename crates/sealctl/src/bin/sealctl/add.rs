@@ -16,8 +16,8 @@ use seald_terminal::words::count;
 use seald_terminal::{Look, one_line};
 
 use crate::cli::Add;
+use crate::event_printer::EventPrinter;
 use crate::output::{self, say};
-use crate::tell::Teller;
 
 /// Ends the name of a file with questions for the document beside it.
 const SIDECAR: &str = ".probes.jsonl";
@@ -33,7 +33,7 @@ struct Wait {
     learn: bool,
     json: bool,
     failed: bool,
-    teller: Teller,
+    printer: EventPrinter,
 }
 
 /// Hands documents in, one after the other; one that is refused at once stops the rest. Then waits until they were read. Exit code 1 where one was not, or was not learned.
@@ -63,9 +63,9 @@ pub(crate) async fn run(client: &Client, args: Add, json: bool) -> Result<ExitCo
         }
     }
     let Some(stream) = stream else { return Ok(ExitCode::SUCCESS) };
-    let teller = Teller::new(Look::of_stdout());
+    let printer = EventPrinter::new(Look::of_stdout());
     let unlearned = BTreeSet::new();
-    let mut wait = Wait { unread, unlearned, learn: args.wait, json, failed: false, teller };
+    let mut wait = Wait { unread, unlearned, learn: args.wait, json, failed: false, printer };
     if args.wait {
         say("Ctrl-C ends the waiting, not the learning");
     }
@@ -112,7 +112,7 @@ impl Wait {
                 self.failed |= state != DocumentState::Learned;
                 if !self.json {
                     let words = format!("document {document}: {}\n", state);
-                    self.teller.above(|| output::text(&words))?;
+                    self.printer.above(|| output::text(&words))?;
                 }
             }
         }
@@ -128,9 +128,9 @@ impl Wait {
             return Ok(());
         };
         let progress = client::progress(event);
-        let lines = self.teller.tell(event, progress.as_ref());
+        let lines = self.printer.tell(event, progress.as_ref());
         if !self.json && !lines.is_empty() {
-            self.teller.above(|| output::text(&lines))?;
+            self.printer.above(|| output::text(&lines))?;
         }
         if let Some(Progress::Finished { verdict, .. }) = &progress {
             self.unlearned.remove(&document);

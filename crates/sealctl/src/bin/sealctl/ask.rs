@@ -16,7 +16,7 @@ const MOST: u64 = 64 << 10;
 
 /// Who is asked, and how.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Manner {
+pub(crate) struct AskTarget {
     /// As the protocol names it; none for the live one.
     pub(crate) model: Option<String>,
     /// Whether the base answers too.
@@ -27,7 +27,7 @@ pub(crate) struct Manner {
     pub(crate) earlier: Vec<Turn>,
 }
 
-impl Manner {
+impl AskTarget {
     pub(crate) fn request(&self, question: &str, stream: bool) -> AskRequest {
         let Self { model, compare: _, max_tokens, earlier } = self.clone();
         AskRequest { question: question.into(), model, earlier, max_tokens, stream }
@@ -38,17 +38,17 @@ impl Manner {
 pub(crate) async fn run(client: &Client, args: Ask, json: bool) -> Result<(), Failure> {
     let Ask { question, base, generation, compare, max_tokens } = args;
     let model = if base { Some("base".to_string()) } else { generation.map(folder) };
-    let manner = Manner { model, compare, max_tokens: max_tokens.map(usize::from), earlier: Vec::new() };
+    let target = AskTarget { model, compare, max_tokens: max_tokens.map(usize::from), earlier: Vec::new() };
     if question.is_empty() && std::io::stdin().is_terminal() && !json {
-        return conversation::run(client, manner).await;
+        return conversation::run(client, target).await;
     }
     let question = if question.is_empty() { from_stdin()? } else { question.join(" ") };
     match (compare, json) {
-        (true, json) => compared(client, &manner, &question, json).await.map(drop),
+        (true, json) => compared(client, &target, &question, json).await.map(drop),
         (false, true) => {
-            Ok(output::json(&client.post(routes::ASK, &manner.request(&question, false)).await?)?)
+            Ok(output::json(&client.post(routes::ASK, &target.request(&question, false)).await?)?)
         }
-        (false, false) => streamed(client, &manner, &question).await.map(drop),
+        (false, false) => streamed(client, &target, &question).await.map(drop),
     }
 }
 
@@ -64,8 +64,12 @@ fn from_stdin() -> Result<String, Failure> {
 }
 
 /// Puts a question and prints the answer as it comes.
-pub(crate) async fn streamed(client: &Client, manner: &Manner, question: &str) -> Result<AskView, Failure> {
-    let mut stream = client.ask(&manner.request(question, true)).await?;
+pub(crate) async fn streamed(
+    client: &Client,
+    target: &AskTarget,
+    question: &str,
+) -> Result<AskView, Failure> {
+    let mut stream = client.ask(&target.request(question, true)).await?;
     let mut said = String::new();
     while let Some((event, _)) = stream.next().await? {
         match event {
@@ -95,12 +99,12 @@ pub(crate) async fn streamed(client: &Client, manner: &Manner, question: &str) -
 /// Puts a question to the base and to who is asked, and prints both answers; the latter's.
 pub(crate) async fn compared(
     client: &Client,
-    manner: &Manner,
+    target: &AskTarget,
     question: &str,
     json: bool,
 ) -> Result<AskView, Failure> {
-    let base = Manner { model: Some("base".into()), ..manner.clone() };
-    let (before, after) = (base.request(question, false), manner.request(question, false));
+    let base = AskTarget { model: Some("base".into()), ..target.clone() };
+    let (before, after) = (base.request(question, false), target.request(question, false));
     // Both at once: they share the model's passes.
     let (before, after) =
         tokio::try_join!(client.post(routes::ASK, &before), client.post(routes::ASK, &after))?;
@@ -123,18 +127,18 @@ fn end(said: &str) -> Result<(), Failure> {
 /// Puts a question and shows what taught the answer.
 pub(crate) async fn why(client: &Client, args: Why, json: bool) -> Result<(), Failure> {
     let Why { question, generation } = args;
-    let manner = Manner { model: generation.map(folder), ..Manner::default() };
-    because(client, &manner, &question.join(" "), json).await
+    let target = AskTarget { model: generation.map(folder), ..AskTarget::default() };
+    because(client, &target, &question.join(" "), json).await
 }
 
 /// The same of a question in a conversation.
 pub(crate) async fn because(
     client: &Client,
-    manner: &Manner,
+    target: &AskTarget,
     question: &str,
     json: bool,
 ) -> Result<(), Failure> {
-    let bytes = client.post(routes::WHY, &manner.request(question, false)).await?;
+    let bytes = client.post(routes::WHY, &target.request(question, false)).await?;
     if json {
         return Ok(output::json(&bytes)?);
     }

@@ -10,7 +10,7 @@ use seald_core::error::{Context, Kind};
 use seald_core::protocol::Turn;
 use seald_terminal::one_line;
 
-use crate::ask::{Manner, because, compared, folder, streamed};
+use crate::ask::{AskTarget, because, compared, folder, streamed};
 use crate::output::say;
 
 /// Lines that are kept.
@@ -63,7 +63,7 @@ impl Line {
 }
 
 /// Asks and answers until the person leaves.
-pub(crate) async fn run(client: &Client, mut manner: Manner) -> Result<(), Failure> {
+pub(crate) async fn run(client: &Client, mut target: AskTarget) -> Result<(), Failure> {
     let cannot = || "cannot read from this terminal: give the question as an argument".to_string();
     let mut editor = DefaultEditor::with_config(config()).doing(Kind::Io, cannot)?;
     let kept = history_file();
@@ -73,7 +73,7 @@ pub(crate) async fn run(client: &Client, mut manner: Manner) -> Result<(), Failu
     }
     say("Ask what was learned. /help lists what else there is, Ctrl-D leaves.");
     loop {
-        let line = match editor.readline(&prompt(&manner)) {
+        let line = match editor.readline(&prompt(&target)) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => break,
@@ -87,7 +87,7 @@ pub(crate) async fn run(client: &Client, mut manner: Manner) -> Result<(), Failu
             let _ = editor.add_history_entry(question);
         }
         let answered = tokio::select! {
-            answered = answer(client, &mut manner, line) => answered,
+            answered = answer(client, &mut target, line) => answered,
             _ = tokio::signal::ctrl_c() => {
                 say("\nEnded.");
                 Ok(())
@@ -107,33 +107,33 @@ pub(crate) async fn run(client: &Client, mut manner: Manner) -> Result<(), Failu
     Ok(())
 }
 
-async fn answer(client: &Client, manner: &mut Manner, line: Line) -> Result<(), Failure> {
+async fn answer(client: &Client, target: &mut AskTarget, line: Line) -> Result<(), Failure> {
     match line {
         Line::Nothing | Line::Quit => {}
         Line::Question(question) => {
             // Beside itself the base has nothing to show.
-            let view = match manner.compare && manner.model.as_deref() != Some("base") {
-                true => compared(client, manner, &question, false).await?,
-                false => streamed(client, manner, &question).await?,
+            let view = match target.compare && target.model.as_deref() != Some("base") {
+                true => compared(client, target, &question, false).await?,
+                false => streamed(client, target, &question).await?,
             };
-            manner.earlier.push(Turn { question, answer: view.answer });
-            let gone = manner.earlier.len().saturating_sub(EARLIER);
-            manner.earlier.drain(..gone);
+            target.earlier.push(Turn { question, answer: view.answer });
+            let gone = target.earlier.len().saturating_sub(EARLIER);
+            target.earlier.drain(..gone);
         }
-        Line::Why => match manner.earlier.split_last() {
+        Line::Why => match target.earlier.split_last() {
             Some((last, before)) => {
-                let asked = Manner { earlier: before.to_vec(), ..manner.clone() };
+                let asked = AskTarget { earlier: before.to_vec(), ..target.clone() };
                 because(client, &asked, &last.question, false).await?;
             }
             None => say("Nothing was asked yet."),
         },
-        Line::Model(model) => manner.model = model,
+        Line::Model(model) => target.model = model,
         Line::Compare => {
-            manner.compare = !manner.compare;
-            say(if manner.compare { "The base model answers too." } else { "Only one answers." });
+            target.compare = !target.compare;
+            say(if target.compare { "The base model answers too." } else { "Only one answers." });
         }
         Line::New => {
-            manner.earlier.clear();
+            target.earlier.clear();
             say("A new conversation.");
         }
         Line::Help => say(HELP),
@@ -142,8 +142,8 @@ async fn answer(client: &Client, manner: &mut Manner, line: Line) -> Result<(), 
     Ok(())
 }
 
-fn prompt(manner: &Manner) -> String {
-    format!("{}> ", manner.model.as_deref().unwrap_or("live"))
+fn prompt(target: &AskTarget) -> String {
+    format!("{}> ", target.model.as_deref().unwrap_or("live"))
 }
 
 fn config() -> Config {

@@ -25,11 +25,11 @@ use crate::output::times;
 const LOOK: Duration = Duration::from_secs(1);
 /// Documents listed.
 const DOCUMENTS: usize = 100;
-/// News that may wait to be shown.
-const NEWS: usize = 256;
+/// Updates that may wait to be shown.
+const UPDATES: usize = 256;
 
 /// What the daemon told.
-enum News {
+enum Update {
     State(Box<(StatusView, DocumentsPage, ForgettingView)>),
     Event(Box<EventView>),
     Story(Box<DocumentView>),
@@ -61,7 +61,7 @@ pub(crate) async fn run(client: Client) -> Result<ExitCode, Failure> {
 }
 
 async fn follow(client: &Client, screen: &mut Screen) -> Result<(), Failure> {
-    let (tell, mut news) = mpsc::channel(NEWS);
+    let (tell, mut news) = mpsc::channel(UPDATES);
     // Ended with this function, together with the requests of the keys.
     let mut tasks = JoinSet::new();
     tasks.spawn(gather(client.clone(), tell.clone()));
@@ -130,7 +130,7 @@ fn pressed(key: KeyEvent) -> Option<Act> {
 
 /// Keys as they are pressed. The thread sleeps until the next one, or the end of the process.
 fn keys() -> Result<mpsc::Receiver<Event>, Error> {
-    let (send, keys) = mpsc::channel(NEWS);
+    let (send, keys) = mpsc::channel(UPDATES);
     let read = move || {
         while let Ok(event) = event::read() {
             if send.blocking_send(event).is_err() {
@@ -143,9 +143,9 @@ fn keys() -> Result<mpsc::Receiver<Event>, Error> {
     Ok(keys)
 }
 
-fn take(news: News, top: &mut Top, feed: &mut Feed) {
+fn take(news: Update, top: &mut Top, feed: &mut Feed) {
     match news {
-        News::State(state) => {
+        Update::State(state) => {
             let (status, documents, forgetting) = *state;
             if top.status.is_none() {
                 feed.join(&status);
@@ -153,34 +153,34 @@ fn take(news: News, top: &mut Top, feed: &mut Feed) {
             (top.status, top.documents, top.forgetting, top.trouble) =
                 (Some(status), documents.documents, forgetting, None);
         }
-        News::Event(event) => top.tell(feed.tell(&event, client::progress(&event).as_ref())),
-        News::Story(view) => top.tell_story(*view),
-        News::Trouble(words) => top.trouble = Some(words),
+        Update::Event(event) => top.tell(feed.tell(&event, client::progress(&event).as_ref())),
+        Update::Story(view) => top.tell_story(*view),
+        Update::Trouble(words) => top.trouble = Some(words),
     }
 }
 
 /// Tells what the daemon says, for ever; while it is away, says so.
-async fn gather(client: Client, tell: mpsc::Sender<News>) {
+async fn gather(client: Client, tell: mpsc::Sender<Update>) {
     loop {
         if let Err(failure) = listen(&client, &tell).await {
             // A screen that has gone needs nothing.
-            let _ = tell.send(News::Trouble(failure.to_string())).await;
+            let _ = tell.send(Update::Trouble(failure.to_string())).await;
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-async fn listen(client: &Client, tell: &mpsc::Sender<News>) -> Result<(), Failure> {
+async fn listen(client: &Client, tell: &mpsc::Sender<Update>) -> Result<(), Failure> {
     let mut stream = client.events(None).await?;
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let news = tokio::select! {
             event = stream.next() => match event? {
-                Some((event, _)) => News::Event(Box::new(event)),
+                Some((event, _)) => Update::Event(Box::new(event)),
                 None => return Ok(()),
             },
-            _ = looks.tick() => News::State(Box::new(state(client).await?)),
+            _ = looks.tick() => Update::State(Box::new(state(client).await?)),
         };
         let _ = tell.send(news).await;
     }
@@ -194,22 +194,22 @@ async fn state(client: &Client) -> Result<(StatusView, DocumentsPage, Forgetting
 }
 
 /// Asks for the story of a document.
-async fn story(client: Client, document: DocumentId, tell: mpsc::Sender<News>) {
+async fn story(client: Client, document: DocumentId, tell: mpsc::Sender<Update>) {
     let news = match client.read(&routes::document(&document.to_string())).await {
-        Ok(view) => News::Story(Box::new(view)),
-        Err(failure) => News::Trouble(failure.to_string()),
+        Ok(view) => Update::Story(Box::new(view)),
+        Err(failure) => Update::Trouble(failure.to_string()),
     };
     let _ = tell.send(news).await;
 }
 
 /// Pauses, or resumes what is paused.
-async fn pause(client: Client, paused: bool, tell: mpsc::Sender<News>) {
+async fn pause(client: Client, paused: bool, tell: mpsc::Sender<Update>) {
     let done = if paused {
         client.post(routes::RESUME, &serde_json::json!({})).await
     } else {
         client.post(routes::PAUSE, &PauseRequest { seconds: None }).await
     };
     if let Err(failure) = done {
-        let _ = tell.send(News::Trouble(failure.to_string())).await;
+        let _ = tell.send(Update::Trouble(failure.to_string())).await;
     }
 }

@@ -11,8 +11,8 @@ use seald_core::protocol::{EventView, Held, JobOutcome, JobStarted, StatusView};
 use seald_terminal::words::kind_words;
 use seald_terminal::{Look, jobs, status};
 
+use crate::event_printer::{self, EventPrinter};
 use crate::output::{self, times};
-use crate::tell::{self, Teller};
 
 /// Between two looks at the job itself, for ends that the stream did not tell of.
 const LOOK: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(2);
 struct Wait<'a> {
     client: &'a Client,
     job: JobId,
-    teller: Teller,
+    printer: EventPrinter,
     /// The last event seen: where to go on after a break.
     last: Option<i64>,
     /// Why nothing is begun, as it was said last.
@@ -38,9 +38,9 @@ pub(crate) async fn until_over(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let JobStarted { job, kind } = started;
-    let teller = Teller::new(Look::of_stderr());
-    let mut wait = Wait { client, job, teller, last: None, held: None, untold: false };
-    wait.teller.say(&format!("{} is job {job}; Ctrl-C ends the waiting, not the job", kind_words(kind)));
+    let printer = EventPrinter::new(Look::of_stderr());
+    let mut wait = Wait { client, job, printer, last: None, held: None, untold: false };
+    wait.printer.say(&format!("{} is job {job}; Ctrl-C ends the waiting, not the job", kind_words(kind)));
     let (bytes, outcome) = wait.follow(stream).await?;
     if json {
         output::json(&bytes)?;
@@ -60,8 +60,8 @@ impl Wait<'_> {
                 event = stream.next() => match event {
                     Ok(Some((event, _))) => self.event(&event),
                     Ok(None) | Err(Failure::Unreachable(_)) => {
-                        self.teller.say("the daemon went away; waiting for it to come back");
-                        stream = tell::come_back(self.client, self.last).await?.0;
+                        self.printer.say("the daemon went away; waiting for it to come back");
+                        stream = event_printer::come_back(self.client, self.last).await?.0;
                         true
                     }
                     Err(failure) => return Err(failure),
@@ -81,9 +81,9 @@ impl Wait<'_> {
             return false;
         }
         let progress = client::progress(event);
-        let lines = self.teller.tell(event, progress.as_ref());
+        let lines = self.printer.tell(event, progress.as_ref());
         if !lines.is_empty() {
-            self.teller.say(&lines);
+            self.printer.say(&lines);
         }
         matches!(progress, Some(Progress::Ended { .. }))
     }
@@ -115,9 +115,9 @@ impl Wait<'_> {
     }
 
     fn say_held(&mut self, view: &StatusView) {
-        if !tell::same_hold(self.held.as_ref(), view.held.as_ref()) {
+        if !event_printer::same_hold(self.held.as_ref(), view.held.as_ref()) {
             if let Some(words) = view.held.as_ref().map(|held| status::held_words(held, times())) {
-                self.teller.say(&format!("it waits: {words}"));
+                self.printer.say(&format!("it waits: {words}"));
             }
             self.held = view.held.clone();
         }

@@ -13,8 +13,8 @@ use seald_terminal::{Look, one_line, status};
 use tokio::time::Instant;
 
 use crate::cli;
+use crate::event_printer::{self, EventPrinter};
 use crate::output::{self, times};
-use crate::tell::{self, Teller};
 
 /// Between two looks at whether anything waits.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ struct Watch<'a> {
     client: &'a Client,
     args: cli::Watch,
     json: bool,
-    teller: Teller,
+    printer: EventPrinter,
     /// The last number seen: where to go on after a break.
     last: Option<i64>,
     /// Documents that had failed, and files that could not be read.
@@ -41,7 +41,7 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
         last: args.after,
         args,
         json,
-        teller: Teller::new(Look::of_stdout()),
+        printer: EventPrinter::new(Look::of_stdout()),
         failed_before: (0, 0),
         failed: false,
         idle_since: None,
@@ -63,7 +63,7 @@ pub(crate) async fn run(client: &Client, args: cli::Watch, json: bool) -> Result
                 "{} went by, and it is not idle: `sealctl status` says why",
                 duration(seconds as f64)
             );
-            watch.teller.say(&words);
+            watch.printer.say(&words);
             Ok(ExitCode::FAILURE)
         }
     }
@@ -110,22 +110,22 @@ impl Watch<'_> {
         if self.json {
             return Ok(output::json(data.replace('\n', " ").as_bytes())?);
         }
-        let lines = self.teller.tell(event, progress.as_ref());
+        let lines = self.printer.tell(event, progress.as_ref());
         if lines.is_empty() {
             return Ok(());
         }
-        Ok(self.teller.above(|| output::text(&lines))?)
+        Ok(self.printer.above(|| output::text(&lines))?)
     }
 
     /// Whether nothing has waited for long enough.
     fn is_over(&mut self, view: &StatusView) -> bool {
         let (failed, refused) = self.failed_before;
         self.failed |= view.documents.failed > failed || view.documents.refused > refused;
-        if !tell::same_hold(self.held.as_ref(), view.held.as_ref()) {
+        if !event_printer::same_hold(self.held.as_ref(), view.held.as_ref()) {
             // While nothing waits there is nothing to say of it, and what comes later is told then.
             let held = view.held.as_ref().filter(|_| view.documents.waiting > 0);
             if let Some(held) = held {
-                self.teller.say(&format!("nothing is learned now: {}", status::held_words(held, times())));
+                self.printer.say(&format!("nothing is learned now: {}", status::held_words(held, times())));
             }
             self.held = held.cloned();
         }
@@ -142,26 +142,26 @@ impl Watch<'_> {
             let words = format!(
                 "{places} in the inbox cannot be looked at: `sealctl docs --state failed` says which and why"
             );
-            self.teller.say(&words);
+            self.printer.say(&words);
         }
         over
     }
 
     /// Waits for the daemon to come back.
     async fn again(&mut self) -> Result<Stream<EventView>, Failure> {
-        self.teller.say("the daemon went away; waiting for it to come back");
+        self.printer.say("the daemon went away; waiting for it to come back");
         self.idle_since = None;
-        let (stream, view) = tell::come_back(self.client, self.last).await?;
+        let (stream, view) = event_printer::come_back(self.client, self.last).await?;
         self.greet(&view, "it is back:");
         Ok(stream)
     }
 
     fn greet(&mut self, view: &StatusView, how: &str) {
-        self.teller.join(view);
+        self.printer.join(view);
         let waits = status::waiting_words(view).map_or_else(String::new, |words| format!("; {words}"));
         let doing = status::doing_words(view, times());
         let root = one_line(&view.root);
-        self.teller.say(&format!("{how} seald {} in {root}: {doing}{waits}", one_line(&view.version)));
+        self.printer.say(&format!("{how} seald {} in {root}: {doing}{waits}", one_line(&view.version)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sealctl models pull`: fetches a base model from the hub, here and not in the daemon, which has no network.
 
-mod told;
+mod progress;
 
 use std::error::Error as _;
 use std::io;
@@ -18,7 +18,7 @@ use seald_terminal::words::{bytes as size, count};
 use crate::cli::Pull;
 use crate::output::{self, say};
 use crate::stops::{SIGNALLED, Stops};
-use told::Told;
+use progress::PullProgress;
 
 /// How often a request that brought nothing is sent again: for about a minute in all.
 const RETRIES: u32 = 6;
@@ -102,7 +102,7 @@ fn pull(args: &Pull, folder: &Path) -> Result<Pulled> {
     let Pull { repo, revision, to: _, verify } = args;
     let target = Target::new(folder)?;
     let hub = Hub::open(Site::from_env()?, RETRIES)?;
-    let mut told = Told::new();
+    let mut told = PullProgress::new();
     let model = hub.look(repo, revision, &mut |event| told.event(&event))?;
     say(about(&model, revision, &hub.page(repo), folder));
     let pulled = |card, already| Pulled { folder: folder.to_path_buf(), card, already };

@@ -26,9 +26,9 @@ type Message = (String, Option<SyncSender<()>>);
 
 /// Tells systemd from a thread of its own: to send blocks while nobody reads at the other end.
 #[derive(Clone)]
-pub(super) struct Teller(Option<SyncSender<Message>>);
+pub(super) struct Notifier(Option<SyncSender<Message>>);
 
-impl Teller {
+impl Notifier {
     /// One that tells whoever listens.
     pub(super) fn new() -> Self {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {

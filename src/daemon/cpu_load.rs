@@ -15,11 +15,11 @@ struct Ticks {
 
 /// Compares the counters with those of the last look.
 #[derive(Debug, Default)]
-pub(super) struct Others {
+pub(super) struct CpuLoad {
     last: Option<Ticks>,
 }
 
-impl Others {
+impl CpuLoad {
     /// The share of all processors that other programs used since the last look, per cent; none at the first look, or
     /// where the system does not say.
     pub(super) fn share(&mut self) -> Option<u8> {

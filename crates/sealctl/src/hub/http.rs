@@ -22,14 +22,14 @@ const AGENT: &str = concat!("seald/", env!("CARGO_PKG_VERSION"));
 
 /// Why a request came to nothing.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct RequestError {
     /// In words, with the remedy.
     pub(super) error: Error,
     /// Whether asking again helps.
     pub(super) again: Again,
 }
 
-impl Failure {
+impl RequestError {
     /// One that may pass.
     pub(super) fn passing(text: String) -> Self {
         Self { error: Error::new(Kind::Io, text), again: Again::Later(None) }
@@ -37,7 +37,7 @@ impl Failure {
 }
 
 /// One that will not pass.
-impl From<Error> for Failure {
+impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
         Self { error, again: Again::No }
     }
@@ -45,23 +45,23 @@ impl From<Error> for Failure {
 
 /// The way to the hub.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct HubClient {
     agent: Agent,
     site: Site,
     authorization: Option<HeaderValue>,
 }
 
 /// How an answer begins, and the way to the rest of it.
-pub(super) struct Answer {
+pub(super) struct HubResponse {
     /// The byte of the file that comes first; none where the server has nothing from there on (416).
     pub(super) from: Option<u64>,
     /// The bytes.
     pub(super) body: Body,
 }
 
-impl Answer {
+impl HubResponse {
     /// All bytes, if they are no more than `most`.
-    pub(super) fn all(mut self, most: u64) -> Result<Vec<u8>, Failure> {
+    pub(super) fn all(mut self, most: u64) -> Result<Vec<u8>, RequestError> {
         self.body.with_config().limit(most).read_to_vec().map_err(|e| match e {
             ureq::Error::BodyExceedsLimit(_) => {
                 Error::new(Kind::Corrupt, format!("the hub sends more than {} MiB", most >> 20)).into()
@@ -76,7 +76,7 @@ impl Answer {
     }
 }
 
-impl Line {
+impl HubClient {
     /// Redirects are followed here and not by `ureq`, which keeps a token back from another host, but not from another port.
     pub(super) fn new(site: Site) -> Result<Self> {
         let mut config = Agent::config_builder()
@@ -108,16 +108,16 @@ impl Line {
     }
 
     /// Asks for what lies at an address of the hub, from byte `from` on.
-    pub(super) fn get(&self, repo: &Repo, address: &str, from: u64) -> Result<Answer, Failure> {
+    pub(super) fn get(&self, repo: &Repo, address: &str, from: u64) -> Result<HubResponse, RequestError> {
         let mut address: Uri =
             address.parse().doing(Kind::Internal, || format!("{address} is no address"))?;
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send(&address, from)?;
             let status = response.status().as_u16();
             match status {
-                200 => return Ok(Answer { from: Some(0), body: response.into_body() }),
-                206 => return Ok(Answer { from: Some(first(&response)?), body: response.into_body() }),
-                416 => return Ok(Answer { from: None, body: response.into_body() }),
+                200 => return Ok(HubResponse { from: Some(0), body: response.into_body() }),
+                206 => return Ok(HubResponse { from: Some(first(&response)?), body: response.into_body() }),
+                416 => return Ok(HubResponse { from: None, body: response.into_body() }),
                 301 | 302 | 303 | 307 | 308 => {
                     let to = header(&response, "location").unwrap_or_default();
                     address = follow(&address, to).ok_or_else(|| {
@@ -132,7 +132,7 @@ impl Line {
         Err(Error::new(Kind::Conflict, text).into())
     }
 
-    fn send(&self, address: &Uri, from: u64) -> Result<Response<Body>, Failure> {
+    fn send(&self, address: &Uri, from: u64) -> Result<Response<Body>, RequestError> {
         let mut request = self.agent.get(address);
         if let Some(authorization) = self.authorization.as_ref().filter(|_| self.site.owns(address)) {
             request = request.header("authorization", authorization);
@@ -141,21 +141,21 @@ impl Line {
             request = request.header("range", format!("bytes={from}-"));
         }
         request.call().map_err(|e| {
-            let Failure { error, again } = broken(&e);
+            let RequestError { error, again } = broken(&e);
             let host = address.host().unwrap_or("the hub");
-            Failure { error: error.context(host), again }
+            RequestError { error: error.context(host), again }
         })
     }
 
     /// What a status of failure means. The hub says more in `X-Error-Code`; without it, 401 stands for everything that
     /// those who have no token may not see, also for what is not there.
-    fn refused(&self, repo: &Repo, address: &Uri, response: &Response<Body>) -> Failure {
+    fn refused(&self, repo: &Repo, address: &Uri, response: &Response<Body>) -> RequestError {
         let page = self.site.page(repo);
         let status = response.status().as_u16();
         let code = header(response, "x-error-code").unwrap_or_default();
         let words =
             header(response, "x-error-message").map(|m| format!(" ({})", m.trim())).unwrap_or_default();
-        let fail = |kind, text: String| Failure::from(Error::new(kind, text));
+        let fail = |kind, text: String| RequestError::from(Error::new(kind, text));
         let token = match self.authorization {
             Some(_) => "with an account whose token HF_TOKEN holds".to_string(),
             None => format!("then set HF_TOKEN to a token of your account ({})", self.site.tokens()),
@@ -165,12 +165,12 @@ impl Line {
                 let retry_after = header(response, "retry-after").and_then(retry::seconds);
                 let host = address.host().unwrap_or("the hub");
                 let text = format!("{host} answers {status}{words}: try again later");
-                Failure { error: Error::new(Kind::Io, text), again: Again::Later(retry_after) }
+                RequestError { error: Error::new(Kind::Io, text), again: Again::Later(retry_after) }
             }
             // Where the bytes lie, nobody knows terms and tokens; the hub makes an address anew for each request.
             _ if !self.site.owns(address) => {
                 let text = format!("{} answers {status}{words}", address.host().unwrap_or("a server"));
-                Failure { error: Error::new(Kind::Io, text), again: Again::Later(None) }
+                RequestError { error: Error::new(Kind::Io, text), again: Again::Later(None) }
             }
             (_, "GatedRepo") => {
                 fail(Kind::Conflict, format!("{repo} is gated{words}: accept its terms at {page}, {token}"))
@@ -202,25 +202,25 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
 }
 
 /// The first byte of a part, by `Content-Range: bytes 5-9/10`.
-fn first(response: &Response<Body>) -> Result<u64, Failure> {
+fn first(response: &Response<Body>) -> Result<u64, RequestError> {
     let range = header(response, "content-range").and_then(|range| range.strip_prefix("bytes "));
     let first = range.and_then(|range| range.split('-').next()).and_then(|first| first.trim().parse().ok());
     first.ok_or_else(|| Error::new(Kind::Corrupt, "the hub sends a part without saying which").into())
 }
 
 /// Why no answer came.
-fn broken(error: &ureq::Error) -> Failure {
+fn broken(error: &ureq::Error) -> RequestError {
     match error {
         ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => untrusted(error),
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) => untrusted(error),
         ureq::Error::RequireHttpsOnly(_) | ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             Error::new(Kind::Conflict, format!("cannot be talked to ({error})")).into()
         }
-        ureq::Error::HostNotFound => Failure::passing("not found: is this machine online?".to_string()),
-        other => Failure::passing(format!("cannot be reached ({other})")),
+        ureq::Error::HostNotFound => RequestError::passing("not found: is this machine online?".to_string()),
+        other => RequestError::passing(format!("cannot be reached ({other})")),
     }
 }
 
-fn untrusted(error: &ureq::Error) -> Failure {
+fn untrusted(error: &ureq::Error) -> RequestError {
     Error::new(Kind::Conflict, format!("cannot be trusted ({error}): check HF_ENDPOINT and the clock")).into()
 }

@@ -14,7 +14,7 @@ use crate::output::say;
 const LARGE: u64 = 64 << 20;
 
 /// Follows a pull.
-pub(super) struct Told {
+pub(super) struct PullProgress {
     bar: ProgressBar,
     /// Whether a person looks at the bar; else there are lines.
     seen: bool,
@@ -27,7 +27,7 @@ pub(super) struct Told {
     tenths: u64,
 }
 
-impl Told {
+impl PullProgress {
     /// Before anything is known.
     pub(super) fn new() -> Self {
         let seen = io::stderr().is_terminal();

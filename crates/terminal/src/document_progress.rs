@@ -12,7 +12,7 @@ const NAME: usize = 32;
 
 /// Texts tried so far and how far they got, for both ways of showing.
 #[derive(Debug, Default)]
-pub struct Noted {
+pub struct DocumentProgress {
     /// Self-edits written.
     pub written: usize,
     /// Of those, discarded.
@@ -21,7 +21,7 @@ pub struct Noted {
     pub best: Option<(String, f64)>,
 }
 
-impl Noted {
+impl DocumentProgress {
     /// Takes note of what happened to the document under way.
     pub fn note(&mut self, event: &Progress) {
         match event {

@@ -6,7 +6,7 @@ use ureq::http::{HeaderValue, Response};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::way::{Address, Way};
+use super::connection::{Address, ConnectionOptions};
 use seald_core::error::{Context, Kind, Result};
 use seald_core::retry;
 
@@ -17,8 +17,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Who we say we are.
 const AGENT: &str = concat!("seald/", env!("CARGO_PKG_VERSION"));
 
-/// The way to one server.
-pub(super) struct Line {
+/// The connection to one server.
+pub(super) struct HttpClient {
     agent: Agent,
     address: String,
     authorization: Option<HeaderValue>,
@@ -26,7 +26,7 @@ pub(super) struct Line {
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     /// Status of HTTP.
     pub(super) status: u16,
     /// Seconds after which it wants to be asked again, if it said.
@@ -37,19 +37,23 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpResponse {
     /// Whether the status is one of success.
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-impl Line {
+impl HttpClient {
     /// Redirects are not followed: a document goes where the options say, and nowhere else. The proxy of the environment (`HTTPS_PROXY`)
     /// is used, but not for this machine.
-    pub(super) fn new(way: &Way<'_>, address: &Address, key: Option<&str>) -> Result<Self> {
-        let roots = way.certificates()?.map_or(RootCerts::WebPki, RootCerts::from);
-        let timeout = Duration::from_secs(way.timeout_seconds);
+    pub(super) fn new(
+        connection: &ConnectionOptions<'_>,
+        address: &Address,
+        key: Option<&str>,
+    ) -> Result<Self> {
+        let roots = connection.certificates()?.map_or(RootCerts::WebPki, RootCerts::from);
+        let timeout = Duration::from_secs(connection.timeout_seconds);
         let mut config = Agent::config_builder()
             .https_only(address.encrypted)
             .http_status_as_error(false)
@@ -73,13 +77,13 @@ impl Line {
     }
 
     /// Sends a request once, to the address with `route` behind it.
-    pub(super) fn post(&self, route: &str, body: &str) -> Result<Answer, ureq::Error> {
+    pub(super) fn post(&self, route: &str, body: &str) -> Result<HttpResponse, ureq::Error> {
         let request = self.agent.post(self.at(route)).content_type("application/json");
         answer(self.with_key(request).send(body)?)
     }
 
     /// The same for a request without a body.
-    pub(super) fn get(&self, route: &str) -> Result<Answer, ureq::Error> {
+    pub(super) fn get(&self, route: &str) -> Result<HttpResponse, ureq::Error> {
         answer(self.with_key(self.agent.get(self.at(route))).call()?)
     }
 
@@ -95,11 +99,11 @@ impl Line {
     }
 }
 
-fn answer(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
+fn answer(mut response: Response<Body>) -> Result<HttpResponse, ureq::Error> {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header("retry-after").and_then(retry::seconds);
     let location = header("location").map(str::to_string);
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
-    Ok(Answer { status, retry_after, location, body })
+    Ok(HttpResponse { status, retry_after, location, body })
 }

@@ -17,14 +17,14 @@ use crate::output;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Turns events into lines and moves the bar.
-pub(crate) struct Teller {
+pub(crate) struct EventPrinter {
     feed: Feed,
     look: Look,
     /// Steps of the trial under way, where a person looks.
     bar: Option<ProgressBar>,
 }
 
-impl Teller {
+impl EventPrinter {
     /// For lines that go to a place of this look.
     pub(crate) fn new(look: Look) -> Self {
         Self { feed: Feed::new(look), look, bar: None }

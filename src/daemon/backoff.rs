@@ -1,4 +1,4 @@
-//! Trouble that every document would have: shown, and waited out with growing pauses.
+//! What keeps every document from being learned: shown, and waited out with growing pauses.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ const ABOUT: &str = "learning";
 
 /// What keeps the learner from learning, if something does.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct Backoff {
     again_at: Option<Timestamp>,
     pause: i64,
 }
 
-impl Trouble {
+impl Backoff {
     /// Whether there is one.
     pub(super) fn is_on(&self) -> bool {
         self.again_at.is_some()
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn pauses_grow_and_end_with_success() {
         let clock = Clock::at(Timestamp(1_000_000));
-        let (monitor, mut trouble) = (Monitor::new(clock.clone()), Trouble::default());
+        let (monitor, mut trouble) = (Monitor::new(clock.clone()), Backoff::default());
         assert!(trouble.may_try(&clock));
         let error = Error::new(Kind::Io, "the disk is full");
         let mut waits = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_back_does_not_make_it_wait_for_ever() {
         let clock = Clock::at(Timestamp(1_000_000_000));
-        let (monitor, mut trouble) = (Monitor::new(clock.clone()), Trouble::default());
+        let (monitor, mut trouble) = (Monitor::new(clock.clone()), Backoff::default());
         trouble.begins(&Error::new(Kind::Io, "x"), &clock, &monitor);
         let Clock::Set(time) = &clock else { unreachable!() };
         time.store(0, std::sync::atomic::Ordering::Relaxed);

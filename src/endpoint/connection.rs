@@ -1,4 +1,4 @@
-//! The way to a server, which all options that name one share: address, key, who vouches for it.
+//! The connection to a server, which all options that name one share: address, key, who vouches for it.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ const MAX_KEY: usize = 4096;
 
 /// The options that say how a server is reached.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way<'a> {
+pub(super) struct ConnectionOptions<'a> {
     /// What stands before the route.
     pub(super) url: &'a str,
     /// What is added to `url`, and does not belong into it.
@@ -42,7 +42,7 @@ pub(super) struct Address {
     pub(super) encrypted: bool,
 }
 
-impl Way<'_> {
+impl ConnectionOptions<'_> {
     /// Checks the files that are named.
     pub(super) fn check_files(&self) -> Result<()> {
         self.key()?;

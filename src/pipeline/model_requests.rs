@@ -29,7 +29,7 @@ pub enum Prompt {
 
 /// What is asked for, with its bounds checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct GenerateRequest {
     /// What is to be continued, at least one.
     pub prompts: Vec<Prompt>,
     /// Who answers; none for the live model.
@@ -54,7 +54,7 @@ pub struct Asked {
     pub schema: Option<serde_json::Value>,
 }
 
-impl Asked {
+impl GenerateRequest {
     /// One answer to `prompt`, by the live model, as it likes.
     pub fn new(prompt: Prompt) -> Self {
         Self {
@@ -97,7 +97,7 @@ pub enum Ending {
 
 /// What of a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum About {
+pub enum RequestPart {
     /// A prompt.
     Prompt,
     /// A prompt's length: the model cannot take so much.
@@ -110,21 +110,21 @@ pub enum About {
 
 /// Why a request is not answered.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RequestError {
     /// The reason.
     pub error: Error,
     /// What of the request is wrong, if that is it.
-    pub about: Option<About>,
+    pub about: Option<RequestPart>,
 }
 
-impl Refused {
+impl RequestError {
     /// Because of this part of the request.
-    pub fn of(about: About) -> impl FnOnce(Error) -> Self {
+    pub fn of(about: RequestPart) -> impl FnOnce(Error) -> Self {
         move |error| Self { error, about: Some(about) }
     }
 }
 
-impl From<Error> for Refused {
+impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
         Self { error, about: None }
     }
@@ -132,7 +132,7 @@ impl From<Error> for Refused {
 
 /// A piece of the answers.
 #[derive(Debug)]
-pub enum Piece {
+pub enum AnswerEvent {
     /// The model has what it needs and begins.
     Begun {
         /// Who answers.
@@ -154,21 +154,21 @@ pub enum Piece {
     /// All answers have ended.
     Done,
     /// None of them will.
-    Failed(Refused),
+    Failed(RequestError),
 }
 
 /// What is asked for and where the pieces go: their number is bounded by the answers' lengths.
 #[derive(Debug)]
-pub struct Asking {
+pub struct QueuedRequest {
     /// What is asked for.
-    pub asked: Asked,
+    pub asked: GenerateRequest,
     /// Where the pieces go; closed by a reader that has gone.
-    pub pieces: mpsc::UnboundedSender<Piece>,
+    pub pieces: mpsc::UnboundedSender<AnswerEvent>,
 }
 
 /// How probable an answer is to each of several generations: what each of them knew.
 #[derive(Debug)]
-pub struct Weighing {
+pub struct ScoreRequest {
     /// The question.
     pub question: String,
     /// The answer.
@@ -181,11 +181,11 @@ pub struct Weighing {
 
 /// What the thread that answers is given.
 #[derive(Debug)]
-pub enum Order {
+pub enum ModelRequest {
     /// Answer.
-    Answer(Asking),
+    Answer(QueuedRequest),
     /// Weigh an answer.
-    Weigh(Weighing),
+    Weigh(ScoreRequest),
 }
 
 /// Most preparations that may run past their deadline before no schema is taken any more.
