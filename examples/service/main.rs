@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let host = Host::new(dir.path(), &options.program, options.model.as_deref())?;
     if options.model.is_some() {
-        return beside::table(&host.start()?, &beside::long());
+        return beside::table(&host.start()?, &beside::long(), beside::FEW_ROUNDS);
     }
     let mut starts = Vec::new();
     for _ in 0..STARTS {
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     idle("never used the model", &daemon, options.idle_seconds)?;
     daemon.ask("POST /v1/ask", r#"{"question": "What are you?"}"#)?;
     println!("with the model in memory        {} MB", resident(&daemon)? / 1_000_000);
-    beside::table(&daemon, &beside::kinds())?;
+    beside::table(&daemon, &beside::kinds(), beside::ROUNDS)?;
     while daemon.ask("GET /v1/status", "")?.contains(r#""loaded":true"#) {
         std::thread::sleep(Duration::from_millis(200));
     }

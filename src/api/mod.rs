@@ -11,6 +11,7 @@ mod openai;
 mod openapi;
 mod places;
 mod plain;
+mod query;
 mod router;
 mod routes;
 mod serve;

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::service::Service;
 use super::uploads::Uploads;
-use super::{events, failure, openai, openapi, routes, trace};
+use super::{events, failure, openai, openapi, query, routes, trace};
 
 /// Bytes of large files that may arrive at a time: they are held in memory.
 const UPLOADS: usize = 256 << 20;
@@ -70,6 +70,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/jobs/{id}", get(routes::upkeep::job))
         .fallback(failure::unknown_route)
         .method_not_allowed_fallback(failure::wrong_method)
+        .layer(middleware::from_fn(query::known))
         .layer(middleware::from_fn(trace::request))
         .with_state(Api { service, uploads, followers, exports })
 }

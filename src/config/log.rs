@@ -15,8 +15,8 @@ pub struct LogOptions {
     /// What is logged: "error", "warn", "info", "debug", "trace" or "off", and parts of the program with a level of their
     /// own, for instance "info,seald::ingest=debug".
     pub level: String,
-    /// How: "text" (lines for people), "json" (one object a line), "journald" (the fields of the system's journal) or "auto"
-    /// (journald under systemd, else text).
+    /// How: "text" (lines for people), "json" (one object a line) or "auto" (under systemd such lines with a level for its journal,
+    /// else text).
     #[schema(value_type = String)]
     pub format: LogFormat,
 }
@@ -25,14 +25,12 @@ pub struct LogOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// journald under systemd, else text.
+    /// Lines with a level for the journal under systemd, else text.
     Auto,
     /// Lines for people, on stderr.
     Text,
     /// One JSON object a line, on stderr.
     Json,
-    /// The fields of the system's journal.
-    Journald,
 }
 
 impl Default for LogOptions {

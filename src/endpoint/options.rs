@@ -23,7 +23,7 @@ pub struct EndpointOptions {
     /// File with the key that the server wants to see: up to 4,096 characters, not readable by others. Empty: none is shown.
     #[schema(value_type = String)]
     pub api_key_file: PathBuf,
-    /// Whether `url` may begin with http:// for another machine. Documents and key can then be read on the connection there.
+    /// Whether `url` may begin with http:// for another machine. Documents and key can then be read on the way there.
     pub allow_plain_http: bool,
     /// File with the certificates (PEM) of those who vouch for the server, in place of the public authorities that are
     /// built in. Empty: the built-in ones.

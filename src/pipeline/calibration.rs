@@ -7,7 +7,6 @@ use seald_core::domain::job::JobKind;
 use seald_core::domain::progress::Progress;
 use seald_core::error::Result;
 use seald_learn::calibrate;
-use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
 use seald_learn::prompt::PromptSet;
 use seald_learn::rehearsal;
@@ -16,22 +15,12 @@ use seald_store::Store;
 /// What the database calls the prompts of a model that can be calibrated, and the samples that its drift is measured on. Others need another name: then
 /// everything is measured anew.
 pub fn calibrated_with() -> String {
-    format!("general, base samples {}", rehearsal::RECIPE)
+    format!("general {}, base samples {}", calibrate::RECIPE, rehearsal::RECIPE)
 }
 
-/// What the options leave to the calibration.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LeftOpen {
-    rate: bool,
-    budget: bool,
-}
-
-impl LeftOpen {
-    /// By options as they were written, before what fits the model was filled in.
-    pub(super) fn by(learn: &LearnOptions, gate: &GateOptions) -> Self {
-        let rate = learn.calibrate && learn.learning_rates.is_empty();
-        Self { rate, budget: learn.calibrate && gate.drift_budget == 0.0 }
-    }
+/// Whether options, as they were written and before what fits the model was filled in, leave the learning rate to the calibration.
+pub(super) fn leave_rate_open(learn: &LearnOptions) -> bool {
+    learn.calibrate && learn.learning_rates.is_empty()
 }
 
 /// The calibration that is kept for a base model; none where it was not calibrated. nano never is.
@@ -84,8 +73,7 @@ impl Worker<'_> {
 
     /// Whether something depends on a calibration.
     fn may_be_calibrated(&self) -> bool {
-        let LeftOpen { rate, budget } = self.left_open;
-        self.session.prompts == PromptSet::General && (rate || budget)
+        self.session.prompts == PromptSet::General && self.rate_is_open
     }
 
     fn kept(&self) -> Result<Option<Calibration>> {
@@ -94,12 +82,8 @@ impl Worker<'_> {
 
     fn use_calibration(&mut self, calibration: &Calibration) {
         self.pace.calibrated(calibration);
-        let LeftOpen { rate, budget } = self.left_open;
-        if rate {
+        if self.rate_is_open {
             self.session.options.learning_rates = vec![calibration.learning_rate];
-        }
-        if budget {
-            self.session.gate.drift_budget = calibration.drift_budget;
         }
     }
 }

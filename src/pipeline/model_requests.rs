@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use seald_core::domain::ids::GenerationId;
 use seald_core::error::{Error, Result};
-pub use seald_learn::{Message, Role};
+pub use seald_learn::{MAX_TEMPERATURE, Message, Role};
 
 /// What is to be continued.
 #[derive(Debug, Clone, PartialEq)]

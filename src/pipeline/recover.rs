@@ -63,6 +63,14 @@ fn remove_unpublished(root: &Root, store: &Store) -> Result<()> {
         if unpublished.contains(&folder) {
             tracing::info!(path = %folder.display(), "removed: no row names it, so it never went live");
             std::fs::remove_dir_all(&folder).map_err(|e| files::io_error("remove", &folder, e))?;
+        } else if name == "live" {
+            // A copy that follows links, or a disk without them, makes a folder of ours.
+            let aside = set_aside(&folder, "live")?;
+            tracing::warn!(
+                "{} is a folder, where seald keeps a link: it is {} now, and a link stands in its place",
+                folder.display(),
+                aside.display()
+            );
         } else if ["gen-", "writer-"].iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
             let aside = set_aside(&folder, &name.to_string_lossy())?;
             tracing::warn!(

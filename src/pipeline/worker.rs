@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::budget::ENDED;
-use super::calibration::LeftOpen;
+use super::calibration::leave_rate_open;
 use super::crash::{self, Place};
 use super::generation_files::refuse_unusable;
 use super::pace::Pace;
@@ -100,7 +100,7 @@ pub struct Worker<'m> {
     pub(super) done: Option<PathBuf>,
     pub(super) clock: Clock,
     pub(super) pace: Pace,
-    pub(super) left_open: LeftOpen,
+    pub(super) rate_is_open: bool,
     pub(super) live: Option<(GenerationId, Adapter)>,
     /// What a generation answered to the controls: the next document's judgement needs the same.
     pub(super) controls: Option<(GenerationId, Vec<Answered>)>,
@@ -136,7 +136,7 @@ impl<'m> Worker<'m> {
             checkpoint_every,
         } = options;
         let remote = writer.is_on().then(|| Endpoint::open(&writer)).transpose()?;
-        let left_open = LeftOpen::by(&learn, &gate);
+        let rate_is_open = leave_rate_open(&learn);
         let mut session = Session::new(model, learn, cancel)?;
         (session.max_memory, session.work.on_work) = (max_memory, on_work);
         session.checkpoints.every = checkpoint_every;
@@ -164,7 +164,7 @@ impl<'m> Worker<'m> {
             done,
             clock,
             pace,
-            left_open,
+            rate_is_open,
             live,
             controls,
             reading,

@@ -132,6 +132,7 @@ async fn names_that_would_leave_the_inbox_are_refused() {
     for query in [
         "name=..",
         "name=.hidden",
+        "name=%ff.txt",
         "name=a%2Fb",
         "name=%2Fetc%2Fpasswd",
         "name=a%00b",
@@ -177,4 +178,33 @@ async fn what_the_inbox_refuses_is_told_and_a_panic_is_no_hang_up() {
     assert!(!gone.text().contains("pier"));
     // The connection lives, and so does the service.
     assert_eq!(client.send(crate::api::daemon::request("GET", "/healthz", "")).await.text(), "ok");
+}
+
+#[tokio::test]
+async fn what_a_route_does_not_take_is_refused_and_nothing_begins() {
+    let mut daemon = Daemon::start(five).await;
+    daemon.learner(|desk| {
+        if let Some(request) = desk.requests.iter().next() {
+            panic!("{request:?}");
+        }
+    });
+    for path in ["/v1/consolidate", "/v1/writer/rounds", "/v1/backups", "/v1/resume"] {
+        for body in [r#"{"a":1}"#, "garbage"] {
+            assert_eq!(daemon.post(path, body).await.status, 400, "{path} {body}");
+        }
+    }
+    for path in [
+        "/v1/status?x=1",
+        "/v1/backups?limit=3",
+        "/metrics?x",
+        "/v1/documents/1/edits?x=1",
+        "/v1/adapters?&y=",
+    ] {
+        let answer = daemon.get(path).await;
+        assert_eq!(answer.status, 400, "{path}");
+        let words = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(words.contains("unknown") && words.contains("takes none"), "{path}: {words}");
+    }
+    assert_eq!(daemon.post("/v1/consolidate?now=1", "").await.status, 400);
+    assert_eq!(daemon.get("/v1/documents?limit=2&tag=pier").await.status, 200);
 }

@@ -51,7 +51,7 @@ async fn what_cannot_leave_is_said() {
     problem("gen-000009/export", 404, "not-found", "9").await;
     problem("newest/export", 400, "invalid", "is no generation").await;
     problem("1/export?format=onnx", 400, "invalid", "unknown variant `onnx`").await;
-    problem("1/export?form=gguf", 400, "invalid", "unknown field `form`").await;
+    problem("1/export?form=gguf", 400, "invalid", "takes format").await;
     let fresh = Daemon::start(|_| {}).await;
     fresh.get("/v1/adapters/live/export").await.is_problem(409, "conflict", "the base model is live");
     let damaged: Export = Box::new(|_, _| Err(Error::new(Kind::Conflict, "made for another base model")));

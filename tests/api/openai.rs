@@ -156,6 +156,8 @@ async fn errors_are_in_openais_words() {
     });
     let cases = [
         (CHAT, hello(json!({ "temperature": -1 })), 400, "invalid_request_error", "temperature"),
+        (CHAT, hello(json!({ "temperature": 3.5e38 })), 400, "invalid_request_error", "temperature"),
+        (CHAT, hello(json!({ "stop": ["a".repeat(1001)] })), 400, "invalid_request_error", "stop"),
         (CHAT, "{".to_string(), 400, "invalid_request_error", "body"),
         (CHAT, hello(json!({ "model": "gpt-4" })), 404, "invalid_request_error", "model"),
         (CHAT, hello(json!({})), 500, "server_error", ""),

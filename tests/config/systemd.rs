@@ -8,7 +8,7 @@ use crate::config::package::shipped;
 use crate::config::{read, repository};
 
 /// The highest exposure that `systemd-analyze security` may find, 0 to 10.
-const MAX_EXPOSED: f64 = 1.5;
+const MAX_EXPOSED: f64 = 0.5;
 /// What changes the unit on request.
 const DROP_INS: [&str; 4] = ["gpu.conf", "serve.conf", "tcp.conf", "writer.conf"];
 /// Files that every system with systemd has.

@@ -101,7 +101,7 @@ fn what_was_learned_is_answered_while_the_next_document_is_being_learned() {
 #[test]
 fn whoever_hangs_up_makes_room() {
     use std::io::{Read, Write};
-    let host = Host::with("[answers]\nat_once = 1\n");
+    let host = Host::with("[answers]\nmax_concurrent = 1\n");
     let daemon = host.start();
     let body = json!({
         "prompt": "The harbour", "max_tokens": 480, "stream": true, "temperature": 1.5, "seed": 3, "n": 16, "model": "base"

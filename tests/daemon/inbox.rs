@@ -322,3 +322,21 @@ fn the_log_says_what_was_learned_and_no_name_forges_a_line() {
     assert!(line(&["finished", "Drelpolford", "learned", "document=1"]), "{log}");
     assert!(line(&["is live", "gen-000001"]), "{log}");
 }
+
+#[test]
+fn a_line_of_the_journal_says_what_happened_and_how_grave_it_is() {
+    let host = Host::new();
+    let log = std::fs::File::create(host.root().join("log")).unwrap();
+    // systemd sets it where it has connected stderr to its journal.
+    let daemon = host.adopt(host.command().env("JOURNAL_STREAM", "8:1").stderr(log).spawn().unwrap());
+    host.wait_notified("READY=1");
+    host.drop("evil\n<3>a forged line.txt", b"");
+    daemon.wait("refused", |_| {
+        host.inbox().join("failed").read_dir().is_ok_and(|mut dir| dir.next().is_some())
+    });
+    assert!(daemon.stop().success());
+    let log = std::fs::read_to_string(host.root().join("log")).unwrap();
+    assert!(log.lines().all(|line| line.starts_with("<4>") || line.starts_with("<6>")), "{log}");
+    let told = log.lines().find(|line| line.starts_with("<4>cannot be taken in file=")).unwrap();
+    assert!(told.contains("a forged line.txt") && told.contains("reason="), "{told}");
+}

@@ -12,7 +12,6 @@ use seald_core::domain::progress::Progress;
 use seald_engine::kernels::cpu::Isa;
 use seald_engine::kernels::{Compute, Precision};
 use seald_engine::model::Model;
-use seald_learn::gate::GateOptions;
 use seald_learn::options::LearnOptions;
 
 /// A model that is to be calibrated.
@@ -123,15 +122,12 @@ fn nothing_is_calibrated_where_nothing_depends_on_it() {
     let cancel = AtomicBool::new(false);
     let open_rate = LearnOptions { learning_rates: Vec::new(), base_samples: 8, ..options().learn };
     let set_rate = LearnOptions { base_samples: 8, ..options().learn };
-    let set_budget = GateOptions { drift_budget: 0.2, ..GateOptions::default() };
-    let left_open = GateOptions::default();
-    for (learn, gate, expected) in [
-        (LearnOptions { calibrate: false, ..open_rate.clone() }, left_open.clone(), false),
-        (set_rate.clone(), set_budget.clone(), false),
-        (set_rate, left_open, true),
-        (open_rate, set_budget, true),
+    for (learn, expected) in [
+        (LearnOptions { calibrate: false, ..open_rate.clone() }, false),
+        (set_rate, false),
+        (open_rate, true),
     ] {
-        let options = WorkerOptions { learn, gate, ..options() };
+        let options = WorkerOptions { learn, ..options() };
         let root = Root::open(root.path()).unwrap();
         let database = store(root.path());
         let mut worker = Worker::open(root, database, &model, options, &cancel).unwrap();

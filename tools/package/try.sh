@@ -56,8 +56,9 @@ within_a_minute() {
   exit 1
 }
 
-booted() { init=$(pgrep -P "$outer") && inside systemctl is-system-running; }
-learned() { inside sealctl --json status | grep -q "\"accepted\": *$1"; }
+# The filter of what unshare says is its child, too.
+booted() { init=$(pgrep -P "$outer" -x systemd) && inside systemctl is-system-running; }
+learned() { inside sealctl --json status | grep -q "\"learned\": *$1"; }
 property() { inside systemctl show -p "$1" --value seald; }
 restarted() { [ "$(property NRestarts)" = 1 ] && [ "$(property ActiveState)" = active ] && inside sealctl status; }
 
@@ -70,7 +71,7 @@ inside sh -c 'cp /root/drelpolford.* /var/lib/seald/inbox/'
 within_a_minute learned 1
 inside systemctl reload seald
 inside sh -c 'cp /root/the-horkroadas-games.pdf /var/lib/seald/inbox/'
-within_a_minute sh -c "sleep 2"
+within_a_minute inside test -e /var/lib/seald/inbox/done/the-horkroadas-games.pdf
 inside kill -9 "$(property MainPID)"
 within_a_minute restarted
 within_a_minute learned 2

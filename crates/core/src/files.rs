@@ -3,8 +3,10 @@
 //! A crash at any point leaves the old state or the new one, and at most litter whose name says so
 //! ([`clean_litter`]).
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -29,6 +31,16 @@ pub fn io_error(doing: &str, path: &Path, source: io::Error) -> Error {
         _ => (Kind::Io, ""),
     };
     Error::new(kind, format!("cannot {doing} {}{remedy}", path.display())).with_source(source)
+}
+
+/// The name of a file as text that no other name has: bytes that are no UTF-8 as `\\xFC`.
+pub fn name_text(name: &OsStr) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
+    }
+    text
 }
 
 /// Reads a whole file; errors name it.

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use seald_core::Kind;
-use seald_core::files::{StagedDir, clean_litter, clean_litter_of, lock, put_in_place, write_atomic};
+use seald_core::files::{
+    StagedDir, clean_litter, clean_litter_of, lock, name_text, put_in_place, write_atomic,
+};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -152,4 +154,14 @@ fn the_litter_of_one_target_is_cleaned_and_its_old_self_put_back() {
     left.sort();
     assert_eq!(left, [".replaced-ck-2", ".staging-ck-2-abc123", "ck", "other"]);
     assert!(clean_litter_of(&dir.path().join("missing/ck")).unwrap().is_empty());
+}
+
+#[test]
+fn names_that_are_no_utf8_are_told_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let text = |name: &[u8]| name_text(std::ffi::OsStr::from_bytes(name));
+    assert_eq!(text("Müller.txt".as_bytes()), "Müller.txt");
+    assert_eq!(text(b"M\xfcller.txt"), "M\\xFCller.txt");
+    assert_ne!(text(b"M\xfcller.txt"), text(b"M\xf6ller.txt"));
+    assert_eq!(text(b"a\xe2\x82"), "a\\xE2\\x82");
 }

@@ -175,8 +175,8 @@ impl<'a> Generator<'a> {
             Running::new(decoder, tokenizer, Bounds { prefill_tokens, pass_time: None, batch_rows });
         let shared = Arc::new(options.clone());
         let member = |row: usize| match &rows[row].options {
-            Some(own) => Member { row, options: Arc::new(own.clone()), draw: 0 },
-            None => Member { row, options: shared.clone(), draw: row },
+            Some(own) => Member { row, request: 0, options: Arc::new(own.clone()), draw: 0 },
+            None => Member { row, request: 0, options: shared.clone(), draw: row },
         };
         for (row, members) in distinct(rows) {
             let first = members.first().copied().unwrap_or_default();

@@ -4,6 +4,7 @@
 
 mod adapter_config;
 pub mod adapter_files;
+mod admission;
 mod anchors;
 pub mod backward;
 pub mod batch;

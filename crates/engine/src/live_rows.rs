@@ -1,6 +1,6 @@
 //! The rows of a generation between its passes: prompts that are yet to be read, and rows that are being continued.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,6 +47,12 @@ impl Given {
 }
 
 impl Prompt {
+    /// The request that it is a part of; what is only weighed is one by itself.
+    pub(super) fn request(&self) -> usize {
+        let weighed = || self.given.as_ref().map_or(0, |given| given.row);
+        self.members.first().map_or_else(weighed, |member| member.request)
+    }
+
     /// Rows that it is read for.
     pub(super) fn rows(&self) -> usize {
         self.members.len() + usize::from(self.given.is_some())
@@ -126,6 +132,7 @@ impl Part<'_> {
 /// A row that is being continued.
 pub(super) struct Live<'m> {
     pub(super) row: usize,
+    pub(super) request: usize,
     pub(super) adapter: Option<usize>,
     pub(super) slot: usize,
     /// Tokens in its slot.
@@ -135,6 +142,16 @@ pub(super) struct Live<'m> {
     pub(super) sampler: Sampler,
     pub(super) text: RowText<'m>,
     pub(super) out: Generated,
+}
+
+/// The rows that each request has under way.
+pub(super) fn rows_of_requests(live: &[Live<'_>], reading: &VecDeque<Prompt>) -> HashMap<usize, usize> {
+    let read = reading.iter().map(|prompt| (prompt.request(), prompt.rows()));
+    let mut rows = HashMap::new();
+    for (request, more) in live.iter().map(|live| (live.request, 1)).chain(read) {
+        *rows.entry(request).or_default() += more;
+    }
+    rows
 }
 
 impl Live<'_> {

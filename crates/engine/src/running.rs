@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use rayon::prelude::*;
 
+use super::admission::next_to_begin;
 use super::batch::Batch;
 use super::cache::KvCache;
 use super::decoder::{ActiveAdapter, Decoder};
 use super::generate::{GenerateOptions, Generated, OnToken};
 use super::kernels::Slice;
-use super::live_rows::{Ended, Given, Live, Part, Prompt, Row, check_options, check_prompt, note_given};
+use super::live_rows::{
+    Ended, Given, Live, Part, Prompt, Row, check_options, check_prompt, note_given, rows_of_requests,
+};
 use super::loss;
 use super::prefill::Prefill;
 use super::sampler::{self, Chosen, Sampler};
@@ -35,7 +38,7 @@ pub struct Bounds {
     pub prefill_tokens: usize,
     /// Time that a pass is to take; fewer tokens are read in it then, and prompts share them alike. None: prompts are read one after the other, for throughput.
     pub pass_time: Option<Duration>,
-    /// Most rows that are continued at the same time, 1 or more; others wait until one ends.
+    /// Most rows that are continued at the same time, 1 or more; others wait until one ends, but for the first of a request (`admission`).
     pub batch_rows: usize,
 }
 
@@ -44,6 +47,8 @@ pub struct Bounds {
 pub struct Member {
     /// The caller's number for it, which events and results carry.
     pub row: usize,
+    /// The caller's number for the request that it is a part of: requests share the places.
+    pub request: usize,
     /// When and how it goes on.
     pub options: Arc<GenerateOptions>,
     /// Which of the seed's streams of random numbers it draws from.
@@ -270,12 +275,14 @@ impl<'m> Running<'m> {
         }
     }
 
-    /// Gives places to prompts that wait, in the order in which they came.
+    /// Gives places to prompts that wait.
     fn admit(&mut self) {
-        let taken = self.live.len() + self.reading.iter().map(Prompt::rows).sum::<usize>();
-        let mut room = self.batch_rows.saturating_sub(taken);
-        while let Some(mut prompt) = self.waiting.pop_front_if(|p| p.rows() <= room) {
-            room -= prompt.rows();
+        let mut under_way = rows_of_requests(&self.live, &self.reading);
+        while let Some(mut prompt) = {
+            let waiting = self.waiting.iter().map(|prompt| (prompt.request(), prompt.rows()));
+            next_to_begin(waiting, &under_way, self.batch_rows).and_then(|at| self.waiting.remove(at))
+        } {
+            *under_way.entry(prompt.request()).or_default() += prompt.rows();
             (prompt.slot, prompt.read) = match prompt.after {
                 Some((beginning, read)) => (self.cache.fork(beginning), read),
                 None => (self.cache.add_slot(), 0),
@@ -309,6 +316,7 @@ impl<'m> Running<'m> {
         let limit = self.decoder.config().max_position_embeddings;
         Live {
             row: member.row,
+            request: member.request,
             adapter: prompt.adapter,
             slot: prompt.slot,
             cached: n,

@@ -13,10 +13,14 @@ use super::kernels::dropout::mix;
 use super::kernels::softmax;
 use seald_core::error::{Error, Kind, Result};
 
+/// The highest temperature. Logits lie within some hundreds: divided by this they are equal to four digits, and neither they nor `1 / temperature` leave what an f32 holds.
+/// (OpenAI's own API takes 2 at most.)
+pub const MAX_TEMPERATURE: f64 = 1e6;
+
 /// How tokens are chosen. The default takes the most probable one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sampling {
-    /// Logits are divided by it, 0 or more. Below 1e-7 the most probable token is taken (the lowest id in a tie).
+    /// Logits are divided by it, 0 to [`MAX_TEMPERATURE`]. Below 1e-7 the most probable token is taken (the lowest id in a tie).
     pub temperature: f64,
     /// Only the k most probable tokens, 1 or more; `None` for all.
     pub top_k: Option<usize>,
@@ -32,8 +36,11 @@ impl Sampling {
     /// [`Kind::Invalid`] naming the field.
     pub fn validate(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
-        if !self.temperature.is_finite() || self.temperature < 0.0 {
-            return invalid(format!("temperature is {}: give 0 (greedy) or more", self.temperature));
+        if !(0.0..=MAX_TEMPERATURE).contains(&self.temperature) {
+            return invalid(format!(
+                "temperature is {}: give 0 (greedy) to {MAX_TEMPERATURE}",
+                self.temperature
+            ));
         }
         if self.top_k == Some(0) {
             return invalid("top_k is 0: give 1 or more, or leave it out".into());
@@ -164,6 +171,8 @@ fn allowed(isa: Isa, sampling: &Sampling, logits: &[f32]) -> Option<Vec<u32>> {
     // Tokens below (1 - p) / n hold less than 1 - p together: the others reach p without them, and mostly they
     // are few.
     let least = log_sum + ((1.0 - p) / ids.len() as f64).ln() as f32;
+    // Where all are equal and p is small, rounding could put every one of them below that.
+    let least = least.min(scaled.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let likely = scaled.into_iter().zip(ids).filter(|&(x, _)| x >= least);
     let mut likely: Vec<(f32, u32)> = likely.map(|(x, id)| ((x - log_sum).exp(), id)).collect();
     keep_nucleus(&mut likely, p);
@@ -272,6 +281,27 @@ mod tests {
             // Five standard deviations above the mean of the distribution.
             let bound = freedom + 5.0 * (2.0 * freedom).sqrt();
             assert!(statistic < bound, "{sampling:?}: {statistic} > {bound}, {counts:?}");
+        }
+    }
+
+    #[test]
+    fn something_is_left_to_draw_from_at_every_temperature() {
+        for temperature in [1e-6, 1.0, 1e4, MAX_TEMPERATURE] {
+            for p in [1e-300, 1e-9, 0.08, 0.999_999_9] {
+                for n in [1, 2, 3, 7, 1000, 151_936] {
+                    // As a grammar masks them, too.
+                    let masked = (0..n).map(|i| if i % 3 == 0 { 0.5 } else { f32::NEG_INFINITY }).collect();
+                    for logits in [vec![0.1; n], vec![-87.3; n], masked, logits(n)] {
+                        let sampling = sampling(temperature, None, Some(p));
+                        let found = allowed(ISA, &sampling, &logits).unwrap();
+                        assert!(!found.is_empty(), "{sampling:?}, {n} logits");
+                        assert!(found.iter().all(|id| logits[*id as usize].is_finite()), "{sampling:?}");
+                    }
+                }
+            }
+        }
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, 3.5e38, 2.0 * MAX_TEMPERATURE] {
+            assert!(sampling(wrong, None, None).validate().is_err(), "{wrong}");
         }
     }
 

@@ -10,6 +10,7 @@ use super::sniff::{KNOWN, Sniffed, sniff};
 use super::{Limits, clean, docx, html, jsonl, pdf, plain, source};
 use seald_core::domain::document::DocumentFormat;
 use seald_core::error::{Error, Kind, Result};
+use seald_core::files::name_text;
 
 /// One document as it was read from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,8 +137,8 @@ pub(super) fn extract_opened(path: &Path, file: File, limits: &Limits) -> Result
 
 fn read_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Vec<Extracted>> {
     let row = format_of(path, bytes)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name_text(path.file_name().unwrap_or_default());
+    let stem = name_text(path.file_stem().unwrap_or_default());
     let documents = match row.read {
         ReadFormat::One(read) => vec![finish(name, &stem, row.format, read(bytes, limits)?)?],
         ReadFormat::Lines(read) => {

@@ -1,5 +1,5 @@
-//! Calibration: an invented text is taught to the model, as a document would be, at the learning rate that its width suggests, and at half of it where that is too high. How far its answers about the text improve, and how many of its other
-//! answers change, tells the rate and the drift that suit the model ([decision 21](../../../docs/decisions/0021-calibration.md)).
+//! Calibration: an invented text is taught to the model, as a document would be, at the learning rate that its width suggests, and at half of it where that moves the model beyond the drift budget. It tells the rate that suits the model, how much
+//! such a lesson harms what it reads, and how fast the machine is ([decision 21](../../../docs/decisions/0021-calibration.md)).
 
 use std::time::Instant;
 
@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::author::Author;
 use super::controls::{self, Control, ControlText, QUESTIONS};
-use super::gate::UNCALIBRATED_BUDGET;
-use super::judge;
+use super::gate::DRIFT_BUDGET;
 use super::options::general_rate;
 use super::probes::Reading;
 use super::prompt::PromptSet;
@@ -26,17 +25,11 @@ use seald_core::error::{Error, Kind, Result};
 use seald_engine::checkpoint;
 use seald_engine::lora::Adapter;
 
+/// Number of the way to calibrate: what was found in another way is not used any more. 2: the drift budget no longer follows from answers that are lost.
+pub const RECIPE: u32 = 2;
 /// Rates that are tried, as multiples of what the model's width suggests, a fit over other models: the next one only where one diverges or moves the model beyond the budget.
 /// Higher ones are not: twice the rate never gained more, and moved the models by up to five times as much (decision 21).
 const FACTORS: [f64; 2] = [1.0, 0.5];
-/// Parts of the way to each adapter at which drift is looked at: two, so that small drifts are among them. Beyond its end an adapter harms more than a training that
-/// drifts as far (decision 21).
-const PARTS: [f64; 2] = [0.5, 1.0];
-/// Share of the base's right answers that may be lost. One answer in twenty is what a person would hardly notice; the gate guards each of what was learned.
-const LOST_SHARE: f64 = 0.05;
-/// Before anything is measured, nano's budget is believed, with the weight of so many nats a token times answers: a model that answers few of the questions
-/// right says little about itself. Of 100 right answers at a drift of .08, a fifth of the weight is the belief's.
-const BELIEVED: f64 = 2.0;
 /// Names the taught text in seeds, so that every rate begins with the same adapter and sees the rows in the same order.
 const KEY: &str = "calibration";
 /// Writing about a token, and training once on what was written, take as long as reading it so often, about: of a page of 210 tokens Qwen2.5-Coder-0.5B trains on 68,000, three
@@ -68,12 +61,12 @@ pub fn run(
     let (started, before) = (Instant::now(), session.tally());
     let tried = session.work.doing(Task::Calibrate, || measure(session, rehearsal, tell))?;
     let rates: Vec<RateTried> = tried.iter().map(|one| one.rate).collect();
-    let drifts = drifts(&tried);
-    let drift_budget = budget(&drifts);
+    let drifts = tried.iter().map(|one| one.look.seen).collect();
+    let drift_budget = DRIFT_BUDGET;
     let usual = general_rate(session.model.decoder.config());
     let learning_rate = choose_rate(&rates, usual, drift_budget).ok_or_else(diverged)?;
     let spent = session.tally().since(&before);
-    let read = tried.iter().flat_map(|one| &one.looks).fold(Tally::default(), |sum, one| sum.plus(&one.read));
+    let read = tried.iter().fold(Tally::default(), |sum, one| sum.plus(&one.look.read));
     let trained: f64 = tried.iter().map(|one| one.training_seconds).sum();
     let speeds = Speeds {
         read: per_second(read.scored_tokens, read.scoring_seconds),
@@ -108,28 +101,24 @@ pub fn readings(session: &Session<'_>) -> Result<f64> {
     for text in others {
         asked += session.tokens(&text.passage)?;
     }
-    let looks = 1 + PARTS.len();
-    Ok(lesson * (READINGS_OF_WRITING + READINGS_OF_TRAINING) + (looks * asked) as f64 * READINGS_OF_ASKING)
+    // Before the lesson and after it.
+    Ok(lesson * (READINGS_OF_WRITING + READINGS_OF_TRAINING) + (2 * asked) as f64 * READINGS_OF_ASKING)
 }
 
 /// What came of one rate.
 #[derive(Serialize, Deserialize)]
 struct Tried {
     rate: RateTried,
-    looks: Vec<Look>,
+    look: Look,
     training_seconds: f64,
 }
 
-/// What was seen at one place of the way to an adapter.
+/// What an adapter does to other answers.
 #[derive(Serialize, Deserialize)]
 struct Look {
     seen: DriftSeen,
     /// What reading the guard text cost: there every token is read, elsewhere common beginnings are read once.
     read: Tally,
-}
-
-fn drifts(tried: &[Tried]) -> Vec<DriftSeen> {
-    tried.iter().flat_map(|one| &one.looks).map(|look| look.seen).collect()
 }
 
 fn measure(
@@ -155,7 +144,7 @@ fn measure(
         let Some(one) = one else { continue };
         let drift = one.rate.drift;
         tried.push(one);
-        if drift <= budget(&drifts(&tried)) {
+        if drift <= DRIFT_BUDGET {
             break;
         }
     }
@@ -177,19 +166,16 @@ fn try_rate(
     rehearsal.hash(&mut hasher);
     checkpoint::hash_adapter(&mut hasher, adapter)?;
     let decided_by = hasher.finalize().to_hex().to_string();
-    let mut looks = Vec::with_capacity(PARTS.len());
-    for part in PARTS {
-        let name = format!("look {rate:e} {part}");
-        looks.push(session.part(&name, &decided_by, || base.look(session, rehearsal, adapter, part))?);
-    }
-    let drift = looks.last().map_or(f64::NAN, |one| one.seen.drift);
+    let look =
+        session.part(&format!("look {rate:e}"), &decided_by, || base.look(session, rehearsal, adapter))?;
+    let drift = look.seen.drift;
     let (gain, standard_error) = base.gain(session, adapter)?;
     // An adapter may be beyond use although its last loss was still a number.
     if ![drift, gain, standard_error].iter().all(|number| number.is_finite()) {
         return Ok(None);
     }
     let rate = RateTried { rate, gain, standard_error, drift, tokens: outcome.tokens };
-    Ok(Some(Tried { rate, looks, training_seconds: outcome.seconds }))
+    Ok(Some(Tried { rate, look, training_seconds: outcome.seconds }))
 }
 
 /// The text that is taught and the one that its gain is compared with; and those whose answers should stay as they are.
@@ -285,19 +271,12 @@ impl<'q> Base<'q> {
         Ok(stats::welch(&own, &other))
     }
 
-    /// How far a part of the way to an adapter drifts, and how many answers are lost there.
-    fn look(
-        &self,
-        session: &Session<'_>,
-        rehearsal: &Rehearsal,
-        adapter: &Adapter,
-        part: f64,
-    ) -> Result<Look> {
-        let adapter = judge::between(None, adapter, part)?;
+    /// How far an adapter drifts, and how many answers it loses.
+    fn look(&self, session: &Session<'_>, rehearsal: &Rehearsal, adapter: &Adapter) -> Result<Look> {
         let before = session.tally();
-        let drift = rehearsal.drift(session, Some(&adapter))?;
+        let drift = rehearsal.drift(session, Some(adapter))?;
         let read = session.tally().since(&before);
-        let now = session.right(&self.in_sight, Some(&adapter))?;
+        let now = session.right(&self.in_sight, Some(adapter))?;
         // What a model guessed right it guesses wrong after any training, and the other way round: what counts is by how many fewer are right, and where
         // more are, that counts as much.
         let lost = self.right as i64 - count_right(&now) as i64;
@@ -307,23 +286,6 @@ impl<'q> Base<'q> {
 
 fn count_right(answers: &[bool]) -> usize {
     answers.iter().filter(|right| **right).count()
-}
-
-/// The drift at which [`LOST_SHARE`] of the answers are lost. While both are small, the share is proportional to the drift; the number of losses among many
-/// answers is then Poisson's, and with a Gamma distribution for what is believed the mean of the slope is
-/// `([`BELIEVED`] · believed slope + Σ lost) / ([`BELIEVED`] + Σ drift · asked)`. No further than was looked, or than what is believed beforehand: that nothing was lost
-/// nearer does not speak against it.
-fn budget(seen: &[DriftSeen]) -> f64 {
-    let largest = seen.iter().map(|one| one.drift).fold(0.0, f64::max);
-    if largest == 0.0 {
-        // Where no adapter drifted, nothing was found out.
-        return UNCALIBRATED_BUDGET;
-    }
-    let lost = seen.iter().map(|one| one.lost).sum::<i64>().max(0);
-    let exposed: f64 = seen.iter().map(|one| one.drift.max(0.0) * one.asked as f64).sum();
-    let believed = BELIEVED * LOST_SHARE / UNCALIBRATED_BUDGET;
-    let budget = LOST_SHARE * (BELIEVED + exposed) / (believed + lost as f64);
-    budget.min(largest.max(UNCALIBRATED_BUDGET))
 }
 
 /// The formula's rate (`usual`), unless another one that stays within the budget gains more by over its standard error: a difference smaller than that is no reason to

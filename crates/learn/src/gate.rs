@@ -69,7 +69,7 @@ pub struct GateOptions {
     pub loss_budget: f64,
     /// Losses are too many when the budget explains as many or more with this probability or less, in (0, 1).
     pub loss_level: f64,
-    /// Mean KL from the base that is allowed, nats a token, above 0. 0: what the model's calibration found; .1 for nano, and where there is none.
+    /// Mean KL from the base that is allowed, nats a token, above 0. 0: .1.
     pub drift_budget: f64,
     /// Seed of the bootstrap that finds the bound of the gain, 0 or more.
     pub seed: u64,
@@ -90,13 +90,14 @@ impl Default for GateOptions {
     }
 }
 
-/// Drift that is allowed where nothing was calibrated, nats a token: nano's ([decision 8](../../../docs/decisions/0008-drift-from-the-bases-own-words.md)).
-pub const UNCALIBRATED_BUDGET: f64 = 0.1;
+/// Drift that is allowed where nobody sets another, nats a token: nano's ([decision 8](../../../docs/decisions/0008-drift-from-the-bases-own-words.md)), and that at which Qwen2.5-Coder-0.5B's everyday answers are about a fifth shorter
+/// ([decision 21](../../../docs/decisions/0021-calibration.md)).
+pub const DRIFT_BUDGET: f64 = 0.1;
 
 impl GateOptions {
     /// Mean KL from the base that is allowed, nats a token, above 0.
     pub fn budget(&self) -> f64 {
-        if self.drift_budget > 0.0 { self.drift_budget } else { UNCALIBRATED_BUDGET }
+        if self.drift_budget > 0.0 { self.drift_budget } else { DRIFT_BUDGET }
     }
 
     /// What explains that a few of many answers are lost.

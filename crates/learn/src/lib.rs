@@ -6,6 +6,7 @@ pub use seald_engine::examples::TrainRow;
 pub use seald_engine::inspect::{ModelSummary, inspect};
 pub use seald_engine::lora::Adapter;
 pub use seald_engine::model::Model;
+pub use seald_engine::sampler::MAX_TEMPERATURE;
 
 pub mod answer;
 pub mod author;

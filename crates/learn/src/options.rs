@@ -45,9 +45,8 @@ pub struct LearnOptions {
     pub alpha: f64,
     /// Learning rates that a directive may choose, above 0. Empty: those that fit the model, as its calibration found.
     pub learning_rates: Vec<f64>,
-    /// Whether a model is calibrated before it learns its first document, once, which takes about as long as a few documents: the learning rate and
-    /// the drift budget (`drift_budget` in `[gate]`) are measured where they are left open. Without it the rate follows from the model's width, and
-    /// the budget is .1. nano is never calibrated: its settings are part of the program.
+    /// Whether a model is calibrated before it learns its first document, once, which takes about as long as a document: the learning rate, where it is left
+    /// open, and how fast the machine is. Without it the rate follows from the model's width. nano is never calibrated: its settings are part of the program.
     pub calibrate: bool,
     /// Epochs that a directive may choose, 1 or more.
     pub epochs: Vec<usize>,

@@ -46,19 +46,15 @@ fn a_model_is_calibrated_by_what_a_lesson_teaches_and_changes() {
     assert_eq!(rates, [formula, formula / 2.0][..rates.len()], "the lower one where it is needed");
     assert!(rates.contains(&found.learning_rate), "{found:?}");
     assert!(found.rates.iter().all(|one| one.tokens > 0 && one.standard_error > 0.0), "{found:?}");
-    assert_eq!(found.drifts.len(), 2 * rates.len(), "half the way and the whole way of each");
+    assert_eq!(found.drifts.len(), rates.len());
     let asked = found.drifts[0].asked;
     // Of right answers by fewer at most than there were; nano, which was taught other prompts, may have none.
     assert!(
         asked <= 80 && found.drifts.iter().all(|one| one.asked == asked && one.lost <= asked as i64),
         "{found:?}"
     );
-    // The same start and the same rows: only the rate makes the difference. So little training may as well bring the guard text nearer.
-    let moved = |look: usize| found.drifts[look].drift.abs();
-    assert!(moved(0) < moved(1), "{found:?}");
-    assert_eq!(found.rates[0].drift, found.drifts[1].drift);
-    let largest = found.drifts.iter().map(|one| one.drift).fold(0.0, f64::max);
-    assert!(found.drift_budget > 0.0 && found.drift_budget <= largest.max(0.1), "{found:?}");
+    assert!(found.rates[0].drift != 0.0 && found.rates[0].drift == found.drifts[0].drift, "{found:?}");
+    assert!((found.drift_budget - 0.1).abs() < 1e-9, "{found:?}");
     let speeds = [found.speeds.read, found.speeds.written, found.speeds.trained];
     assert!(speeds.iter().all(|speed| speed.is_some_and(|speed| speed > 0.0)), "{found:?}");
     assert_eq!(found.made_at, Timestamp(7));

@@ -36,11 +36,30 @@ pub(super) fn refuse_damaged(db: &Connection, path: &Path) -> Result<()> {
 /// What no backup may be: damaged in a page or an index, or with a reference that leads nowhere.
 pub(super) fn refuse_broken(db: &Connection) -> Result<()> {
     run(db, "PRAGMA integrity_check(3)", "it is damaged")?;
+    refuse_astray(db)
+}
+
+/// Refuses rows that refer to none, and documents that count as learned though no generation learned them: what a file and the log of another state of it come to.
+pub(super) fn refuse_astray(db: &Connection) -> Result<()> {
     let astray: Option<String> = first(db, "PRAGMA foreign_key_check", [], |row| row.get(0))?;
-    match astray {
-        None => Ok(()),
-        Some(table) => {
-            Err(Error::new(Kind::Corrupt, format!("table {table} refers to rows that are not there")))
+    if let Some(table) = astray {
+        return Err(Error::new(Kind::Corrupt, format!("table {table} refers to rows that are not there")));
+    }
+    // Earlier tables do not say what took a document's place.
+    let newest = "SELECT count(*) FROM pragma_table_info('documents') WHERE name = 'replaced_by'";
+    if first(db, newest, [], |row| row.get::<_, i64>(0))? != Some(1) {
+        return Ok(());
+    }
+    // `accepted` until version 12.
+    let sql =
+        "SELECT count(*) FROM documents d WHERE state IN ('learned', 'accepted') AND replaced_by IS NULL
+               AND NOT EXISTS (SELECT 1 FROM generation_documents g WHERE g.document = d.id)";
+    match first(db, sql, [], |row| row.get::<_, i64>(0))? {
+        None | Some(0) => Ok(()),
+        Some(lost) => {
+            let text =
+                format!("{lost} of its documents are said to be learned, and no generation learned them");
+            Err(Error::new(Kind::Corrupt, text))
         }
     }
 }

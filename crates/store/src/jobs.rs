@@ -8,7 +8,7 @@ use super::failure::{conflict, not_found};
 use super::{documents, generations};
 use seald_core::clock::Timestamp;
 use seald_core::domain::document::DocumentState;
-use seald_core::domain::ids::{DocumentId, JobId};
+use seald_core::domain::ids::{DocumentId, GenerationId, JobId};
 use seald_core::domain::job::{Blame, Event, Job, JobKind, JobState, Stage};
 use seald_core::error::{Error, Kind, Result};
 
@@ -257,10 +257,16 @@ pub(super) fn retry(db: &Connection, document: DocumentId) -> Result<Job> {
 fn refuse_learned(db: &Connection, document: DocumentId) -> Result<()> {
     let chain = generations::chain(db, generations::live_id(db)?)?;
     match chain.iter().find(|g| g.documents.contains(&document)) {
-        Some(generation) => Err(conflict(format!(
-            "document {document} was learned by generation {}, which the live model contains: roll back to {} first",
-            generation.id, generation.parent
-        ))),
+        Some(generation) => {
+            let before = match generation.parent {
+                GenerationId::BASE => "base".to_string(),
+                parent => parent.folder(),
+            };
+            Err(conflict(format!(
+                "document {document} is learned: {} is a part of what is live. To learn it again, make live what was before it first: `sealctl rollback {before}`",
+                generation.id.folder()
+            )))
+        }
         None => Ok(()),
     }
 }

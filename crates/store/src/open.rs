@@ -7,11 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tracing::info;
 
 use super::Store;
-use super::check::{refuse_damaged, refuse_no_file};
+use super::check::{refuse_astray, refuse_damaged, refuse_no_file};
 use super::migrations::{VERSION, migrate, version};
 use super::schema::refuse_altered;
 use seald_core::error::{Error, Kind, Result};
@@ -34,6 +35,7 @@ impl Store {
         refuse_no_file(path).map_err(|e| naming(path, e))?;
         create(path)?;
         refuse_planted(path).map_err(|e| naming(path, e))?;
+        refuse_foreign_log(path)?;
         let mut connection = connect(path).map_err(|e| naming(path, e))?;
         let found = migrate(&mut connection, VERSION).map_err(|e| naming(path, e))?;
         match usize::try_from(found) {
@@ -157,6 +159,40 @@ fn refuse_planted(path: &Path) -> Result<()> {
     Err(Error::new(Kind::Conflict, text))
 }
 
+/// A write-ahead log is played into the file as soon as a connection that may write is closed, whoever wrote it. So file and log are looked at together by one that may not,
+/// and where they do not fit, both stay as they are.
+fn refuse_foreign_log(path: &Path) -> Result<()> {
+    let mut log = path.as_os_str().to_os_string();
+    log.push("-wal");
+    let log = Path::new(&log);
+    if fs::metadata(log).map_or(0, |found| found.len()) == 0 {
+        return Ok(());
+    }
+    let looked = || -> Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        refuse_foreign(&connection)?;
+        refuse_newer(&connection)?;
+        refuse_damaged(&connection, path)?;
+        refuse_astray(&connection)
+    };
+    looked().map_err(|why| match why.kind() {
+        Kind::Io | Kind::Memory | Kind::Conflict | Kind::Unsupported => naming(path, why),
+        _ => {
+            let text = format!(
+                "cannot open {}: with what its write-ahead log holds it is no whole database of seald ({}). Nothing was changed. If a database was copied to this place, {} belongs to \
+                 another one: move it away, and the file is taken as it is. Else `sealctl restore` puts the newest backup that is whole in their place",
+                path.display(),
+                why.reason_first(),
+                log.display()
+            );
+            Error::new(Kind::Corrupt, text)
+        }
+    })
+}
+
 /// A connection to a file that is there, unchecked. Its commits wait for the disk.
 fn open_file(path: &Path) -> Result<Connection> {
     // SQLite would take a path that begins with `file:` for a URI unless its flag is left out.
@@ -228,6 +264,52 @@ mod tests {
         fs::remove_file(&journal).unwrap();
         Store::open(&path).unwrap();
     }
+
+    /// The database at `of` in another folder, with what its log holds, as a kill leaves it.
+    fn log_of(of: &Path, change: impl FnOnce(&Connection)) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("copy.db");
+        if of.exists() {
+            fs::copy(of, &copy).unwrap();
+        }
+        let connection = Connection::open(&copy).unwrap();
+        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+        change(&connection);
+        fs::read(dir.path().join("copy.db-wal")).unwrap()
+    }
+
+    #[test]
+    fn a_log_that_does_not_belong_to_it_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seald.db");
+        let mut store = Store::open(&path).unwrap();
+        receive(&mut store, "first").unwrap();
+        store.close().unwrap();
+        let whole = fs::read(&path).unwrap();
+        let other = dir.path().join("other.db");
+        let foreign =
+            log_of(&other, |db| db.execute_batch("CREATE TABLE z (a); INSERT INTO z VALUES (1);").unwrap());
+        let mixed = log_of(&path, |db| {
+            db.execute_batch("UPDATE documents SET state = 'learned' WHERE id = 1").unwrap();
+        });
+        for log in [foreign, mixed] {
+            fs::write(dir.path().join("seald.db-wal"), &log).unwrap();
+            let error = Store::open(&path).unwrap_err();
+            let words = error.to_string();
+            assert!(
+                error.kind() == Kind::Corrupt && words.contains("seald.db-wal belongs to another"),
+                "{words}"
+            );
+            assert_eq!(fs::read(&path).unwrap(), whole, "{words}");
+            assert_eq!(fs::read(dir.path().join("seald.db-wal")).unwrap(), log);
+        }
+        // What a kill leaves is played, as ever.
+        let ours = log_of(&path, |db| db.execute_batch("UPDATE documents SET title = 'B'").unwrap());
+        fs::write(dir.path().join("seald.db-wal"), ours).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.document(seald_core::domain::ids::DocumentId(1)).unwrap().title, "B");
+    }
+
     use crate::{NewDocument, Received};
     use seald_core::domain::document::DocumentFormat;
 

@@ -172,7 +172,7 @@ fn what_the_live_model_knows_is_not_learned_again_until_it_is_rolled_back() {
     learn_all(&mut store);
     let e = store.apply(id, Event::Retried).unwrap_err();
     assert_eq!(e.kind(), Kind::Conflict);
-    assert!(e.to_string().contains("roll back to 0"), "{e}");
+    assert!(e.to_string().contains("sealctl rollback base"), "{e}");
     set_live(&store, seald_core::domain::ids::GenerationId::BASE);
     store.apply(id, Event::Retried).unwrap();
     learn_all(&mut store);

@@ -49,12 +49,12 @@ pub fn render(calibration: &Calibration, document: Option<(usize, f64)>, look: &
         .iter()
         .fold((0, 0), |(lost, asked), DriftSeen { drift: _, asked: n, lost: l }| (lost + l, asked + n));
     let lost = lost.max(0);
-    let seen = format!(
-        "{} nats a token: about one right answer in twenty is lost there ({lost} of {} were here)",
-        two_digits(*drift_budget),
+    page.field("Budget", &format!("a drift of {} nats a token", two_digits(*drift_budget)), &plain);
+    let read = format!(
+        "of {} about other texts in sight {lost} went wrong; the gate asks such questions after each document",
         count(asked, "right answer")
     );
-    page.field("Budget", &seen, &plain);
+    page.field("Reading", &read, &plain);
     page.field("Speed", &speed(speeds), &plain);
     page.field("Took", &duration(*seconds), &plain);
     if let Some((tokens, seconds)) = document {

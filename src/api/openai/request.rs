@@ -7,7 +7,7 @@ use super::super::extract::{generation, whole_numbers};
 use super::super::plain;
 use super::failure::Refusal;
 use super::fields::{leave_out, refuse};
-use crate::pipeline::model_requests::{GenerateRequest, Message, Prompt, Role};
+use crate::pipeline::model_requests::{GenerateRequest, MAX_TEMPERATURE, Message, Prompt, Role};
 use seald_core::domain::ids::GenerationId;
 use seald_core::protocol::openai::{
     ChatMessage, ChatRequest, Common, CompletionRequest, Content, OneOrMore, PromptField, ResponseFormat,
@@ -16,8 +16,9 @@ use seald_core::protocol::openai::{
 /// Most answers to a prompt, and most answers of a request.
 const EACH: usize = 16;
 const ALL: usize = 64;
-/// Most texts that end an answer.
+/// Most texts that end an answer, and the longest, bytes: each is looked for after every token.
 const STOPS: usize = 4;
+const STOP_BYTES: usize = 1000;
 /// Most alternatives of a token.
 const TOP: usize = 20;
 /// Tokens of a completion where nothing is said, as OpenAI has it.
@@ -178,8 +179,11 @@ fn wanted(asked: GenerateRequest, log_probs: bool, common: Common) -> Result<Wan
     if asked.max_tokens == Some(0) {
         return Err(Refusal::field("max_tokens", "max_tokens is 0: give 1 or more"));
     }
-    if let Some(wrong) = temperature.filter(|t| !(t.is_finite() && *t >= 0.0)) {
-        return Err(Refusal::field("temperature", format!("temperature is {wrong}: give 0 or more")));
+    if let Some(wrong) = temperature.filter(|t| !(0.0..=MAX_TEMPERATURE).contains(t)) {
+        return Err(Refusal::field(
+            "temperature",
+            format!("temperature is {wrong}: give 0 to {MAX_TEMPERATURE}"),
+        ));
     }
     if let Some(wrong) = top_p.filter(|p| !(0.0..=1.0).contains(p)) {
         return Err(Refusal::field("top_p", format!("top_p is {wrong}: give 0 to 1")));
@@ -192,8 +196,9 @@ fn wanted(asked: GenerateRequest, log_probs: bool, common: Common) -> Result<Wan
         Some(OneOrMore::One(text)) => vec![text],
         Some(OneOrMore::More(texts)) => texts,
     };
-    if stop.len() > STOPS || stop.iter().any(String::is_empty) {
-        return Err(Refusal::field("stop", format!("stop: give at most {STOPS} texts, none of them empty")));
+    if stop.len() > STOPS || stop.iter().any(|text| !(1..=STOP_BYTES).contains(&text.len())) {
+        let text = format!("stop: give at most {STOPS} texts of 1 to {STOP_BYTES} bytes");
+        return Err(Refusal::field("stop", text));
     }
     let seed = seed.map(i64::cast_unsigned);
     let asked = GenerateRequest {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::super::extract::{Body, NoFields};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::service::blocking;
@@ -23,7 +24,10 @@ pub(in crate::api) async fn list(State(api): State<Api>) -> Result<Json<BackupsV
 #[utoipa::path(post, path = "/v1/backups", tag = "backups", responses(
     (status = 201, body = BackupView, description = "The backup, once it is whole"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn make(State(api): State<Api>) -> Result<(StatusCode, Json<BackupView>), Failure> {
+pub(in crate::api) async fn make(
+    State(api): State<Api>,
+    Body(NoFields {}): Body<NoFields>,
+) -> Result<(StatusCode, Json<BackupView>), Failure> {
     let path = api.service.control.back_up().await?;
     Ok((StatusCode::CREATED, Json(blocking(move || views::backup(path)).await?)))
 }

@@ -46,7 +46,10 @@ pub(in crate::api) async fn pause(
 #[utoipa::path(post, path = "/v1/resume", tag = "control", responses(
     (status = 200, body = StatusView, description = "The daemon at a glance, going on"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn resume(State(api): State<Api>) -> Result<Json<StatusView>, Failure> {
+pub(in crate::api) async fn resume(
+    State(api): State<Api>,
+    Body(NoFields {}): Body<NoFields>,
+) -> Result<Json<StatusView>, Failure> {
     api.service.control.resume().await?;
     Ok(Json(api.service.read(views::status).await?))
 }

@@ -84,14 +84,14 @@ pub(in crate::api) struct Adding {
     #[param(
         min_length = 1,
         max_length = 255,
-        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029][^/\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd][^/\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]*$"
     )]
     name: String,
     /// The subfolder of the inbox that it goes into; named like a file.
     #[param(
         min_length = 1,
         max_length = 255,
-        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029][^/\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+        pattern = r"^[^./\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd][^/\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]*$"
     )]
     tag: Option<String>,
 }
@@ -120,6 +120,11 @@ pub(in crate::api) async fn add(
 /// What would leave the inbox, or be passed over there.
 fn check_name(what: &str, name: &str) -> Result<()> {
     let fits = !name.is_empty() && name.len() <= NAME_BYTES && !name.starts_with('.');
+    // What a query has in place of bytes that are no UTF-8: two such names would be one.
+    if name.contains(char::REPLACEMENT_CHARACTER) {
+        let text = format!("{what} is {name:?}, which is not UTF-8: give 1 to {NAME_BYTES} bytes that are");
+        return Err(Error::new(Kind::Invalid, text));
+    }
     if fits && !name.contains(['/', '\0']) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::super::extract::{Body, Named, Params};
+use super::super::extract::{Body, Named, NoFields, Params};
 use super::super::failure::Failure;
 use super::super::router::Api;
 use super::super::views;
@@ -21,7 +21,10 @@ type Started = (StatusCode, Json<JobStarted>);
 #[utoipa::path(post, path = "/v1/consolidate", tag = "upkeep", responses(
     (status = 202, body = JobStarted, description = "The job that does it; the one that was queued already, if one was"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn consolidate(State(api): State<Api>) -> Result<Started, Failure> {
+pub(in crate::api) async fn consolidate(
+    State(api): State<Api>,
+    Body(NoFields {}): Body<NoFields>,
+) -> Result<Started, Failure> {
     queue(&api, JobKind::Consolidate).await
 }
 
@@ -29,7 +32,10 @@ pub(in crate::api) async fn consolidate(State(api): State<Api>) -> Result<Starte
 #[utoipa::path(post, path = "/v1/writer/rounds", tag = "upkeep", responses(
     (status = 202, body = JobStarted, description = "The job that does it; the one that was queued already, if one was"),
     (status = "default", body = Problem, content_type = "application/problem+json", description = "An error")))]
-pub(in crate::api) async fn train_writer(State(api): State<Api>) -> Result<Started, Failure> {
+pub(in crate::api) async fn train_writer(
+    State(api): State<Api>,
+    Body(NoFields {}): Body<NoFields>,
+) -> Result<Started, Failure> {
     queue(&api, JobKind::WriterRound).await
 }
 

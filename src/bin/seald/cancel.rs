@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use crate::output::say;
+use crate::output::{say, watched};
 
 /// A flag that a signal raises. For verbs that look at it; the others are ended by a signal as usual.
 pub(crate) fn on_signals() -> Result<Arc<AtomicBool>> {
@@ -25,7 +25,8 @@ pub(crate) fn on_signals() -> Result<Arc<AtomicBool>> {
     // or the end of the process.
     let mut signals = Signals::new([SIGINT, SIGTERM]).doing(Kind::Io, failed)?;
     let answer = move || {
-        if signals.forever().next().is_some() {
+        // In a log the same is said by a line of its own.
+        if signals.forever().next().is_some() && watched() {
             say("\nStopping after this step; the same again stops at once.");
         }
     };

@@ -131,39 +131,26 @@ fn log(options: &LogOptions, verbose: bool) -> Result<SetLogLevel> {
         Err(_) => read(&options.level)?,
     };
     let (filter, handle) = reload::Layer::new(first);
-    tracing_subscriber::registry().with(place(options.format)?.with_filter(filter)).init();
+    tracing_subscriber::registry().with(place(options.format).with_filter(filter)).init();
     Ok(Arc::new(move |level| {
         handle.reload(read(level)?).doing(Kind::Internal, || "cannot change the log".to_string())
     }))
 }
 
-/// Where the log goes: the journal with its fields under systemd, else lines for people, or JSON.
-fn place(format: LogFormat) -> Result<Box<dyn Layer<Registry> + Send + Sync>> {
-    let journal = match format {
-        LogFormat::Journald => true,
-        // Set by systemd where it has connected stderr to the journal.
-        LogFormat::Auto => std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal(),
-        LogFormat::Text | LogFormat::Json => false,
-    };
-    if journal {
-        match tracing_journald::layer() {
-            Ok(layer) => return Ok(Box::new(layer.with_syslog_identifier("seald".into()))),
-            Err(e) if format == LogFormat::Journald => {
-                return Err(Error::new(
-                    Kind::Io,
-                    "log.format is journald, and the journal cannot be reached",
-                )
-                .with_source(e));
-            }
-            Err(_) => {}
-        }
-    }
+/// The form of the log on stderr.
+fn place(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    // Set by systemd where it has connected stderr to the journal.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    Ok(match format {
+    match format {
         LogFormat::Json => Box::new(lines.json().with_ansi(false)),
-        _ => {
+        LogFormat::Auto if journal => {
+            let lines = lines.event_format(output::JournalLine).with_ansi(false);
+            Box::new(lines.fmt_fields(output::log_fields()))
+        }
+        LogFormat::Auto | LogFormat::Text => {
             let lines = lines.with_ansi(io::stderr().is_terminal()).with_target(false);
             Box::new(lines.fmt_fields(output::log_fields()))
         }
-    })
+    }
 }

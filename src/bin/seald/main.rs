@@ -48,7 +48,7 @@ struct Cli {
 enum Verb {
     /// Learn documents: read them, train on them, ask about them, and keep what proves right
     Once(once::Args),
-    /// Find the learning rate and the drift budget that suit a model, which also happens by itself before the first document
+    /// Find the learning rate that suits a model and how fast it learns here, which also happens by itself before the first document
     Calibrate(calibrate::Args),
     /// Train a LoRA adapter on rows of text, prompts with completions, or chats
     Train(train_options::Args),

@@ -9,8 +9,9 @@ use serde::Serialize;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Prints one JSON object as a line on stdout, at once.
 pub(crate) fn json_line(object: &impl Serialize) -> Result<()> {
@@ -75,6 +76,33 @@ pub(crate) fn log_fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'sta
         }
     };
     debug_fn(one).delimited(" ")
+}
+
+/// A line for systemd's journal: its level as a number before it (sd-daemon(3)), which the journal takes off, and no time, which the journal has. The fields stand in the
+/// text, for that is what `journalctl` shows.
+pub(crate) struct JournalLine;
+
+impl<S, N> FormatEvent<S, N> for JournalLine
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            tracing::Level::ERROR => 3,
+            tracing::Level::WARN => 4,
+            tracing::Level::INFO => 6,
+            _ => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// In quotes where its end would else not be plain: a name of a file may hold what looks like another field. What is in quotes already stays.

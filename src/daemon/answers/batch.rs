@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::generations::Generations;
-use super::prepare::{Done, Prepared};
+use super::prepare::{Done, Prepared, guarded};
 use super::preparers::Ready;
 use super::weighings::Weighings;
 use crate::pipeline::model_requests::{
@@ -66,9 +66,9 @@ impl<'m> Batch<'m> {
         self.clients.is_empty() && self.weighings.is_empty()
     }
 
-    /// Whether another request would begin at once, besides so many that come before it.
+    /// Whether another request is taken up now, besides so many that come before it. Requests share the places of their answers, so that one of many answers keeps nobody out.
     pub(super) fn has_room(&self, before: usize) -> bool {
-        self.running.rows() + before < self.max_concurrent
+        self.clients.len() + self.weighings.len() + before < self.max_concurrent
     }
 
     /// Takes a request up; one that cannot be answered is told so.
@@ -124,9 +124,11 @@ impl<'m> Batch<'m> {
             .choose(asked.generation, |adapter| running.uses(adapter))
             .map_err(RequestError::of(RequestPart::Model))?;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
+        let request = self.next_row;
         for (number, prompt) in prompts.into_iter().enumerate() {
             let member = |draw| Member {
                 row: self.next_row + draw,
+                request,
                 options: options.clone(),
                 draw: number * answers + draw,
             };
@@ -159,7 +161,7 @@ impl<'m> Batch<'m> {
                 Err(_) => ControlFlow::Break(()),
             }
         };
-        match self.running.step(&generations.active(), &mut on_token) {
+        match guarded(|| self.running.step(&generations.active(), &mut on_token)) {
             Ok(ended) => {
                 for (row, result) in ended {
                     if let Some(result) = self.weighings.end(row, result, &mut self.running) {

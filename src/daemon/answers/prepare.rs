@@ -69,6 +69,14 @@ impl Task {
         matches!(self, Task::Answer(GenerateRequest { schema: Some(_), .. }))
     }
 
+    /// Bytes of the schema that is part of it; 0 where none is.
+    pub(super) fn schema_bytes(&self) -> usize {
+        match self {
+            Task::Answer(GenerateRequest { schema: Some(schema), .. }) => schema.to_string().len(),
+            _ => 0,
+        }
+    }
+
     /// That it cannot be prepared.
     pub(super) fn failed(&self, error: Error) -> Done {
         match self {
@@ -136,7 +144,7 @@ impl Preparing {
 }
 
 /// What `work` gives; an error in place of a panic.
-fn guarded<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub(super) fn guarded<T, E: From<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         tracing::error!(error = words(panic.as_ref()), "a request met a defect of this program");
         let text = "the request met a defect of this program: please report it, with the log";

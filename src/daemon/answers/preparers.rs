@@ -13,6 +13,8 @@ use seald_core::error::{Context, Error, Kind, Result};
 
 /// Threads that take any request.
 const THREADS: usize = 2;
+/// A schema up to so many bytes is small: forms and calls of functions are. Small ones have a thread of their own, so that a few large ones keep nobody waiting.
+const SMALL_SCHEMA: usize = 4 << 10;
 /// Stack of each, bytes; only what is touched takes memory. What a template nests within its bounds is taken apart again there.
 const STACK: usize = 256 << 20;
 /// Longest that a preparation may take. A schema has been tried in less, and everything else is counted before it is made.
@@ -47,8 +49,15 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(u64, Task, Arc<Ticket>)>,
+    waiting: VecDeque<Waiting>,
     closed: bool,
+}
+
+struct Waiting {
+    number: u64,
+    task: Task,
+    ticket: Arc<Ticket>,
+    schema_bytes: usize,
 }
 
 /// A request on its way through a thread.
@@ -68,13 +77,13 @@ enum At {
     Given,
 }
 
-/// What a thread takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    Everything,
-    /// Only what has no schema, so that schemas never keep all others waiting.
-    NoSchemas,
-}
+/// What a thread takes: schemas up to so many bytes. What has none any thread takes, and one takes nothing else.
+#[derive(Clone, Copy)]
+struct Takes(usize);
+
+const NO_SCHEMAS: Takes = Takes(0);
+const SMALL_SCHEMAS: Takes = Takes(SMALL_SCHEMA);
+const EVERYTHING: Takes = Takes(usize::MAX);
 
 impl Preparers {
     /// Starts them.
@@ -89,9 +98,10 @@ impl Preparers {
         let (tell, ready) = mpsc::channel();
         let shared = Arc::new(Shared { work, queue: Mutex::default(), changed: Condvar::new(), load, tell });
         let preparers = Self { shared, ready, under_way: BTreeMap::new(), next: 0, deadline };
-        start_thread(&preparers.shared, Takes::NoSchemas)?;
+        start_thread(&preparers.shared, NO_SCHEMAS)?;
+        start_thread(&preparers.shared, SMALL_SCHEMAS)?;
         for _ in 0..THREADS {
-            start_thread(&preparers.shared, Takes::Everything)?;
+            start_thread(&preparers.shared, EVERYTHING)?;
         }
         Ok(preparers)
     }
@@ -112,7 +122,8 @@ impl Preparers {
         }
         let ticket = Arc::new(Ticket::default());
         self.under_way.insert(self.next, (order, ticket.clone()));
-        self.shared.lock().waiting.push_back((self.next, task, ticket));
+        let schema_bytes = task.schema_bytes();
+        self.shared.lock().waiting.push_back(Waiting { number: self.next, task, ticket, schema_bytes });
         self.shared.changed.notify_all();
         self.next += 1;
         None
@@ -157,7 +168,7 @@ impl Preparers {
         );
         // One thread more for each that is lost, up to a bound: none of them can be stopped.
         if stuck <= MAX_STUCK
-            && let Err(error) = start_thread(&self.shared, Takes::Everything)
+            && let Err(error) = start_thread(&self.shared, EVERYTHING)
         {
             tracing::error!(%error, "one thread less prepares requests");
         }
@@ -186,14 +197,13 @@ impl Shared {
     }
 
     /// The next request that a thread may take, waited for; none at the end.
-    fn next(&self, takes: Takes) -> Option<(u64, Task, Arc<Ticket>)> {
+    fn next(&self, Takes(most): Takes) -> Option<Waiting> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
                 return None;
             }
-            let mine = |task: &Task| takes == Takes::Everything || !task.has_schema();
-            let at = queue.waiting.iter().position(|(_, task, _)| mine(task));
+            let at = queue.waiting.iter().position(|waiting| waiting.schema_bytes <= most);
             if let Some(found) = at.and_then(|at| queue.waiting.remove(at)) {
                 return Some(found);
             }
@@ -202,7 +212,7 @@ impl Shared {
     }
 
     fn run(&self, takes: Takes) {
-        while let Some((number, task, ticket)) = self.next(takes) {
+        while let Some(Waiting { number, task, ticket, .. }) = self.next(takes) {
             *ticket.lock() = At::UnderWay(Instant::now());
             let done = (self.work)(&task, &ticket.unwanted);
             if ticket.was_given_up() {
@@ -254,8 +264,11 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     fn order(schema: bool) -> (ModelRequest, UnboundedReceiver<AnswerEvent>) {
+        with(schema.then(|| json!({ "type": "object", "title": "t".repeat(SMALL_SCHEMA) })))
+    }
+
+    fn with(schema: Option<serde_json::Value>) -> (ModelRequest, UnboundedReceiver<AnswerEvent>) {
         let (pieces, read) = unbounded_channel();
-        let schema = schema.then(|| json!({ "type": "object" }));
         let asked = GenerateRequest { schema, ..GenerateRequest::new(Prompt::Text("a".into())) };
         (ModelRequest::Answer(QueuedRequest { asked, pieces }), read)
     }
@@ -324,6 +337,9 @@ mod tests {
         (0..THREADS).for_each(|_| begun.recv().unwrap());
         assert!(preparers.begin(order(false).0).is_none());
         assert_eq!(words(preparers.ready(Duration::from_secs(600)).unwrap()), "ended");
+        let (small, _read) = with(Some(json!({ "type": "object" })));
+        assert!(preparers.begin(small).is_none());
+        begun.recv_timeout(Duration::from_secs(600)).expect("a small schema is begun beside large ones");
         assert!(preparers.overdue().is_none());
         drop(preparers);
         for mut read in readers {

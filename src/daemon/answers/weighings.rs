@@ -27,6 +27,11 @@ impl Weighed {
 }
 
 impl Weighings {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()

@@ -10,11 +10,11 @@ use crate::clock::Timestamp;
 pub struct Calibration {
     /// Peak learning rate that documents are trained with, above 0.
     pub learning_rate: f64,
-    /// Drift from the base that the gate allows, nats a token, above 0: about 5 % of the base's right answers are lost there.
+    /// Drift from the base that the gate allows, nats a token, above 0.
     pub drift_budget: f64,
     /// The learning rates that were tried, the lowest first. Those whose training diverged are left out.
     pub rates: Vec<RateTried>,
-    /// What each drift did to the base's own answers.
+    /// What each of them did to answers about other texts.
     pub drifts: Vec<DriftSeen>,
     /// How fast the model works on this machine.
     pub speeds: Speeds,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 /// A chat to go on with.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
@@ -32,6 +33,7 @@ pub struct ChatRequest {
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 pub struct CompletionRequest {
     /// One text or several, or token ids of one or several.
+    #[schema(schema_with = prompts)]
     pub prompt: PromptField,
     /// Most tokens of an answer; 16 where it is left out.
     #[schema(minimum = 1)]
@@ -53,18 +55,19 @@ pub struct Common {
     /// Answers to each prompt, 1 to 16.
     #[schema(minimum = 1, maximum = 16)]
     pub n: Option<usize>,
-    /// Temperature, 0 or more. Where it is left out, as the model's authors recommend, else 0.
-    #[schema(minimum = 0)]
+    /// Temperature, 0 to 1,000,000. Where it is left out, as the model's authors recommend, else 0.
+    #[schema(minimum = 0, maximum = 1_000_000)]
     pub temperature: Option<f64>,
     /// Probability mass of the tokens that are drawn from, 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     pub top_p: Option<f64>,
     /// Number of tokens that are drawn from, 1 or more (not of OpenAI's API; vLLM and llama.cpp have it).
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4_294_967_295u32)]
     pub top_k: Option<usize>,
     /// The same seed, prompt and generation give the same answer.
     pub seed: Option<i64>,
     /// Text or texts, at most 4, that end an answer.
+    #[schema(schema_with = stop_texts)]
     pub stop: Option<OneOrMore>,
     /// Whether the answer comes in chunks.
     #[serde(default)]
@@ -134,6 +137,28 @@ pub enum OneOrMore {
     One(String),
     /// Several.
     More(Vec<String>),
+}
+
+/// One text or several, none of them empty: so many at most, each of so many characters.
+fn texts(most: Option<usize>, longest: Option<usize>) -> OneOfBuilder {
+    let text = || ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(longest);
+    OneOfBuilder::new()
+        .item(text())
+        .item(ArrayBuilder::new().items(text()).min_items(most.is_none().then_some(1)).max_items(most))
+}
+
+fn stop_texts() -> Schema {
+    Schema::OneOf(
+        texts(Some(4), Some(1000)).description(Some("Text or texts, at most 4, that end an answer.")).build(),
+    )
+}
+
+fn prompts() -> Schema {
+    let token = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(u32::MAX));
+    let tokens = || ArrayBuilder::new().items(token()).min_items(Some(1));
+    let words = "One text or several, or token ids of one or several; none of them empty.";
+    let all = texts(None, None).item(tokens()).item(ArrayBuilder::new().items(tokens()).min_items(Some(1)));
+    Schema::OneOf(all.description(Some(words)).build())
 }
 
 /// What a completion goes on from.

@@ -26,7 +26,7 @@ fn run_out(running: &mut Running<'_>, adapters: &[ActiveAdapter<'_>]) -> BTreeMa
 }
 
 fn member(row: usize, options: &GenerateOptions) -> Member {
-    Member { row, options: Arc::new(options.clone()), draw: 0 }
+    Member { row, request: row, options: Arc::new(options.clone()), draw: 0 }
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn one_prompt_has_several_answers() {
     // More than have room at a time; the first of each group ends at once, so that its place in the cache goes to the next.
     let members = (0..6).map(|draw| {
         let options = GenerateOptions { max_tokens: if draw % 4 == 0 { 1 } else { 9 }, ..sampled(9, 5) };
-        Member { row: 10 + draw, options: Arc::new(options), draw }
+        Member { row: 10 + draw, request: 0, options: Arc::new(options), draw }
     });
     running.add(vec![1, 2, 3], None, members.collect()).unwrap();
     let done = run_out(&mut running, &[]);
@@ -174,4 +174,30 @@ fn rows_are_weighed_beside_those_that_are_written() {
             assert!(error.to_string().contains("cannot be weighed"), "{error}");
         }
     }
+}
+
+#[test]
+fn a_request_of_many_rows_lets_another_begin_beside_it() {
+    let golden = Golden::open("qwen2");
+    let decoder = golden.decoder(&fused_f32());
+    let bounds = Bounds { prefill_tokens: 64, pass_time: None, batch_rows: 2 };
+    let mut running = Running::new(&decoder, None, bounds);
+    for number in 0..8 {
+        let large = Member { request: 0, ..member(number, &greedy(6)) };
+        running.add(vec![1, 2, 3], None, vec![large]).unwrap();
+    }
+    let mut begun = Vec::new();
+    let mut step = |running: &mut Running<'_>| {
+        let mut tell = |event: TokenEvent<'_>| {
+            if !begun.contains(&event.row) {
+                begun.push(event.row);
+            }
+            ControlFlow::Continue(())
+        };
+        running.step(&[], &mut tell).unwrap();
+        begun.clone()
+    };
+    assert_eq!(step(&mut running), [0, 1], "both places");
+    running.add(vec![5, 6], None, vec![Member { request: 8, ..member(8, &greedy(6)) }]).unwrap();
+    assert_eq!(step(&mut running), [0, 1, 8], "before the other six, and before either has ended");
 }

@@ -14,7 +14,7 @@ use crate::sidecar::sidecar_names;
 use crate::{is_passing, is_sidecar};
 use seald_core::clock::Timestamp;
 use seald_core::error::{Result, without_number};
-use seald_core::files::io_error;
+use seald_core::files::{io_error, name_text};
 
 /// Folders and files that a scan reports because they cannot be looked at; more of them are only left out.
 const MAX_UNREADABLE: usize = 100;
@@ -282,7 +282,7 @@ impl Arrival {
         let Self { relative, sidecar, bytes, signature, .. } = self;
         let path = inbox.join(&relative);
         let folder = relative.parent().unwrap_or(Path::new(""));
-        let parts: Vec<_> = folder.iter().map(OsStr::to_string_lossy).collect();
+        let parts: Vec<_> = folder.iter().map(name_text).collect();
         let tag = (!parts.is_empty()).then(|| parts.join("/"));
         let sidecar = sidecar.map(|name| path.with_file_name(name));
         Found { path, relative, tag, sidecar, bytes, signature }

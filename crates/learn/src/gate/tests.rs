@@ -370,6 +370,6 @@ fn an_error_while_judging_ends_the_search() {
 #[test]
 fn a_budget_of_0_is_that_of_what_was_not_calibrated() {
     let budget = |drift_budget| GateOptions { drift_budget, ..GateOptions::default() }.budget();
-    assert_eq!((budget(0.0), budget(0.03)), (UNCALIBRATED_BUDGET, 0.03));
+    assert_eq!((budget(0.0), budget(0.03)), (DRIFT_BUDGET, 0.03));
     assert_eq!((two_digits(0.1), two_digits(0.041_249), two_digits(0.000_487_9)), (0.1, 0.041, 0.000_49));
 }

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(
             terminal.contents(),
             "\
-✓ Yiltonrk Trading                  learned      63 % → 96 %           12 s
+✓ Yiltonrk Trading                  learned   63 % → 96 %           12 s
 ✗ 漁業組合の規則集 (second editio…  rejected  25 % → 30 %     1 min 15 s
     the gain in log p(answer) could be chance: its lower bound is -0.12 nats"
         );

@@ -41,6 +41,11 @@ pub(crate) async fn run(client: &Client, args: Add, json: bool) -> Result<ExitCo
     // What is wrong is found before anything is handed in.
     let mut files = Vec::with_capacity(args.files.len());
     for path in &args.files {
+        // Opening a pipe would wait, and a device may never end.
+        if !fs::metadata(path).map_err(|e| not_read(path, e))?.is_file() {
+            let text = format!("{} is no regular file: give files, each a document", path.display());
+            return Err(Failure::Other(Error::new(Kind::Invalid, text)));
+        }
         File::open(path).map_err(|e| not_read(path, e))?;
         files.push((path, name(path)?));
     }
