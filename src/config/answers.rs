@@ -10,7 +10,7 @@ use seald_core::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswersOptions {
-    /// Answers that are written at the same time, 1 to 1,024. More take more memory, and each comes more slowly.
+    /// Answers that are written at the same time, 1 to 1,024, and requests; a request begins beside answers of others that take all places, up to as many again. More take more memory, and each comes more slowly.
     pub max_concurrent: usize,
     /// Requests that may wait for their turn, 1 to 65,536; more are refused, with the status 429 and when to try again.
     pub max_waiting: usize,

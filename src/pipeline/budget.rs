@@ -75,7 +75,7 @@ impl Worker<'_> {
             }
         }
         let again = !self.store.has_event(FOR_BUDGET, "to", &to.folder())?;
-        let then = if again { Dropped::LearnedAgain } else { Dropped::TurnedAway };
+        let then = if again { Dropped::LearnedAgain } else { Dropped::Rejected };
         let why = format!("{why}, and training everything anew did not help");
         let now = self.clock.now();
         let dropped = self.store.roll_back(to, then, &why, now)?.dropped.len();

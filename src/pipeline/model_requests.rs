@@ -1,4 +1,4 @@
-//! What others may ask the model for: text to continue and how, the pieces in which the answers come, and what an answer owes to whom.
+//! Requests to the model: text to continue and how, the pieces in which the answers come, and how busy the model is.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -103,7 +103,7 @@ pub fn roll_back(
     now: Timestamp,
 ) -> Result<RolledBack> {
     refuse_unusable(root, store, to)?;
-    let done = store.roll_back(to, Dropped::TurnedAway, why, now)?;
+    let done = store.roll_back(to, Dropped::Rejected, why, now)?;
     point_live(root, to)?;
     Ok(done)
 }

@@ -220,7 +220,7 @@ impl<'m> Worker<'m> {
     /// As [`Store::roll_back`]; [`Kind::NotFound`] where the generation's files are gone; [`Kind::Corrupt`] where they are damaged.
     pub fn roll_back(&mut self, to: GenerationId, why: &str) -> Result<RolledBack> {
         refuse_unusable(&self.root, &self.store, to)?;
-        let done = self.store.roll_back(to, Dropped::TurnedAway, why, self.clock.now())?;
+        let done = self.store.roll_back(to, Dropped::Rejected, why, self.clock.now())?;
         self.load_live()?;
         Ok(done)
     }

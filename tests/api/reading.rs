@@ -126,7 +126,7 @@ async fn what_replay_finds_changes_what_is_known_at_once() {
         (fading.title.as_str(), fading.was_right, fading.right, fading.asked),
         ("Bulletin 1", 1, 0, 1)
     );
-    daemon.store().roll_back(GenerationId::BASE, Dropped::TurnedAway, "rolled back", NOW).unwrap();
+    daemon.store().roll_back(GenerationId::BASE, Dropped::Rejected, "rolled back", NOW).unwrap();
     assert_eq!(known().await, Default::default());
 }
 
@@ -227,7 +227,7 @@ async fn generations_are_listed_with_their_files_and_the_missing_ones() {
         std::fs::create_dir_all(&folder).unwrap();
         names.iter().for_each(|name| std::fs::write(folder.join(name), [7; 21]).unwrap());
     }
-    daemon.store().roll_back(GenerationId(1), Dropped::TurnedAway, "rolled back", NOW).unwrap();
+    daemon.store().roll_back(GenerationId(1), Dropped::Rejected, "rolled back", NOW).unwrap();
     let view: AdaptersView = daemon.get("/v1/adapters").await.json();
     assert_eq!(view.live.as_deref(), Some("gen-000001"));
     let [newest, first] = &view.generations[..] else { panic!("{view:?}") };

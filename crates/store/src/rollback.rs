@@ -17,7 +17,7 @@ use seald_core::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
     /// They are rejected, until somebody asks for them again.
-    TurnedAway,
+    Rejected,
     /// They wait to be learned again.
     LearnedAgain,
 }

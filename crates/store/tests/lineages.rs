@@ -76,7 +76,7 @@ fn what_was_learned_waits_to_be_learned_on_another_base_and_is_known_again_on_th
     assert_eq!(waiting(&store), [1, 3, 5, 6]);
     assert_eq!(store.job(round.id).unwrap().stage, Stage::TrainWriter);
     assert!(store.curriculum().unwrap().is_empty());
-    let e = store.roll_back(GenerationId(3), Dropped::TurnedAway, "x", NOW).unwrap_err();
+    let e = store.roll_back(GenerationId(3), Dropped::Rejected, "x", NOW).unwrap_err();
     assert!(e.kind() == Kind::Conflict && e.to_string().contains(ONE), "{e}");
 
     // Document 1 is learned again, and nothing else.

@@ -23,26 +23,26 @@ fn a_rollback_drops_what_came_since_and_going_forward_regains_it() {
     }
     learn_all(&mut store);
     let state = |store: &seald_store::Store, n| store.document(DocumentId(n)).unwrap().state;
-    let back = store.roll_back(GenerationId(1), Dropped::TurnedAway, WHY, NOW).unwrap();
+    let back = store.roll_back(GenerationId(1), Dropped::Rejected, WHY, NOW).unwrap();
     let third = vec![DocumentId(3)];
     assert_eq!(back, RolledBack { from: GenerationId(2), dropped: third.clone(), regained: vec![] });
     assert_eq!(store.live().unwrap().unwrap().id, GenerationId(1));
     assert_eq!((state(&store, 1), state(&store, 3)), (DocumentState::Learned, DocumentState::Rejected));
     assert_eq!(store.document(DocumentId(3)).unwrap().reasons, [WHY]);
-    let forward = store.roll_back(GenerationId(2), Dropped::TurnedAway, WHY, NOW).unwrap();
+    let forward = store.roll_back(GenerationId(2), Dropped::Rejected, WHY, NOW).unwrap();
     assert_eq!(forward, RolledBack { from: GenerationId(1), dropped: vec![], regained: third });
     let document = store.document(DocumentId(3)).unwrap();
     assert_eq!((document.state, document.reasons), (DocumentState::Learned, Vec::<String>::new()));
     assert_eq!(
-        store.roll_back(GenerationId(2), Dropped::TurnedAway, WHY, NOW).unwrap_err().kind(),
+        store.roll_back(GenerationId(2), Dropped::Rejected, WHY, NOW).unwrap_err().kind(),
         Kind::Conflict,
         "it is live"
     );
     assert_eq!(
-        store.roll_back(GenerationId(9), Dropped::TurnedAway, WHY, NOW).unwrap_err().kind(),
+        store.roll_back(GenerationId(9), Dropped::Rejected, WHY, NOW).unwrap_err().kind(),
         Kind::NotFound
     );
-    store.roll_back(GenerationId::BASE, Dropped::TurnedAway, WHY, NOW).unwrap();
+    store.roll_back(GenerationId::BASE, Dropped::Rejected, WHY, NOW).unwrap();
     assert!(store.live().unwrap().is_none() && store.curriculum().unwrap().is_empty());
 }
 
@@ -71,19 +71,19 @@ fn a_half_learned_document_begins_again_after_a_rollback() {
     let job = claim(&mut store);
     let job = until(&mut store, job, Stage::Gate);
     assert_eq!(
-        store.roll_back(GenerationId::BASE, Dropped::TurnedAway, WHY, NOW).unwrap_err().kind(),
+        store.roll_back(GenerationId::BASE, Dropped::Rejected, WHY, NOW).unwrap_err().kind(),
         Kind::Conflict,
         "it is running"
     );
     assert_eq!(store.live().unwrap().unwrap().id, GenerationId(1), "what is refused changes nothing");
     store.apply(job.id, seald_core::domain::job::Event::Returned).unwrap();
-    store.roll_back(GenerationId::BASE, Dropped::TurnedAway, WHY, NOW).unwrap();
+    store.roll_back(GenerationId::BASE, Dropped::Rejected, WHY, NOW).unwrap();
     let job = store.job(job.id).unwrap();
     assert_eq!((job.state, job.stage, job.attempts), (JobState::Queued, Stage::Probes, 0));
     // Document 1 was dropped; it waits again, and going forward to what contains it must not teach it twice.
     let first = store.job_of(DocumentId(1)).unwrap();
     store.apply(first.id, seald_core::domain::job::Event::Retried).unwrap();
-    let e = store.roll_back(GenerationId(1), Dropped::TurnedAway, WHY, NOW).unwrap_err();
+    let e = store.roll_back(GenerationId(1), Dropped::Rejected, WHY, NOW).unwrap_err();
     assert!(e.kind() == Kind::Conflict && e.to_string().contains("waits to be learned again"), "{e}");
 }
 
@@ -94,7 +94,7 @@ fn a_job_that_had_only_replay_to_do_ends_with_a_rollback() {
     let job = claim(&mut store);
     let job = until(&mut store, job, Stage::Replay);
     store.apply(job.id, seald_core::domain::job::Event::Returned).unwrap();
-    store.roll_back(GenerationId::BASE, Dropped::TurnedAway, WHY, NOW).unwrap();
+    store.roll_back(GenerationId::BASE, Dropped::Rejected, WHY, NOW).unwrap();
     assert_eq!(store.job(job.id).unwrap().state, JobState::Done);
     assert!(store.next_job().unwrap().is_none());
 }
@@ -132,7 +132,7 @@ fn answers_are_traced_to_what_the_live_model_learned() {
     assert_eq!(found(&store, "goats on the ferry of Bulletin 3").len(), 2);
     assert_eq!(found(&store, "\" OR title:* NEAR("), Vec::<i64>::new());
     assert_eq!(found(&store, "unicorns"), Vec::<i64>::new());
-    store.roll_back(GenerationId(1), Dropped::TurnedAway, WHY, NOW).unwrap();
+    store.roll_back(GenerationId(1), Dropped::Rejected, WHY, NOW).unwrap();
     assert_eq!(found(&store, "goats"), [1], "only what the live model contains");
 }
 

@@ -116,7 +116,7 @@ fn what_loses_ends_and_what_wins_takes_the_place_and_keeps_the_chain() {
     assert_eq!(known.iter().map(|c| c.generation).collect::<Vec<_>>(), [Some(GenerationId(4)), None]);
     assert_eq!(known[1].comparison, Some(comparison(false)));
     assert_eq!(store.live_since().unwrap(), Some(NOW));
-    store.roll_back(GenerationId(3), Dropped::TurnedAway, "back", NOW.plus_seconds(9)).unwrap();
+    store.roll_back(GenerationId(3), Dropped::Rejected, "back", NOW.plus_seconds(9)).unwrap();
     assert_eq!(
         store.live_since().unwrap(),
         Some(NOW.plus_seconds(9)),

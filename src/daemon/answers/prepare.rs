@@ -236,3 +236,15 @@ fn options(model: &Model, asked: &GenerateRequest, grammar: Option<Grammar>) -> 
         top: asked.top,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_of_what_was_asked() {
+        let error = guarded(|| -> Result<()> { panic!("chunk_size must not be zero") }).unwrap_err();
+        assert!(error.kind() == Kind::Internal && error.to_string().contains("report it"), "{error}");
+        assert!(guarded(|| Ok::<_, Error>(7)).is_ok_and(|seven| seven == 7));
+    }
+}
